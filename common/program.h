@@ -1,0 +1,62 @@
+/* What every program here does alike: options, --help and --version, stopping, messages. */
+#ifndef COMMON_PROGRAM_H
+#define COMMON_PROGRAM_H
+
+#include <shmframe/shmframe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum option_kind {
+    OPTION_FLAG,     /* bool *            --loop                        */
+    OPTION_TEXT,     /* const char **     --stream NAME                 */
+    OPTION_COUNT,    /* uint32_t *        --frames 100                  */
+    OPTION_NUMBER,   /* double *          --gain 0.5                    */
+    OPTION_DURATION, /* int64_t *, ns     --duration 10, 1.5s, 200ms, 50us, 3m */
+    OPTION_SIZE,     /* uint32_t[2]       --size 1920x1080              */
+    OPTION_RATIONAL, /* struct shmframe_rational *  --rate 60, 30000/1001, 29.97 */
+};
+
+struct option_spec {
+    const char *name; /* long, without dashes; NULL ends the table */
+    char letter;      /* short form, 0: none */
+    enum option_kind kind;
+    void *out;            /* left alone when the option is not given: put the default there */
+    const char *argument; /* what --help calls the argument; NULL for flags */
+    const char *help;
+};
+
+struct program {
+    const char *name;     /* "shmframe-pattern" */
+    const char *purpose;  /* one line */
+    const char *operands; /* "[FILE]"; NULL: none are taken */
+    const char *notes;    /* printed after the options (keys, examples); may be NULL */
+    const struct option_spec *options;  /* own */
+    const struct option_spec *options2; /* shared with programs of its kind; may be NULL */
+};
+
+/* Exit codes of all programs. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* Parses; prints and exits by itself for --help (0), --version (0) and usage errors (2, naming the
+ * option, what was wrong and the remedy). Raises the soft limit of descriptors to the hard one.
+ * Returns the index of the first operand in argv. */
+int program_start(const struct program *program, int argc, char **argv);
+
+/* From now on SIGINT, SIGTERM and SIGHUP make program_is_stopping() true and interrupt `session`
+ * (may be NULL). SIGPIPE is ignored. */
+void program_stop_on_signals(struct shmframe_session *session);
+bool program_is_stopping(void);
+/* The same as a signal, from the program itself. */
+void program_stop(void);
+
+/* One line on stderr, "NAME: message". Safe from one thread at a time. */
+void program_warn(const char *text, ...) __attribute__((format(printf, 1, 2)));
+/* Likewise, then exit(EXIT_FAILED). */
+_Noreturn void program_fail(const char *text, ...) __attribute__((format(printf, 1, 2)));
+/* program_fail("WHAT: shmframe_last_error()"). */
+_Noreturn void program_fail_call(const char *what);
+
+/* Opens the session all programs use: waits up to 2 s for a supervisor, fails with a clear line. */
+struct shmframe_session *program_open_session(void);
+
+#endif

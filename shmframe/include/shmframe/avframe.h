@@ -1,0 +1,76 @@
+/* AVFrame bridge: FFmpeg reads leases and decodes into loans, without a copy.
+ *
+ * Needs libavutil and libavcodec's headers; the rest of the library does not.
+ * Threads: get_buffer2 may be called from a decoder's worker threads; the AVFrames made here may be
+ *   freed on any thread. Open the writer with SHMFRAME_WRITER_THREADED.
+ */
+#ifndef SHMFRAME_AVFRAME_H
+#define SHMFRAME_AVFRAME_H
+
+#include <shmframe/reader.h>
+#include <shmframe/writer.h>
+
+SHMFRAME_BEGIN
+
+struct AVFrame;
+struct AVCodecContext;
+
+/** Makes a read-only AVFrame of a lease, and takes the lease: it is released when the last
+ * reference to the frame's buffer goes. The reader must outlive it.
+ * Errors: -ENOTSUP this FFmpeg does not know the format; -EINVAL a data stream; -ENOMEM. */
+SHMFRAME_API int shmframe_avframe_from_lease(struct shmframe_lease *lease,
+                                             struct AVFrame **out_frame);
+
+/** Describes the frames that `frame` is one of: format and geometry. Lines and offsets are the
+ * library's own; time_base is left at its default.
+ * Errors: -ENOTSUP a hardware or unknown format; -EINVAL. */
+SHMFRAME_API int shmframe_format_from_avframe(const struct AVFrame *frame,
+                                              struct shmframe_format *out_format);
+
+/** Copies picture or samples and stamps of `frame` into `loan`, whose format must fit it.
+ * Errors: -EINVAL it does not fit. */
+SHMFRAME_API int shmframe_loan_copy_avframe(struct shmframe_loan *loan, const struct AVFrame *frame);
+
+/** Lends a writer's slots to a decoder. */
+struct shmframe_decoder_slots;
+
+/** Frames that cannot go into a slot, by cause. */
+struct shmframe_decoder_counters {
+    uint64_t in_place;        /**< decoded straight into the slot that was published */
+    uint64_t copied;          /**< decoded elsewhere, then copied */
+    uint64_t copied_no_slot;  /**< ... since no slot was free */
+    uint64_t copied_geometry; /**< ... since size or lines differ from the ring's */
+    uint64_t copied_codec;    /**< ... since the decoder takes no buffers from outside */
+};
+
+/** The format a writer needs so that `codec`, opened, can decode into its slots: coded size, line
+ * sizes and padding as the decoder wants them, cropped to the visible picture.
+ * Errors: -ENOTSUP, -EINVAL. */
+SHMFRAME_API int shmframe_format_from_decoder(struct AVCodecContext *codec,
+                                              struct shmframe_format *out_format);
+
+/** Slots that a decoder keeps at once, at most: its reference and reordering depth and its threads.
+ * To be used as shmframe_writer_params.loans. */
+SHMFRAME_API uint32_t shmframe_decoder_loans(const struct AVCodecContext *codec);
+
+/** Makes `codec` decode into slots of `writer`: installs get_buffer2 and opaque. Call after
+ * avcodec_open2() or before; the decoder must be flushed or freed before close.
+ * Errors: -ENOMEM; -EINVAL the writer is not THREADED. */
+SHMFRAME_API int shmframe_decoder_slots_open(struct shmframe_writer *writer,
+                                             struct AVCodecContext *codec,
+                                             struct shmframe_decoder_slots **out_slots);
+SHMFRAME_API void shmframe_decoder_slots_close(struct shmframe_decoder_slots *slots);
+
+/** Turns a decoded frame into a loan: the slot it was decoded into where that is possible, otherwise
+ * a copy in a slot of its own. pts, duration and flags are taken over. Publish it next.
+ * Errors: as shmframe_writer_loan(); -EINVAL the frame does not fit the writer's format: change it
+ * with shmframe_writer_set_format() first. */
+SHMFRAME_API int shmframe_decoder_slots_loan(struct shmframe_decoder_slots *slots,
+                                             const struct AVFrame *frame, int64_t deadline_ns,
+                                             struct shmframe_loan *out_loan);
+SHMFRAME_API void shmframe_decoder_slots_counters(const struct shmframe_decoder_slots *slots,
+                                                  struct shmframe_decoder_counters *out_counters);
+
+SHMFRAME_END
+
+#endif

@@ -1,0 +1,10 @@
+/* The sentence behind an errno, one a thread. */
+#ifndef SHMFRAME_SRC_ERROR_H
+#define SHMFRAME_SRC_ERROR_H
+
+#include <shmframe/error.h>
+
+/* Notes why a call fails and returns `code`, so that callers write return error_set(-EINVAL, ...). */
+int error_set(int code, const char *text, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
