@@ -26,11 +26,11 @@ struct option_spec {
 };
 
 struct program {
-    const char *name;     /* "shmframe-pattern" */
-    const char *purpose;  /* one line */
-    const char *operands; /* "[FILE]"; NULL: none are taken */
-    const char *notes;    /* printed after the options (keys, examples); may be NULL */
-    const struct option_spec *options;  /* own */
+    const char *name;                  /* "shmframe-pattern" */
+    const char *purpose;               /* one line */
+    const char *operands;              /* "[FILE]"; NULL: none are taken */
+    const char *notes;                 /* printed after the options (keys, examples); may be NULL */
+    const struct option_spec *options; /* own */
     const struct option_spec *options2; /* shared with programs of its kind; may be NULL */
 };
 
@@ -48,6 +48,9 @@ void program_stop_on_signals(struct shmframe_session *session);
 bool program_is_stopping(void);
 /* The same as a signal, from the program itself. */
 void program_stop(void);
+/* Readable once program_is_stopping(): for poll(), beside what else is waited for. -1 before
+ * program_stop_on_signals(). Never read it. */
+int program_stop_fd(void);
 
 /* One line on stderr, "NAME: message". Safe from one thread at a time. */
 void program_warn(const char *text, ...) __attribute__((format(printf, 1, 2)));
@@ -55,8 +58,13 @@ void program_warn(const char *text, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void program_fail(const char *text, ...) __attribute__((format(printf, 1, 2)));
 /* program_fail("WHAT: shmframe_last_error()"). */
 _Noreturn void program_fail_call(const char *what);
+/* One line as program_warn(), pointing at --help, then exit(EXIT_USAGE): for options that parse but
+ * make no sense together. */
+_Noreturn void program_fail_usage(const char *text, ...) __attribute__((format(printf, 1, 2)));
 
 /* Opens the session all programs use: waits up to 2 s for a supervisor, fails with a clear line. */
 struct shmframe_session *program_open_session(void);
+/* Closes it, after signals were told to leave it alone. NULL is allowed. */
+void program_close_session(struct shmframe_session *session);
 
 #endif
