@@ -20,6 +20,7 @@ SHMFRAME_BEGIN
 
 #define SHMFRAME_NAME_BYTES 64     /**< a stream's, group's or reader's name, with its NUL */
 #define SHMFRAME_SIDE_MAX 16384    /**< largest width and height of a picture, in pixels */
+#define SHMFRAME_CODED_SIDE_MAX 17408 /**< the same of the coded picture, padding and edges included */
 #define SHMFRAME_CHANNELS_MAX 64   /**< largest number of audio channels */
 #define SHMFRAME_PLANES_MAX 64     /**< one plane a channel for planar sound, at most 4 for pictures */
 #define SHMFRAME_LINE_ALIGN 64     /**< default alignment of plane offsets and line sizes, in bytes */
@@ -53,7 +54,7 @@ struct shmframe_plane {
     uint32_t reserved;   /**< 0 */
 };
 
-/** SMPTE ST 2086 and CTA-861.3 values; all 0: unknown. */
+/** SMPTE ST 2086 and CTA-861.3 values; a value of 0 (0/0): unknown. */
 struct shmframe_hdr {
     struct shmframe_rational primary_x[3], primary_y[3]; /**< red, green, blue */
     struct shmframe_rational white_x, white_y;
@@ -63,7 +64,7 @@ struct shmframe_hdr {
 
 struct shmframe_video_format {
     uint32_t width, height;             /**< visible picture, in pixels */
-    uint32_t coded_width, coded_height; /**< picture in memory; 0: as visible */
+    uint32_t coded_width, coded_height; /**< in memory, to SHMFRAME_CODED_SIDE_MAX; 0: as visible */
     uint32_t crop_left, crop_top;       /**< of the visible within the coded picture, in pixels */
     uint32_t field_order;               /**< enum shmframe_field_order */
     int32_t rotation_degrees;           /**< clockwise turn to apply for display: 0, 90, 180, 270 */
@@ -73,7 +74,7 @@ struct shmframe_video_format {
     char color_range[16];                   /**< av_color_range_name(), likewise below; "": unknown */
     char color_primaries[16];
     char color_transfer[16];
-    char color_space[16];
+    char color_space[32];
     char chroma_location[16];
     struct shmframe_hdr hdr;
 };
@@ -84,7 +85,7 @@ struct shmframe_audio_format {
     uint32_t samples_max;     /**< samples a channel that a slot has room for */
     uint32_t reserved;        /**< 0 */
     char sample_format[16];   /**< av_get_sample_fmt_name() */
-    char channel_layout[112]; /**< av_channel_layout_describe(); "": unspecified order */
+    char channel_layout[112]; /**< av_channel_layout_describe(); "": order not specified */
 };
 
 struct shmframe_data_format {
@@ -104,27 +105,34 @@ struct shmframe_format {
 };
 
 /** Fills `out_format` for pictures of `width` x `height` pixels, 1 to SHMFRAME_SIDE_MAX, in
- * libavutil's `pixel_format`, with libavutil's geometry. Set further fields as you need, then call
- * shmframe_format_complete() only if width, height, crop or coded size changed.
+ * libavutil's `pixel_format`, with libavutil's geometry. Set further fields as you need; if width,
+ * height, crop, coded size or pixel format are among them, also set plane_count to 0 and call
+ * shmframe_format_complete().
  * Errors: -EINVAL size; -ENOTSUP unknown or hardware pixel format, or a slot of 4 GiB and more. */
 SHMFRAME_API int shmframe_format_video(struct shmframe_format *out_format, const char *pixel_format,
                                        uint32_t width, uint32_t height);
 
 /** Fills `out_format` for blocks of up to `samples_max` samples a channel of `channels` channels, 1
  * to SHMFRAME_CHANNELS_MAX, at `sample_rate`. The layout is libavutil's default for that number.
- * Errors: -EINVAL number out of range; -ENOTSUP unknown sample format or a slot of 4 GiB. */
+ * Errors: -EINVAL number out of range; -ENOTSUP unknown sample format, a row of 2 GiB or a slot of
+ * 4 GiB. */
 SHMFRAME_API int shmframe_format_audio(struct shmframe_format *out_format, const char *sample_format,
                                        uint32_t channels, uint32_t sample_rate,
                                        uint32_t samples_max);
 
-/** Fills `out_format` for data of 1 to `bytes_max` bytes.
+/** Fills `out_format` for data of 1 to `bytes_max` bytes. `type` NULL: "".
  * Errors: -EINVAL bytes_max is 0 or above SHMFRAME_DATA_MAX; `type` too long or not printable. */
 SHMFRAME_API int shmframe_format_data(struct shmframe_format *out_format, const char *type,
                                       uint64_t bytes_max);
 
 /** Checks the description and, where plane_count is 0, computes the geometry with lines and offsets
- * aligned to SHMFRAME_LINE_ALIGN; otherwise checks the imposed geometry: each plane inside the
- * slot, rows that do not overlap, no overflow. `format` is changed only on success.
+ * aligned to SHMFRAME_LINE_ALIGN. Otherwise checks the geometry that is imposed: plane_count,
+ * slot_bytes and each plane's offset and line_bytes are given, row_bytes and rows too unless both
+ * are 0; each plane, with what is coded around the visible picture and SHMFRAME_TAIL_BYTES after
+ * it, must lie inside the slot, and rows must not overlap.
+ * Crop must begin at whole chroma samples (whole bytes in formats of less than a byte a pixel).
+ * Fields that are 0 get their defaults, alternative names of pixel formats their usual one. `format`
+ * is changed only on success.
  * Errors: -EINVAL, -ENOTSUP as above, shmframe_last_error() names the field. */
 SHMFRAME_API int shmframe_format_complete(struct shmframe_format *format);
 

@@ -1,0 +1,17 @@
+/* Formats inside the library: what a peer wrote is checked here before it is used. */
+#ifndef SHMFRAME_SRC_FORMAT_H
+#define SHMFRAME_SRC_FORMAT_H
+
+#include <shmframe/format.h>
+
+/* Checks a complete format (plane_count is not 0) without changing it. Safe on any bytes whatever;
+ * when it returns 0, every plane lies inside the slot, with SHMFRAME_TAIL_BYTES readable after it.
+ * `format` must be a private copy if somebody else can write the original.
+ *
+ * Stricter than shmframe_format_complete() in form - texts padded with zeros, nothing left to fill
+ * in, unused parts zero - and more lenient in one point: names of colours and channel layouts need
+ * not be known to this FFmpeg.
+ * Errors: -EINVAL; -ENOTSUP unknown or hardware format. error_set() names the field. */
+int format_check(const struct shmframe_format *format);
+
+#endif
