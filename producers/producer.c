@@ -1,0 +1,368 @@
+#include "producer.h"
+#include "progress.h"
+#include "report.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define SECOND_NS INT64_C(1000000000)
+/* How long a loan waits for lossless readers before requests are looked at again. */
+#define LOAN_SLICE_NS (SECOND_NS / 20)
+#define PROGRESS_NS   (SECOND_NS / 2)
+
+/* Options. */
+
+struct producer_options producer_options = {.format = "text"};
+
+const struct option_spec producer_option_specs[] = {
+    {"stream", 's', OPTION_TEXT, &producer_options.stream, "NAME", "name of the stream"},
+    {"group", 'g', OPTION_TEXT, &producer_options.group, "NAME",
+     "group that the streams belong to; default: the stream's name"},
+    {"list", 'l', OPTION_FLAG, &producer_options.is_listing, NULL,
+     "list what there is to choose from, and exit"},
+    {"frames", 'n', OPTION_COUNT, &producer_options.frames, "COUNT",
+     "end after so many pictures, or blocks of sound where there are no pictures"},
+    {"duration", 'd', OPTION_DURATION, &producer_options.duration_ns, "TIME",
+     "end after that time: 10, 1.5s, 200ms, 3m"},
+    {"wait-readers", 'w', OPTION_COUNT, &producer_options.wait_readers, "COUNT",
+     "begin when the stream has so many readers"},
+    {"format", 0, OPTION_TEXT, &producer_options.format, "text|json",
+     "how to print the statistics at the end"},
+    {0},
+};
+
+void producer_check_options(void) {
+    struct producer_options *options = &producer_options;
+    report_format_parse(options->format);
+    if (!options->group)
+        options->group = options->stream;
+    static const char rule[] =
+        "1 to 63 of a-z, 0-9, dot, dash and underscore, beginning with a letter or digit";
+    if (!shmframe_name_is_valid(options->stream))
+        program_fail_usage("--stream: \"%s\" should be %s", options->stream, rule);
+    if (!shmframe_name_is_valid(options->group))
+        program_fail_usage("--group: \"%s\" should be %s", options->group, rule);
+}
+
+/* Requests. */
+
+static int run_pause(struct producer *producer, const char **out_answer) {
+    if (!producer->is_paused)
+        producer->paused_ns = shmframe_now_ns();
+    producer->is_paused = true;
+    *out_answer = "paused";
+    return 0;
+}
+
+static int run_resume(struct producer *producer, const char **out_answer) {
+    *out_answer = "running";
+    if (!producer->is_paused)
+        return 0;
+    producer->is_paused = false;
+    producer->start_ns += shmframe_now_ns() - producer->paused_ns;
+    for (uint32_t i = 0; i < producer->streams; i++)
+        producer->stream[i].is_discontinuous = true;
+    return 0;
+}
+
+static int run_quit(struct producer *producer, const char **out_answer) {
+    (void)producer;
+    *out_answer = "ending";
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct producer *producer, const char **out_answer);
+} common_verbs[] = {{"pause", run_pause}, {"resume", run_resume}, {"quit", run_quit}};
+
+enum { COMMON_VERBS = sizeof(common_verbs) / sizeof(common_verbs[0]) };
+
+static void name_verbs(const struct producer *producer, char text[SHMFRAME_ARGUMENT_BYTES]) {
+    size_t used = (size_t)snprintf(text, SHMFRAME_ARGUMENT_BYTES, "verbs:");
+    for (size_t i = 0; i < COMMON_VERBS; i++)
+        used += (size_t)snprintf(text + used, SHMFRAME_ARGUMENT_BYTES - used, "%s %s", i ? "," : "",
+                                 common_verbs[i].name);
+    for (const struct producer_verb *verb = producer->verbs; verb && verb->name; verb++)
+        if (used + strlen(verb->name) + 3 < SHMFRAME_ARGUMENT_BYTES)
+            used +=
+                (size_t)snprintf(text + used, SHMFRAME_ARGUMENT_BYTES - used, ", %s", verb->name);
+}
+
+/* Does what is asked. Returns true if it was a verb of the program's own. */
+static bool serve_request(struct producer *producer, struct shmframe_writer *writer,
+                          const struct shmframe_writer_event *event) {
+    for (size_t i = 0; i < COMMON_VERBS; i++) {
+        if (strcmp(event->verb, common_verbs[i].name) != 0)
+            continue;
+        const char *answer;
+        const int status = common_verbs[i].run(producer, &answer);
+        shmframe_writer_answer(writer, event->request, status, answer);
+        /* After the answer: stopping interrupts the session. */
+        if (common_verbs[i].run == run_quit)
+            program_stop();
+        return false;
+    }
+    char answer[SHMFRAME_ARGUMENT_BYTES] = "";
+    for (const struct producer_verb *verb = producer->verbs; verb && verb->name; verb++) {
+        if (strcmp(event->verb, verb->name) != 0)
+            continue;
+        const int status = verb->run(producer->user, event->argument, answer);
+        shmframe_writer_answer(writer, event->request, status, answer);
+        return true;
+    }
+    name_verbs(producer, answer);
+    shmframe_writer_answer(writer, event->request, -ENOTSUP, answer);
+    return false;
+}
+
+/* Takes all events. Returns true if a verb of the program's own was run. */
+static bool serve_events(struct producer *producer) {
+    bool is_asked = false;
+    for (uint32_t i = 0; i < producer->streams; i++) {
+        struct shmframe_writer *writer = producer->stream[i].writer;
+        struct shmframe_writer_event event;
+        while (shmframe_writer_next_event(writer, &event) == 0)
+            if (event.type == SHMFRAME_REQUEST && serve_request(producer, writer, &event))
+                is_asked = true;
+    }
+    return is_asked;
+}
+
+/* Waiting. */
+
+static void show_progress(struct producer *producer) {
+    const int64_t now_ns = shmframe_now_ns();
+    if (!progress_is_shown() || !producer->streams || now_ns - producer->progress_ns < PROGRESS_NS)
+        return;
+    producer->progress_ns = now_ns;
+    const struct producer_stream *stream = &producer->stream[0];
+    const uint64_t frames = stream->in_place + stream->copied;
+    const double seconds = (double)(now_ns - producer->started_ns) / SECOND_NS;
+    if (!producer->started_ns)
+        progress_update("%s: waiting for readers: %u of %u", stream->name,
+                        shmframe_writer_readers(stream->writer), producer_options.wait_readers);
+    else
+        progress_update("%s: %" PRIu64 " frames in %.1f s, %u readers, %" PRIu64 " late%s",
+                        stream->name, frames, seconds, shmframe_writer_readers(stream->writer),
+                        stream->late, producer->is_paused ? ", paused" : "");
+}
+
+/* Sleeps until something happens or the deadline is there. Returns whether `fd` is readable. */
+static bool sleep_once(struct producer *producer, int fd, int64_t deadline_ns) {
+    struct pollfd polls[] = {
+        {.fd = shmframe_session_fd(producer->session), .events = POLLIN},
+        {.fd = program_stop_fd(), .events = POLLIN},
+        {.fd = fd, .events = POLLIN},
+    };
+    /* A terminal wants its progress line now and then, also while nothing happens. */
+    if (progress_is_shown() && deadline_ns > producer->progress_ns + PROGRESS_NS)
+        deadline_ns = producer->progress_ns + PROGRESS_NS;
+    int64_t left_ns = deadline_ns - shmframe_now_ns();
+    if (left_ns < 0)
+        left_ns = 0;
+    const struct timespec timeout = {.tv_sec = left_ns / SECOND_NS, .tv_nsec = left_ns % SECOND_NS};
+    if (ppoll(polls, 3, deadline_ns == SHMFRAME_FOREVER ? NULL : &timeout, NULL) <= 0)
+        return false;
+    if (polls[0].revents)
+        shmframe_session_dispatch(producer->session);
+    return polls[2].revents;
+}
+
+enum producer_wait producer_wait_for(struct producer *producer, int fd, int64_t deadline_ns) {
+    for (;;) {
+        const bool is_ready = sleep_once(producer, fd, deadline_ns);
+        const bool was_paused = producer->is_paused;
+        const bool is_asked = serve_events(producer);
+        show_progress(producer);
+        if (program_is_stopping())
+            return PRODUCER_STOP;
+        if (is_asked || was_paused != producer->is_paused)
+            return PRODUCER_ASKED;
+        if (is_ready)
+            return PRODUCER_READY;
+        if (shmframe_now_ns() >= deadline_ns)
+            return PRODUCER_DUE;
+    }
+}
+
+enum producer_wait producer_wait_until(struct producer *producer, int64_t media_ns) {
+    for (;;) {
+        const bool was_paused = producer->is_paused;
+        const int64_t deadline_ns = was_paused             ? SHMFRAME_FOREVER
+                                    : producer->is_unpaced ? SHMFRAME_NOW
+                                                           : producer->start_ns + media_ns;
+        const enum producer_wait result = producer_wait_for(producer, -1, deadline_ns);
+        if (result != PRODUCER_ASKED || was_paused == producer->is_paused)
+            return result;
+    }
+}
+
+int64_t producer_media_ns(const struct producer *producer) {
+    return (producer->is_paused ? producer->paused_ns : shmframe_now_ns()) - producer->start_ns;
+}
+
+/* Life. */
+
+void producer_open(struct producer *producer, const struct producer_verb *verbs, void *user) {
+    *producer = (struct producer){
+        .session = program_open_session(),
+        .verbs = verbs,
+        .user = user,
+    };
+    program_stop_on_signals(producer->session);
+    /* The kernel may make sleeps longer by 50 us to save wake-ups; here each one is a frame's. */
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+}
+
+struct producer_stream *producer_add(struct producer *producer,
+                                     const struct shmframe_writer_params *params) {
+    assert(producer->streams < PRODUCER_STREAMS_MAX);
+    struct producer_stream *stream = &producer->stream[producer->streams];
+    *stream = (struct producer_stream){.is_live = params->flags & SHMFRAME_WRITER_LIVE};
+    snprintf(stream->name, sizeof(stream->name), "%s", params->stream);
+    const int result = shmframe_writer_open(producer->session, params, &stream->writer);
+    if (result == -EINTR && program_is_stopping())
+        return NULL;
+    if (result < 0)
+        program_fail_call(stream->name);
+    producer->streams++;
+    return stream;
+}
+
+bool producer_start(struct producer *producer) {
+    const uint32_t wanted = producer_options.wait_readers;
+    struct shmframe_writer *first = producer->stream[0].writer;
+    while (wanted && shmframe_writer_readers(first) < wanted) {
+        /* A reader that joins is mail, and ends the sleep. */
+        const int64_t deadline_ns = shmframe_deadline_ns(SECOND_NS / 10);
+        if (producer_wait_for(producer, -1, deadline_ns) == PRODUCER_STOP)
+            return false;
+    }
+    producer->started_ns = shmframe_now_ns();
+    producer->start_ns = producer->started_ns;
+    producer->paused_ns = producer->started_ns;
+    return !program_is_stopping();
+}
+
+/* Frames. */
+
+static void refuse_frame(struct producer_stream *stream, int result) {
+    if (stream->refused++ == 0)
+        program_warn("%s: a frame is dropped, no slot: %s", stream->name,
+                     result == -EAGAIN ? "a lossless reader is behind" : shmframe_last_error());
+    stream->dropped++;
+}
+
+int producer_loan(struct producer *producer, struct producer_stream *stream,
+                  struct shmframe_loan *out_loan) {
+    for (;;) {
+        const int64_t deadline_ns =
+            stream->is_live ? SHMFRAME_NOW : shmframe_deadline_ns(LOAN_SLICE_NS);
+        const int result = shmframe_writer_loan(stream->writer, deadline_ns, out_loan);
+        if (result == 0)
+            break;
+        if (result == -ENOSPC || result == -ENOMEM || result == -EAGAIN) {
+            refuse_frame(stream, result);
+            return -EAGAIN;
+        }
+        if (result != -ETIMEDOUT && result != -EINTR)
+            program_fail_call(stream->name);
+        /* A lossless reader is behind, and may be for long: requests are served meanwhile. */
+        if (producer_wait_for(producer, -1, SHMFRAME_NOW) == PRODUCER_STOP)
+            return -EINTR;
+    }
+    out_loan->frame.device_dropped = stream->dropped;
+    if (stream->is_discontinuous || stream->dropped)
+        out_loan->frame.flags |= SHMFRAME_DISCONTINUITY;
+    return 0;
+}
+
+void producer_publish(struct producer_stream *stream, struct shmframe_loan *loan, bool is_copied) {
+    if (shmframe_writer_publish(stream->writer, loan) < 0)
+        program_fail_call(stream->name);
+    stream->dropped = 0;
+    stream->is_discontinuous = false;
+    if (is_copied)
+        stream->copied++;
+    else
+        stream->in_place++;
+}
+
+bool producer_has_enough(const struct producer *producer) {
+    const struct producer_stream *first = &producer->stream[0];
+    return producer_options.frames && first->in_place + first->copied >= producer_options.frames;
+}
+
+/* The end. */
+
+static json_t *describe_stream(const struct producer_stream *stream,
+                               const struct shmframe_writer_counters *counters) {
+    json_t *object = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "stream", stream->name, "frames",
+        (json_int_t)counters->published, "in_place", (json_int_t)stream->in_place, "copied",
+        (json_int_t)stream->copied, "late", (json_int_t)stream->late, "dropped",
+        (json_int_t)(counters->device_dropped + stream->dropped), "cold_loans",
+        (json_int_t)counters->loans_cold, "refused_loans", (json_int_t)stream->refused, "wakeups",
+        (json_int_t)counters->bells_rung, "generation", (int)counters->generation);
+    if (object && stream->copied && stream->copied_why)
+        json_object_set_new(object, "copied_why", json_string(stream->copied_why));
+    return object;
+}
+
+static void print_json(const struct producer *producer,
+                       const struct shmframe_writer_counters *counters, double seconds) {
+    json_t *streams = json_array();
+    for (uint32_t i = 0; i < producer->streams; i++)
+        json_array_append_new(streams, describe_stream(&producer->stream[i], &counters[i]));
+    report_print_json(json_pack("{s:f, s:o}", "seconds", seconds, "streams", streams));
+}
+
+static void print_text(const struct producer_stream *stream,
+                       const struct shmframe_writer_counters *counters, double seconds) {
+    const double rate = seconds > 0 ? (double)counters->published / seconds : 0;
+    printf("%s: %" PRIu64 " frames in %.1f s (%.2f a second): %" PRIu64 " in place, %" PRIu64
+           " copied",
+           stream->name, counters->published, seconds, rate, stream->in_place, stream->copied);
+    if (stream->copied && stream->copied_why)
+        printf(" (%s)", stream->copied_why);
+    printf("; %" PRIu64 " late, %" PRIu64 " dropped; loans: %" PRIu64 " cold, %" PRIu64
+           " refused\n",
+           stream->late, counters->device_dropped + stream->dropped, counters->loans_cold,
+           stream->refused);
+}
+
+int producer_finish(struct producer *producer) {
+    const int64_t end_ns = shmframe_now_ns();
+    const double seconds =
+        producer->started_ns ? (double)(end_ns - producer->started_ns) / SECOND_NS : 0;
+    /* What interrupted the loop is not to interrupt its end. */
+    shmframe_session_resume(producer->session);
+    int exit_code = EXIT_DONE;
+    struct shmframe_writer_counters counters[PRODUCER_STREAMS_MAX];
+    for (uint32_t i = 0; i < producer->streams; i++) {
+        struct producer_stream *stream = &producer->stream[i];
+        shmframe_writer_counters(stream->writer, &counters[i]);
+        if (shmframe_writer_end(stream->writer) < 0) {
+            program_warn("%s: %s", stream->name, shmframe_last_error());
+            exit_code = EXIT_FAILED;
+        }
+        shmframe_writer_close(stream->writer);
+        stream->writer = NULL;
+    }
+    progress_clear();
+    if (report_format_parse(producer_options.format) == REPORT_JSON)
+        print_json(producer, counters, seconds);
+    else
+        for (uint32_t i = 0; i < producer->streams; i++)
+            print_text(&producer->stream[i], &counters[i], seconds);
+    program_close_session(producer->session);
+    producer->session = NULL;
+    return exit_code;
+}

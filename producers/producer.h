@@ -1,0 +1,119 @@
+/* Producer: the face that all programs of this folder share.
+ *
+ *   program_start()               with producer_option_specs as the second table
+ *   producer_check_options()
+ *   producer_open()               session, signals
+ *   producer_add()                once for each stream
+ *   producer_start()              waits for readers, starts the clock
+ *     producer_wait_until()       or producer_wait_for() a device
+ *     producer_loan(), fill the slot, producer_publish()
+ *   producer_finish()             ends the streams, prints the statistics, gives the exit code
+ *
+ * The clock counts media time, from 0 at producer_start(), and stands still while paused. Requests
+ * are answered within the waits: pause, resume, quit, and the program's own verbs.
+ */
+#ifndef PRODUCERS_PRODUCER_H
+#define PRODUCERS_PRODUCER_H
+
+#include "program.h"
+
+#include <shmframe/writer.h>
+
+/* What the shared options were set to. A program puts its defaults here before program_start(). */
+struct producer_options {
+    const char *stream;
+    const char *group; /* NULL: as the stream */
+    bool is_listing;
+    uint32_t frames;     /* 0: no limit */
+    int64_t duration_ns; /* 0: no limit */
+    uint32_t wait_readers;
+    const char *format; /* of the statistics */
+};
+extern struct producer_options producer_options;
+extern const struct option_spec producer_option_specs[];
+
+/* Usage errors in what the shared options say end the program. */
+void producer_check_options(void);
+
+/* A verb of the program's own. `run` returns 0 or a negative errno for the asker, and may put a
+ * short line into `answer`. */
+struct producer_verb {
+    const char *name; /* NULL ends the table */
+    int (*run)(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]);
+};
+
+enum { PRODUCER_STREAMS_MAX = 16 };
+
+struct producer_stream {
+    struct shmframe_writer *writer;
+    char name[SHMFRAME_NAME_BYTES];
+    const char *copied_why; /* for the statistics, if anything was copied; NULL: not known */
+    uint64_t in_place;      /* frames filled in their slot */
+    uint64_t copied;        /* frames filled elsewhere, then copied */
+    uint64_t late;         /* frames published after the next one was due: counted by the program */
+    uint64_t refused;      /* frames that got no slot: counted here, and dropped */
+    uint32_t dropped;      /* lost since the last frame: add to it, the next frame tells */
+    bool is_discontinuous; /* the next frame says so */
+    bool is_live;          /* its loans never wait */
+};
+
+struct producer {
+    struct shmframe_session *session;
+    struct producer_stream stream[PRODUCER_STREAMS_MAX];
+    uint32_t streams;
+    const struct producer_verb *verbs; /* may be NULL */
+    void *user;
+    bool is_unpaced; /* set by the program: everything is due at once */
+    bool is_paused;
+    int64_t start_ns; /* the instant of media time 0; moved on by pauses */
+    int64_t paused_ns;
+    int64_t started_ns;  /* of the run, pauses included */
+    int64_t progress_ns; /* when progress was shown last */
+};
+
+/* Opens the session and takes signals; a failure ends the program. `verbs` and `user` are kept. */
+void producer_open(struct producer *producer, const struct producer_verb *verbs, void *user);
+
+/* Opens a stream; a failure ends the program. The pointer stays good until producer_finish(). NULL:
+ * asked to stop. */
+struct producer_stream *producer_add(struct producer *producer,
+                                     const struct shmframe_writer_params *params);
+
+/* Waits for --wait-readers on the first stream, then starts the clock. False: asked to stop. */
+bool producer_start(struct producer *producer);
+
+enum producer_wait {
+    PRODUCER_DUE = 0, /* the instant has come */
+    PRODUCER_READY,   /* the descriptor is readable */
+    PRODUCER_ASKED,   /* a request was served: what was waited for may have changed */
+    PRODUCER_STOP,    /* asked to stop, by a signal or by `quit` */
+};
+
+/* Waits until media time `media_ns`, through pauses; serves requests at once. ASKED comes only
+ * after a verb of the program's own. */
+enum producer_wait producer_wait_until(struct producer *producer, int64_t media_ns);
+
+/* Waits until the instant `deadline_ns`, or until `fd` (-1: none) is readable. Pauses are the
+ * caller's: look at is_paused. */
+enum producer_wait producer_wait_for(struct producer *producer, int fd, int64_t deadline_ns);
+
+/* Media time now. */
+int64_t producer_media_ns(const struct producer *producer);
+
+/* Lends a slot; capture_ns, pts and so on are the caller's to fill in. Waits for lossless readers,
+ * if the stream is not live. Returns 0; -EAGAIN no slot: the frame counts as refused and dropped;
+ * -EINTR asked to stop. Anything else ends the program. */
+int producer_loan(struct producer *producer, struct producer_stream *stream,
+                  struct shmframe_loan *out_loan);
+
+/* Publishes; `is_copied` says that the frame was filled elsewhere first. */
+void producer_publish(struct producer_stream *stream, struct shmframe_loan *loan, bool is_copied);
+
+/* Whether --frames have been published on the first stream. */
+bool producer_has_enough(const struct producer *producer);
+
+/* Ends the streams so that readers hear of it, prints the statistics, closes everything. Returns
+ * the exit code. */
+int producer_finish(struct producer *producer);
+
+#endif
