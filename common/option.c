@@ -115,6 +115,13 @@ static bool read_rational(const char *text, struct shmframe_rational *out_value)
     return true;
 }
 
+static bool read_list(const char *text, struct option_list *list) {
+    if (list->count == sizeof(list->text) / sizeof(list->text[0]))
+        return false;
+    list->text[list->count++] = text;
+    return true;
+}
+
 const char *option_store(const struct option_spec *spec, const char *text) {
     switch (spec->kind) {
     case OPTION_FLAG:
@@ -133,6 +140,8 @@ const char *option_store(const struct option_spec *spec, const char *text) {
         return read_size(text, spec->out) ? NULL : "a size such as 1920x1080";
     case OPTION_RATIONAL:
         return read_rational(text, spec->out) ? NULL : "a number such as 60, 29.97 or 30000/1001";
+    case OPTION_LIST:
+        return read_list(text, spec->out) ? NULL : "one of at most 16 of its kind";
     }
     return "of a kind that this program knows";
 }

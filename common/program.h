@@ -14,6 +14,13 @@ enum option_kind {
     OPTION_DURATION, /* int64_t *, ns     --duration 10, 1.5s, 200ms, 50us, 3m */
     OPTION_SIZE,     /* uint32_t[2]       --size 1920x1080              */
     OPTION_RATIONAL, /* struct shmframe_rational *  --rate 60, 30000/1001, 29.97 */
+    OPTION_LIST,     /* struct option_list *, may be given again and again */
+};
+
+/* The texts of an option that is given several times, in their order. */
+struct option_list {
+    const char *text[16];
+    uint32_t count;
 };
 
 struct option_spec {
