@@ -454,6 +454,11 @@ static int lay_out(struct shmframe_format *format, const struct extent extents[]
     return 0;
 }
 
+/* Bytes from the coded plane's beginning to the visible one's. */
+static uint64_t find_margin(const struct shmframe_plane *plane, const struct extent *extent) {
+    return (uint64_t)plane->line_bytes * extent->top_rows + extent->left_bytes;
+}
+
 /* A plane's place with all that is coded around what is visible. */
 struct span {
     uint64_t begin, end; /* of the slot's bytes */
@@ -473,7 +478,7 @@ static int check_plane(const struct shmframe_format *format, uint32_t i,
         return error_set(-EINVAL, "plane[%u].line_bytes is %u: it must be %u to %d", i,
                          plane->line_bytes, extent->coded_row_bytes, INT32_MAX);
     }
-    const uint64_t before = (uint64_t)plane->line_bytes * extent->top_rows + extent->left_bytes;
+    const uint64_t before = find_margin(plane, extent);
     if (plane->offset >= format->slot_bytes || plane->offset < before) {
         return error_set(-EINVAL,
                          "plane[%u].offset is %" PRIu64 ": it must be %" PRIu64
@@ -545,6 +550,15 @@ int format_check(const struct shmframe_format *format) {
         result = measure(format, extents);
     }
     return result < 0 ? result : check_planes(format, extents, (uint32_t)result);
+}
+
+uint64_t format_coded_offset(const struct shmframe_format *format, uint32_t plane) {
+    struct extent extents[SHMFRAME_PLANES_MAX];
+    const bool is_known = plane < format->plane_count && measure(format, extents) > 0;
+    assert(is_known);
+    return is_known
+               ? format->plane[plane].offset - find_margin(&format->plane[plane], &extents[plane])
+               : 0;
 }
 
 /* --- The public face -------------------------------------------------------------------------- */

@@ -14,4 +14,8 @@
  * Errors: -EINVAL; -ENOTSUP unknown or hardware format. error_set() names the field. */
 int format_check(const struct shmframe_format *format);
 
+/* Where plane `plane` of the coded picture begins in the slot: at or before plane[].offset, which
+ * is where the visible picture begins. `format` is complete and good. */
+uint64_t format_coded_offset(const struct shmframe_format *format, uint32_t plane);
+
 #endif
