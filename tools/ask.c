@@ -1,0 +1,50 @@
+/* shmframe ask: one request to the writer of a stream, and its answer. */
+#include "tool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int64_t timeout_ns = INT64_C(5000000000);
+
+static const struct option_spec options[] = {
+    {.name = "timeout",
+     .kind = OPTION_DURATION,
+     .out = &timeout_ns,
+     .argument = "TIME",
+     .help = "how long to wait for the answer (5s)"},
+    {0},
+};
+
+static const struct program program = {
+    .name = "shmframe ask",
+    .purpose = "Asks the writer of STREAM to do VERB, and prints its answer.",
+    .operands = "STREAM VERB [ARGUMENT]",
+    .notes = "Which verbs there are is the writer's to say: see its --help.\n"
+             "\n"
+             "Example: shmframe ask media seek 10",
+    .options = options,
+};
+
+int tool_ask(int argc, char **argv) {
+    const int operand = program_start(&program, argc, argv);
+    const int operands = argc - operand;
+    if (operands < 2 || operands > 3)
+        program_fail_usage("a stream and a verb are to be named, and at most one argument");
+    const char *stream = argv[operand], *verb = argv[operand + 1];
+    const char *argument = operands == 3 ? argv[operand + 2] : NULL;
+
+    struct shmframe_session *session = program_open_session();
+    program_stop_on_signals(session);
+    struct shmframe_answer answer;
+    const int result = shmframe_session_request(session, stream, verb, argument,
+                                                shmframe_deadline_ns(timeout_ns), &answer);
+    if (result < 0)
+        program_fail("%s could not be asked: %s", stream, shmframe_last_error());
+    program_close_session(session);
+    if (answer.status < 0)
+        program_fail("the writer of %s refuses \"%s\": %s", stream, verb,
+                     *answer.text ? answer.text : strerror(-answer.status));
+    if (*answer.text)
+        puts(answer.text);
+    return EXIT_DONE;
+}
