@@ -74,8 +74,9 @@ static const struct program program = {
 /* Formats. */
 
 static void describe_picture(struct shmframe_format *out_format) {
-    if (options.rate.num <= 0 || options.rate.num / options.rate.den > RATE_MAX)
-        program_fail_usage("--rate should be above 0 and at most %d", RATE_MAX);
+    const int64_t num = options.rate.num, den = options.rate.den;
+    if (num * 1000 < den || num > RATE_MAX * den)
+        program_fail_usage("--rate should be from 0.001 to %d", RATE_MAX);
     if (shmframe_format_video(out_format, options.pixel_format, options.size[0], options.size[1]) <
         0)
         program_fail_usage("--pixel-format %s --size %ux%u: %s", options.pixel_format,
