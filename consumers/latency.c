@@ -75,6 +75,7 @@ static const struct program program = {
 /* One measurement, of whichever reader. Snapshots are large: one object, not on the stack. */
 static struct measurement {
     const char *stream;
+    struct shmframe_reader_params params;
     enum report_format format;
     struct budget budget[BUDGETS_MAX];
     uint32_t budgets;
@@ -98,6 +99,8 @@ static struct measurement {
 
 static void parse_settings(struct measurement *m) {
     m->format = report_format_parse(settings.format);
+    m->params = consumer_reader_params(m->stream);
+    m->params.spin_ns = settings.spin_ns;
     for (uint32_t i = 0; i < settings.budgets.count; i++) {
         const char *text = settings.budgets.text[i];
         const char *wanted = budget_parse(text, &m->budget[m->budgets++]);
@@ -270,9 +273,7 @@ static void read_frame(struct measurement *m) {
 }
 
 static int measure_by_reading(struct measurement *m, struct shmframe_session *session) {
-    struct shmframe_reader_params params = consumer_reader_params(m->stream);
-    params.spin_ns = settings.spin_ns;
-    m->reader = consumer_open_reader(session, params);
+    m->reader = consumer_open_reader(session, m->params);
     if (!m->reader)
         return EXIT_DONE;
     start_clock(m);
@@ -307,7 +308,6 @@ static bool is_reader_there(struct measurement *m, struct shmframe_session *sess
 
 static int measure_by_watching(struct measurement *m, struct shmframe_session *session) {
     enum { LOOK_MS = 100, LOOKS_A_QUESTION = 5 };
-    consumer_reader_params(m->stream); /* for its checks */
     const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(2000000000));
     if (shmframe_record_open(session, m->stream, settings.of, deadline_ns, &m->record) < 0)
         program_fail("reader %u of %s cannot be watched: %s", settings.of, m->stream,

@@ -1,0 +1,225 @@
+"""shmframe run: how it ends, and that nothing is left behind."""
+
+import glob
+import os
+import pty
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+SHMFRAME = os.environ["SHMFRAME"]
+
+
+def wait_for(condition, seconds=20):
+    """What `condition` returns once it is true; fails the test if that takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Run(unittest.TestCase):
+    """Each test has a folder of its own, in which the run puts its own."""
+
+    def setUp(self):
+        # Short: a socket's path has room for 107 characters.
+        self.temporary = tempfile.TemporaryDirectory(dir="/tmp", prefix="t.")
+        self.addCleanup(self.temporary.cleanup)
+        self.folder = self.temporary.name
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder)
+
+    def tearDown(self):
+        self.assertEqual(self.run_folders(), [])
+        self.assertEqual(self.family(), [])
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run_folders(self):
+        return glob.glob(self.path("shmframe-run.*"))
+
+    def family(self):
+        """All processes that this test's run started: they know its folder by their environment."""
+        mark = ("XDG_RUNTIME_DIR=" + self.folder).encode()
+        found = []
+        for entry in glob.glob("/proc/[0-9]*/environ"):
+            pid = int(entry.split("/")[2])
+            try:
+                with open(entry, "rb") as file:
+                    if mark in file.read().split(b"\0") and is_running(pid):
+                        found.append(pid)
+            except OSError:
+                pass
+        return found
+
+    def start(self, *lines, **more):
+        return subprocess.Popen([SHMFRAME, "run", *lines], env=self.env, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **more)
+
+    def call(self, *lines):
+        run = self.start(*lines)
+        out, err = run.communicate(timeout=60)
+        return run.returncode, out, err
+
+    def node(self, name, program="exec sleep 300"):
+        """A command line that tells its pid in a file, then does what `program` says."""
+        pid_file = self.path(name)
+        return f"sh -c 'echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; {program}'"
+
+    def pid_of(self, name):
+        def read():
+            try:
+                with open(self.path(name), encoding="utf-8") as file:
+                    return int(file.read())
+            except FileNotFoundError:
+                return None
+        return wait_for(read)
+
+    def test_it_ends_with_0_when_the_last_command_ends(self):
+        code, _, err = self.call("sleep 300", "true")
+        self.assertEqual((code, err), (0, ""))
+
+    def test_an_earlier_command_may_end_well_before_the_last(self):
+        code, out, err = self.call("true", "sh -c 'sleep 0.3; echo last'")
+        self.assertEqual((code, out, err), (0, "last\n", ""))
+
+    def test_a_command_that_fails_ends_all_and_is_named(self):
+        code, _, err = self.call("sleep 300", "sh -c 'exit 3'", "sleep 301")
+        self.assertEqual(code, 1)
+        self.assertEqual(err.count("\n"), 1)
+        self.assertIn("sh -c 'exit 3'", err)
+        self.assertIn("status 3", err)
+
+    def test_a_command_that_is_not_there_is_named(self):
+        code, _, err = self.call("shmframe-nowhere --size 1x1", "sleep 300")
+        self.assertEqual(code, 1)
+        self.assertIn('"shmframe-nowhere --size 1x1" was not found', err)
+        self.assertIn("PATH", err)
+
+    def test_a_command_that_crashes_is_named_with_its_signal(self):
+        code, _, err = self.call("sh -c 'ulimit -c 0; kill -SEGV $$'", "sleep 300")
+        self.assertEqual(code, 1)
+        self.assertIn("signal 11", err)
+
+    def test_a_line_may_begin_with_a_variable(self):
+        code, out, _ = self.call("GREETING=hello sh -c 'echo $GREETING'")
+        self.assertEqual((code, out), (0, "hello\n"))
+
+    def test_commands_find_the_private_supervisor(self):
+        code, out, err = self.call("shmframe ls --format json")
+        self.assertEqual((code, out, err), (0, '{"streams":[]}\n', ""))
+
+    def test_the_folder_is_for_this_user_only(self):
+        code, out, _ = self.call("sh -c 'stat -c %a \"${SHMFRAME_SOCKET%/*}\"'")
+        self.assertEqual((code, out), (0, "700\n"))
+
+    def test_others_are_asked_with_sigint(self):
+        code, out, err = self.call(
+            self.node("asked", 'trap "echo asked; exit 0" INT; while :; do sleep 0.05; done'),
+            f"sh -c 'while ! test -e {self.path('asked')}; do sleep 0.05; done'")
+        self.assertEqual((code, out, err), (0, "asked\n", ""))
+
+    def test_who_ignores_sigint_gets_sigterm_after_two_seconds(self):
+        start = time.monotonic()
+        code, _, err = self.call(self.node("deaf", 'trap "" INT; exec sleep 300'),
+                                 f"sh -c 'while ! test -e {self.path('deaf')}; do sleep 0.05; done'")
+        self.assertEqual((code, err), (0, ""))
+        self.assertGreaterEqual(time.monotonic() - start, 2)
+
+    def test_who_ignores_everything_is_killed_after_five_seconds_and_named(self):
+        start = time.monotonic()
+        code, _, err = self.call(self.node("deaf", 'trap "" INT TERM; exec sleep 300'),
+                                 f"sh -c 'while ! test -e {self.path('deaf')}; do sleep 0.05; done'")
+        self.assertEqual(code, 1)
+        self.assertGreaterEqual(time.monotonic() - start, 5)
+        self.assertIn("was killed: it had not ended", err)
+
+    def test_what_a_shell_started_ends_too(self):
+        code, _, err = self.call(self.node("pipe", "sleep 300 | sleep 300"),
+                                 self.node("detached", "setsid sleep 300 & sleep 0.3"))
+        self.assertEqual((code, err), (0, ""))
+
+    def test_sigint_and_sigterm_end_it_well(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            name = f"node{number}"
+            run = self.start(self.node(name))
+            self.pid_of(name)
+            run.send_signal(number)
+            _, err = run.communicate(timeout=20)
+            self.assertEqual((run.returncode, err), (0, ""))
+
+    def test_a_second_signal_hurries(self):
+        run = self.start(self.node("deaf", 'trap "" INT TERM; exec sleep 300'))
+        self.pid_of("deaf")
+        start = time.monotonic()
+        for _ in range(3):
+            run.send_signal(signal.SIGINT)
+            time.sleep(0.7)
+        run.communicate(timeout=20)
+        self.assertLess(time.monotonic() - start, 4)
+        self.assertEqual(run.returncode, 1)
+
+    def test_ctrl_c_reaches_a_node_once(self):
+        program = ('trap "echo got >> ' + self.path("signals") +
+                   '" INT; while ! test -e ' + self.path("signals") +
+                   "; do sleep 0.05; done; sleep 0.3")
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(SHMFRAME, [SHMFRAME, "run", self.node("node", program)], self.env)
+        self.pid_of("node")
+        os.write(terminal, b"\x03")
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+        with open(self.path("signals"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "got\n")
+
+    def test_a_supervisor_that_dies_ends_the_run_and_is_named(self):
+        run = self.start(self.node("node"))
+        node = self.pid_of("node")
+        with open(f"/proc/{run.pid}/task/{run.pid}/children", encoding="utf-8") as file:
+            supervisor, = [int(pid) for pid in file.read().split() if int(pid) != node]
+        os.kill(supervisor, signal.SIGKILL)
+        _, err = run.communicate(timeout=20)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn('"shmframed" was killed by signal 9', err)
+
+    def test_if_it_is_killed_all_die_and_the_next_run_tidies_up(self):
+        run = self.start(self.node("node"))
+        node = self.pid_of("node")
+        left, = self.run_folders()
+        run.kill()
+        run.communicate(timeout=20)
+        wait_for(lambda: not is_running(node))
+        wait_for(lambda: not self.family())
+        os.utime(left, (time.time() - 60, time.time() - 60))
+        self.assertEqual(self.call("true")[0], 0)
+        self.assertFalse(os.path.exists(left))
+
+    def test_a_living_run_s_folder_is_left_alone(self):
+        run = self.start(self.node("node"))
+        self.pid_of("node")
+        folder, = self.run_folders()
+        os.utime(folder, (time.time() - 60, time.time() - 60))
+        self.assertEqual(self.call("true")[0], 0)
+        self.assertTrue(os.path.exists(folder))
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=20)
+
+
+if __name__ == "__main__":
+    unittest.main()
