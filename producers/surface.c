@@ -126,8 +126,7 @@ static uint32_t half_bits(double value) {
     return ((uint32_t)(exponent + 14) << 10) + (uint32_t)lrint((fraction * 2 - 1) * 1024);
 }
 
-/* `value` in the component's full range, or in units of an eighth bit above `offset` and `scale`.
- */
+/* A value from 0 to 1 in the component's full range. */
 static uint32_t quantize(const AVPixFmtDescriptor *descriptor, int depth, double value) {
     if (descriptor->flags & AV_PIX_FMT_FLAG_FLOAT)
         return depth == 32 ? av_float2int((float)value) : half_bits(value);
