@@ -113,10 +113,14 @@ int channel_receive(int socket, struct channel_mail *out_mail) {
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
                            .msg_controllen = CMSG_LEN(FDS_ROOM * sizeof(int))};
-    ssize_t bytes;
+    /* A peer that closed before it had read everything leaves an error, which is told once, in
+     * front of the messages it had sent. */
+    ssize_t bytes = 0;
+    bool was_reset = false;
     do {
+        was_reset = was_reset || (bytes < 0 && errno == ECONNRESET);
         bytes = recvmsg(socket, &parts, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (bytes < 0 && errno == EINTR);
+    } while (bytes < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset)));
     if (bytes < 0)
         return receive_failed(errno);
     const uint32_t found = take_fds(&parts, out_mail);

@@ -1,0 +1,458 @@
+#include "client.h"
+
+#include "error.h"
+#include "limits.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LAST_WORDS_MAX = 4096 };
+
+/* ---- what each message does, and who may send it ---- */
+
+static int say_hello(struct client *client, struct channel_mail *mail);
+
+static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail *) = {
+    [MESSAGE_HELLO] = say_hello,
+    [MESSAGE_OPEN_RING] = stream_writer_open_ring,
+    [MESSAGE_OFFER_LINK] = stream_writer_offer_link,
+    [MESSAGE_HELD_LINK] = stream_writer_held_link,
+    [MESSAGE_CLOSE_WRITER] = stream_writer_close,
+    [MESSAGE_OPEN_READER] = stream_reader_open,
+    [MESSAGE_CLOSE_READER] = stream_reader_close,
+    [MESSAGE_READER_MOVED] = stream_reader_moved,
+    [MESSAGE_REQUEST] = request_ask,
+    [MESSAGE_ANSWER] = request_answer,
+    [MESSAGE_LIST_STREAMS] = list_start,
+    [MESSAGE_LIST_READERS] = list_start,
+    [MESSAGE_GET_RECORD] = stream_reader_get_record,
+    [MESSAGE_EVICT] = stream_reader_evict,
+};
+
+static int handle(struct client *client, struct channel_mail *mail) {
+    const unsigned type = mail->message.header.type;
+    if (!message_is_from_session(type) || !handlers[type])
+        return error_set(-EPROTO, "%s is not for a session to send", message_name(type));
+    if (client->is_welcome == (type == MESSAGE_HELLO))
+        return error_set(-EPROTO, "%s, but HELLO comes first, and once", message_name(type));
+    return handlers[type](client, mail);
+}
+
+/* ---- sending ---- */
+
+void client_log(struct client *client, const char *text, ...) {
+    if (!log_limit_passes(&client->log, shmframe_now_ns()))
+        return;
+    char line[1536];
+    va_list values;
+    va_start(values, text);
+    vsnprintf(line, sizeof(line), text, values);
+    va_end(values);
+    char dropped[48] = "";
+    if (client->log.dropped)
+        snprintf(dropped, sizeof(dropped), " lines_dropped=%llu",
+                 (unsigned long long)client->log.dropped);
+    client->log.dropped = 0;
+    log_event("%s client=%s pid=%d uid=%u%s", line, log_quote(client->name).text,
+              (int)client->process->pid, (unsigned)client->uid, dropped);
+}
+
+static void refill_tokens(struct client *client) {
+    const int64_t now_ns = shmframe_now_ns();
+    client->tokens += (double)(now_ns - client->tokens_ns) * 1e-9 * LIMIT_MESSAGES_PER_S;
+    client->tokens_ns = now_ns;
+    if (client->tokens > LIMIT_MESSAGES_BURST)
+        client->tokens = LIMIT_MESSAGES_BURST;
+}
+
+/* Which readiness is of use: a client that says too much at once is not read until the next tick.
+ */
+static void update_interest(struct client *client, bool may_send) {
+    if (client->socket < 0)
+        return;
+    refill_tokens(client);
+    uint32_t events = client->tokens >= 1 ? EPOLLIN : 0;
+    if (may_send && (client->queued || client->listing.type != MESSAGE_NONE))
+        events |= EPOLLOUT;
+    sd_event_source_set_io_events(client->source, events);
+    /* A hang-up is reported whatever was asked for: silence must be switched off. */
+    sd_event_source_set_enabled(client->source, events ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static void free_mail(struct client_mail *mail) {
+    for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
+        if (mail->fd[i] >= 0)
+            close(mail->fd[i]);
+    free(mail);
+}
+
+static void clear_queue(struct client *client) {
+    struct client_mail *mail;
+    while ((mail = STAILQ_FIRST(&client->queue))) {
+        STAILQ_REMOVE_HEAD(&client->queue, next);
+        free_mail(mail);
+    }
+    client->queued = 0;
+}
+
+static struct client_mail *copy_mail(const union message *message, const int *fds) {
+    struct client_mail *mail = malloc(sizeof(*mail));
+    if (!mail)
+        return NULL;
+    const uint32_t count = message_fds(message->header.type);
+    memcpy(&mail->message, message, message->header.bytes);
+    for (uint32_t i = 0; i < MESSAGE_FDS_MAX; i++)
+        mail->fd[i] = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        mail->fd[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+        if (mail->fd[i] < 0) {
+            free_mail(mail);
+            return NULL;
+        }
+    }
+    return mail;
+}
+
+static int send_now(struct client *client, const union message *message, const int *fds) {
+    int code = channel_send(client->socket, message, fds);
+    if (code == 0 && client->notice.page)
+        notice_mail(&client->notice);
+    return code;
+}
+
+void client_send(struct client *client, const union message *message, const int *fds) {
+    if (client->socket < 0)
+        return;
+    log_detail("send type=%s cookie=%u to=%s", message_name(message->header.type),
+               message->header.cookie, log_quote(client->name).text);
+    if (client->queued == 0) {
+        int code = send_now(client, message, fds);
+        /* A peer that is gone may have left last words: the loop reads them, then its end. */
+        if (code == 0 || code == -EPIPE)
+            return;
+    }
+    struct client_mail *mail = client->queued < LIMIT_MAIL_QUEUED ? copy_mail(message, fds) : NULL;
+    if (!mail) {
+        client_drop(client, "it does not read what it is sent");
+        return;
+    }
+    STAILQ_INSERT_TAIL(&client->queue, mail, next);
+    client->queued++;
+    update_interest(client, true);
+}
+
+void client_flush(struct client *client) {
+    int code = 0;
+    struct client_mail *mail;
+    while (client->socket >= 0 && (mail = STAILQ_FIRST(&client->queue))) {
+        code = send_now(client, &mail->message, mail->fd);
+        if (code == -EAGAIN || code == -EMFILE)
+            break;
+        STAILQ_REMOVE_HEAD(&client->queue, next);
+        client->queued--;
+        free_mail(mail);
+    }
+    if (code == 0)
+        list_continue(client);
+    /* Descriptors on their way are counted for the whole user: no event tells when there is room,
+     * so the next tick tries again. */
+    update_interest(client, code != -EMFILE);
+}
+
+void client_refuse(struct client *client, uint32_t cookie, int code, const char *text, ...) {
+    union message message;
+    message_init(&message, MESSAGE_ERROR, cookie);
+    message.error.code = code;
+    va_list values;
+    va_start(values, text);
+    vsnprintf(message.error.text, sizeof(message.error.text), text, values);
+    va_end(values);
+    client_log(client, "refuse errno=%d reason=%s", -code, log_quote(message.error.text).text);
+    client_send(client, &message, NULL);
+}
+
+void client_done(struct client *client, uint32_t cookie) {
+    if (cookie == 0)
+        return;
+    union message message;
+    message_init(&message, MESSAGE_DONE, cookie);
+    client_send(client, &message, NULL);
+}
+
+/* ---- receiving ---- */
+
+static bool take_token(struct client *client) {
+    refill_tokens(client);
+    if (client->tokens < 1)
+        return false;
+    client->tokens -= 1;
+    return true;
+}
+
+/* Whether there may be more to read. */
+static bool read_one(struct client *client) {
+    struct channel_mail mail;
+    int code = channel_receive(client->socket, &mail);
+    if (code == -EAGAIN)
+        return false;
+    if (code == -EPIPE) {
+        client_drop(client, "it closed the connection");
+        return false;
+    }
+    const uint32_t cookie = mail.message.header.cookie;
+    if (code == 0 && mail.fds &&
+        server_is_short_of_fds(client->server, mail.fd[mail.fds - 1], LIMIT_FDS_LAST))
+        code = error_set(-EMFILE, "the supervisor has no descriptor left: raise its limit, "
+                                  "`ulimit -n`");
+    if (code == 0) {
+        log_detail("receive type=%s cookie=%u from=%s", message_name(mail.message.header.type),
+                   cookie, log_quote(client->name).text);
+        code = handle(client, &mail);
+    }
+    channel_close_fds(&mail);
+    if (code < 0) {
+        client_refuse(client, cookie, code, "%s", shmframe_last_error());
+        client_drop(client, "it was refused");
+        return false;
+    }
+    return client->socket >= 0;
+}
+
+static int on_socket(sd_event_source *source, int fd, uint32_t events, void *user) {
+    (void)source;
+    (void)fd;
+    struct client *client = user;
+    if (events & EPOLLOUT)
+        client_flush(client);
+    const bool is_over = events & (EPOLLHUP | EPOLLERR);
+    if (events & ~(uint32_t)EPOLLOUT)
+        for (unsigned i = 0; i < LIMIT_MESSAGES_A_TURN && client->socket >= 0; i++)
+            if ((!take_token(client) && !is_over) || !read_one(client))
+                break;
+    update_interest(client, true);
+    return 0;
+}
+
+void client_drain(struct client *client) {
+    struct server *server = client->server;
+    if (server->is_draining || client->socket < 0)
+        return;
+    server->is_draining = true;
+    for (unsigned i = 0; i < LAST_WORDS_MAX && client->socket >= 0 && read_one(client); i++) {
+    }
+    server->is_draining = false;
+}
+
+static int on_handshake_timeout(sd_event_source *source, uint64_t usec, void *user) {
+    (void)source;
+    (void)usec;
+    client_drop(user, "it did not say HELLO in time");
+    return 0;
+}
+
+/* ---- hello ---- */
+
+void client_put_name(char out[SHMFRAME_NAME_BYTES], const char *text) {
+    message_put_text(out, SHMFRAME_NAME_BYTES, text);
+    for (char *c = out; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+}
+
+/* A process that comes back has closed its former connection before; what it said there comes
+ * first, and from the WELCOME on nothing is granted on the strength of it. */
+static void finish_former_connections(struct client *client) {
+    struct client *other;
+    TAILQ_FOREACH (other, &client->server->clients, all) {
+        if (other == client || other->process != client->process || other->socket < 0)
+            continue;
+        struct pollfd poll_other = {.fd = other->socket};
+        if (poll(&poll_other, 1, 0) > 0 && (poll_other.revents & (POLLHUP | POLLERR)))
+            client_drain(other);
+    }
+}
+
+static int say_hello(struct client *client, struct channel_mail *mail) {
+    const struct message_hello *hello = &mail->message.hello;
+    const int64_t now_ns = shmframe_now_ns();
+    const int64_t apart_ns = (int64_t)((uint64_t)now_ns - (uint64_t)hello->now_ns);
+    if (apart_ns > CLOCKS_APART_NS || apart_ns < -CLOCKS_APART_NS)
+        return error_set(-ENOTSUP,
+                         "the peer's clock is %lld s away from the supervisor's: it runs in "
+                         "another time namespace",
+                         (long long)(apart_ns / 1000000000));
+    int fd;
+    struct notice notice;
+    int code = notice_create(&notice, &fd);
+    if (code < 0)
+        return code;
+    client_put_name(client->name, hello->name);
+    finish_former_connections(client);
+    client->notice = notice;
+    client->is_welcome = true;
+    client->hello_ns = now_ns;
+    client->timer = sd_event_source_disable_unref(client->timer);
+    union message message;
+    message_init(&message, MESSAGE_WELCOME, hello->header.cookie);
+    message.welcome.entries = NOTICE_ENTRIES;
+    message.welcome.pid = (int32_t)getpid();
+    client_send(client, &message, &fd);
+    close(fd);
+    client_log(client, "event=client-welcome");
+    return 0;
+}
+
+/* ---- life ---- */
+
+static unsigned count_sessions(const struct server *server, const struct process *process) {
+    unsigned count = 0;
+    const struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all)
+        count += client->process == process && client->socket >= 0;
+    return count;
+}
+
+void client_turn_away(int socket, int code, const char *text) {
+    union message message;
+    message_init(&message, MESSAGE_ERROR, 0);
+    message.error.code = code;
+    message_put_text(message.error.text, sizeof(message.error.text), text);
+    channel_send(socket, &message, NULL);
+    log_event("event=connection-refused errno=%d reason=%s", -code, log_quote(text).text);
+    close(socket);
+}
+
+static bool is_allowed(const struct server *server, uid_t uid) {
+    if (uid == 0 || uid == geteuid())
+        return true;
+    for (unsigned i = 0; i < server->params->allowed_uids; i++)
+        if (server->params->allowed_uid[i] == uid)
+            return true;
+    return false;
+}
+
+static int check_peer(struct server *server, int socket, struct process **out_process,
+                      uid_t *out_uid) {
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return error_set(-errno, "the peer is unknown: %s", strerror(errno));
+    if (!is_allowed(server, peer.uid))
+        return error_set(-EACCES,
+                         "user %u may not use this supervisor: start it with "
+                         "--allow-uid %u",
+                         (unsigned)peer.uid, (unsigned)peer.uid);
+    if (server->client_count >= LIMIT_CLIENTS)
+        return error_set(-ENOSPC, "the supervisor has %d sessions already, its limit",
+                         LIMIT_CLIENTS);
+    if (server_is_short_of_fds(server, socket, LIMIT_FDS_RESERVED))
+        return error_set(-EMFILE, "the supervisor is short of descriptors: raise its limit, "
+                                  "`ulimit -n`");
+    int code = process_of_socket(server, socket, out_process);
+    if (code == -EACCES)
+        return error_set(code, "the peer is in a pid namespace that the supervisor cannot see");
+    if (code < 0)
+        return error_set(code, "the peer's process cannot be watched: %s", strerror(-code));
+    if (count_sessions(server, *out_process) >= LIMIT_SESSIONS_OF_PROCESS) {
+        process_release(*out_process);
+        return error_set(-ENOSPC, "the process has %d sessions already, its limit",
+                         LIMIT_SESSIONS_OF_PROCESS);
+    }
+    *out_uid = peer.uid;
+    return 0;
+}
+
+static int start_listening(struct client *client) {
+    sd_event *event = client->server->event;
+    int code = sd_event_add_io(event, &client->source, client->socket, EPOLLIN, on_socket, client);
+    if (code >= 0)
+        code = sd_event_add_time_relative(event, &client->timer, CLOCK_MONOTONIC,
+                                          HANDSHAKE_NS / 1000, 0, on_handshake_timeout, client);
+    return code;
+}
+
+void client_accept(struct server *server, int socket) {
+    struct process *process;
+    uid_t uid;
+    int code = check_peer(server, socket, &process, &uid);
+    if (code < 0) {
+        client_turn_away(socket, code, shmframe_last_error());
+        return;
+    }
+    struct client *client = calloc(1, sizeof(*client));
+    if (!client) {
+        process_release(process);
+        client_turn_away(socket, -ENOMEM, "the supervisor has no memory");
+        return;
+    }
+    *client = (struct client){.server = server,
+                              .process = process,
+                              .uid = uid,
+                              .socket = socket,
+                              .tokens = LIMIT_MESSAGES_BURST,
+                              .tokens_ns = shmframe_now_ns()};
+    STAILQ_INIT(&client->queue);
+    TAILQ_INIT(&client->writers);
+    TAILQ_INIT(&client->readers);
+    TAILQ_INSERT_TAIL(&server->clients, client, all);
+    server->client_count++;
+    if (start_listening(client) < 0)
+        client_drop(client, "the supervisor has no memory");
+}
+
+void client_drop(struct client *client, const char *reason) {
+    if (client->socket < 0)
+        return;
+    client_log(client, "event=client-disconnected writers=%u readers=%u reason=%s",
+               client->writer_count, client->reader_count, log_quote(reason).text);
+    client->source = sd_event_source_disable_unref(client->source);
+    client->timer = sd_event_source_disable_unref(client->timer);
+    close(client->socket);
+    client->socket = -1;
+    client->listing.type = MESSAGE_NONE;
+    clear_queue(client);
+    client->away_ns = shmframe_now_ns();
+}
+
+void client_release(struct client *client, const char *reason) {
+    client_drop(client, reason);
+    struct server *server = client->server;
+    struct stream_reader *reader;
+    struct stream_writer *writer;
+    request_forget_asker(client);
+    while ((writer = TAILQ_FIRST(&client->writers)))
+        stream_writer_gone(writer, SHMFRAME_STREAM_WRITER_GONE);
+    while ((reader = TAILQ_FIRST(&client->readers)))
+        stream_reader_leave(reader);
+    client_log(client, "event=client-released reason=%s", log_quote(reason).text);
+    notice_destroy(&client->notice);
+    TAILQ_REMOVE(&server->clients, client, all);
+    server->client_count--;
+    process_release(client->process);
+    free(client);
+}
+
+void client_sweep(struct client *client) {
+    if (client->socket >= 0)
+        return;
+    if (!client->is_swept) {
+        client->is_swept = true;
+        request_forget_asker(client);
+        struct stream_writer *writer = TAILQ_FIRST(&client->writers);
+        while (writer) {
+            struct stream_writer *next = TAILQ_NEXT(writer, of_client);
+            stream_writer_away(writer);
+            writer = next;
+        }
+    }
+    if (client->writer_count == 0 && client->reader_count == 0)
+        client_release(client, "nothing of it is left");
+}

@@ -1,0 +1,48 @@
+/* What one peer, and all of them together, may use. Whoever asks for more hears which limit it was.
+ */
+#ifndef SERVER_LIMITS_H
+#define SERVER_LIMITS_H
+
+#include <stdint.h>
+
+enum {
+    /* All peers together. */
+    LIMIT_CLIENTS = 1024,
+    LIMIT_STREAMS_KNOWN = 4096, /* names remembered, with or without a writer */
+    LIMIT_FDS_RESERVED = 64,    /* descriptors that new connections may not take */
+    LIMIT_FDS_LAST = 16,        /* descriptors that messages may not take either */
+
+    /* One session. */
+    LIMIT_SESSIONS_OF_PROCESS = 64,
+    LIMIT_STREAMS = 64,
+    LIMIT_READERS = 1024,
+    LIMIT_MAIL_QUEUED = 256,      /* messages that wait for room in its socket */
+    LIMIT_MESSAGES_PER_S = 4000,  /* on average; a faster one is read later, not refused */
+    LIMIT_MESSAGES_BURST = 16384, /* all it has to say after a restart of the supervisor */
+    LIMIT_MESSAGES_A_TURN = 64,   /* before the others get theirs */
+    LIMIT_LOG_LINES_PER_S = 20,
+    LIMIT_LOG_LINES_BURST = 200,
+
+    /* One stream. */
+    LIMIT_LINKS_UNUSED = 256,
+    LIMIT_LOANS = 64,
+    LIMIT_REQUESTS = 64, /* unanswered */
+    LINKS_IN_STOCK = 2,  /* unused links of a ring below which more are asked for */
+};
+
+/* Address space of one session's rings. */
+#define LIMIT_RING_BYTES (UINT64_C(1) << 42)
+
+/* Numbers that peers tell of the past are believed up to here, so that nobody can use up the
+ * numbers of a stream that is not his. */
+#define LIMIT_GENERATION_TOLD (UINT32_C(1) << 30)
+#define LIMIT_SEQUENCE_TOLD   (UINT64_C(1) << 45)
+
+#define HANDSHAKE_NS    INT64_C(2000000000)
+#define CLOCKS_APART_NS INT64_C(10000000000) /* more: another time namespace */
+/* How long names and links are kept for those who may come back to a new supervisor. */
+#define GRACE_NS        INT64_C(2000000000)
+#define TICK_NS         INT64_C(250000000)
+#define ENDED_LISTED_NS INT64_C(60000000000) /* a stream without writer and readers is listed */
+
+#endif

@@ -1,0 +1,189 @@
+#include "listener.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { BACKLOG = 256 };
+
+/* "a/b/socket" -> "a/b"; "socket" -> "." */
+static void split_folder(const char *path, char *folder, size_t folder_bytes) {
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(folder, folder_bytes, ".");
+    else if (slash == path)
+        snprintf(folder, folder_bytes, "/");
+    else
+        snprintf(folder, folder_bytes, "%.*s", (int)(slash - path), path);
+}
+
+static const char *file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int open_folder(const char *path, bool may_create, int *out_folder) {
+    char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    split_folder(path, name, sizeof(name));
+    if (may_create && mkdir(name, 0700) < 0 && errno != EEXIST)
+        return error_set(-errno, "%s cannot be made: %s; choose another place with --socket", name,
+                         strerror(errno));
+    int folder = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return error_set(-EACCES,
+                         "%s is a symbolic link or no directory: remove it, or choose "
+                         "another place with --socket",
+                         name);
+    if (folder < 0)
+        return error_set(-errno, "%s cannot be opened: %s", name, strerror(errno));
+    struct stat info;
+    if (fstat(folder, &info) < 0 || info.st_uid != geteuid() || (info.st_mode & 077)) {
+        close(folder);
+        return error_set(-EACCES,
+                         "%s must belong to this user and be closed to others: chmod 700 "
+                         "it, or choose another place with --socket",
+                         name);
+    }
+    *out_folder = folder;
+    return 0;
+}
+
+/* The lock's file stays for ever: a file that is removed and made again can be locked twice. */
+static int lock_place(struct listener *listener) {
+    char name[sizeof(listener->path) + 8];
+    snprintf(name, sizeof(name), "%s.lock", file_name(listener->path));
+    int fd = openat(listener->folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_set(-errno, "%s.lock cannot be opened: %s", listener->path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int code = errno;
+        char pid[16] = "";
+        if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
+            pid[0] = '\0';
+        close(fd);
+        if (code != EWOULDBLOCK)
+            return error_set(-code, "%s.lock cannot be locked: %s", listener->path, strerror(code));
+        return error_set(-EEXIST,
+                         "another supervisor (pid %d) serves %s: use that one, end it, or "
+                         "choose another place with --socket",
+                         atoi(pid), listener->path);
+    }
+    char pid[16];
+    int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)length, 0) < 0) {
+        int code =
+            error_set(-errno, "%s.lock cannot be written: %s", listener->path, strerror(errno));
+        close(fd);
+        return code;
+    }
+    listener->lock = fd;
+    return 0;
+}
+
+/* Only under the lock: whoever made this socket no longer serves it. */
+static int remove_stale(const struct listener *listener) {
+    struct stat info;
+    const char *name = file_name(listener->path);
+    if (fstatat(listener->folder, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : error_set(-errno, "%s: %s", listener->path, strerror(errno));
+    if (!S_ISSOCK(info.st_mode) || info.st_uid != geteuid())
+        return error_set(-EACCES,
+                         "%s is there and no socket of ours: remove it, or choose another "
+                         "place with --socket",
+                         listener->path);
+    if (unlinkat(listener->folder, name, 0) < 0)
+        return error_set(-errno, "%s cannot be removed: %s", listener->path, strerror(errno));
+    return 0;
+}
+
+static int bind_socket(struct listener *listener) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, listener->path, sizeof(address.sun_path));
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return error_set(-errno, "no socket: %s", strerror(errno));
+    const mode_t mask = umask(0177);
+    int result = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+    int code = errno;
+    umask(mask);
+    if (result == 0 && listen(fd, BACKLOG) < 0)
+        result = -1, code = errno;
+    if (result < 0) {
+        close(fd);
+        return error_set(-code, "%s cannot be opened: %s", listener->path, strerror(code));
+    }
+    listener->fd = fd;
+    listener->is_bound = true;
+    return 0;
+}
+
+/* Names can be kept only in a folder that is ours alone; without one we do without them. */
+static int take_passed(struct listener *listener, int count) {
+    int fd = SD_LISTEN_FDS_START;
+    if (count != 1 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+        return error_set(-EINVAL,
+                         "the service manager passed %d descriptors instead of one "
+                         "listening socket of kind SOCK_SEQPACKET",
+                         count);
+    struct sockaddr_un address = {0};
+    socklen_t length = sizeof(address) - 1;
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        return error_set(-errno, "the passed socket cannot be used: %s", strerror(errno));
+    listener->fd = fd;
+    if (address.sun_path[0] == '\0')
+        return error_set(-EINVAL, "the passed socket has no path: anybody could connect to it");
+    memcpy(listener->path, address.sun_path, sizeof(listener->path));
+    if (open_folder(listener->path, false, &listener->folder) < 0)
+        listener->folder = -1;
+    return 0;
+}
+
+static int open_own(struct listener *listener) {
+    int code = open_folder(listener->path, true, &listener->folder);
+    if (code == 0)
+        code = lock_place(listener);
+    if (code == 0)
+        code = remove_stale(listener);
+    if (code == 0)
+        code = bind_socket(listener);
+    return code;
+}
+
+int listener_open(struct listener *listener, const char *path) {
+    *listener = (struct listener){.fd = -1, .folder = -1, .lock = -1};
+    const int passed = sd_listen_fds(1);
+    int code;
+    if (passed != 0) {
+        code = take_passed(listener, passed);
+    } else if (strlen(path) >= sizeof(listener->path) || path[0] == '\0') {
+        return error_set(-EINVAL, "a socket's path has 1 to %zu bytes: %s",
+                         sizeof(listener->path) - 1, path);
+    } else {
+        strcpy(listener->path, path);
+        code = open_own(listener);
+    }
+    snprintf(listener->names, sizeof(listener->names), "%s.names", file_name(listener->path));
+    if (code < 0)
+        listener_close(listener);
+    return code;
+}
+
+void listener_close(struct listener *listener) {
+    if (listener->is_bound)
+        unlinkat(listener->folder, file_name(listener->path), 0);
+    const int fds[] = {listener->fd, listener->folder, listener->lock};
+    for (unsigned i = 0; i < 3; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    *listener = (struct listener){.fd = -1, .folder = -1, .lock = -1};
+}

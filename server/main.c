@@ -1,0 +1,150 @@
+/* shmframed: the supervisor that introduces writers and readers to each other. */
+#include "error.h"
+#include "region.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char HELP[] =
+    "Usage: shmframed [OPTION]...\n"
+    "Introduces writers and readers of shmframe streams to each other.\n"
+    "\n"
+    "  --socket PATH     where to listen; default $SHMFRAME_SOCKET, else\n"
+    "                    $XDG_RUNTIME_DIR/shmframe/socket\n"
+    "  --allow-uid UID   serve this user too, besides root and the one it runs as;\n"
+    "                    may be given several times\n"
+    "  --ready-fd FD     write a newline to FD, and close it, once it listens\n"
+    "  --verbose         log every message\n"
+    "  --help            show this text and exit\n"
+    "  --version         show the version and exit\n"
+    "\n"
+    "It ends on SIGTERM and SIGINT; streams flow on, and the next one takes them over.\n";
+
+struct options {
+    struct server_params server;
+    char default_socket[4096];
+};
+
+_Noreturn static void fail(int status, const char *text) {
+    fprintf(stderr, "shmframed: %s%s\n", text,
+            status == EXIT_USAGE ? "; see shmframed --help" : "");
+    exit(status);
+}
+
+_Noreturn static void fail_usage(const char *option, const char *value, const char *wanted) {
+    char line[512];
+    snprintf(line, sizeof(line), "--%s %s: %s", option, value, wanted);
+    fail(EXIT_USAGE, line);
+}
+
+static unsigned long parse_number(const char *option, const char *text, unsigned long max) {
+    char *end;
+    errno = 0;
+    const unsigned long number = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || number > max)
+        fail_usage(option, text, "a number was expected");
+    return number;
+}
+
+static void add_uid(struct server_params *server, const char *text) {
+    if (server->allowed_uids >= ALLOWED_UIDS_MAX)
+        fail_usage("allow-uid", text, "too many users");
+    server->allowed_uid[server->allowed_uids++] =
+        (uid_t)parse_number("allow-uid", text, UINT32_MAX - 1);
+}
+
+static void set_ready_fd(struct server_params *server, const char *text) {
+    server->ready_fd = (int)parse_number("ready-fd", text, INT32_MAX);
+    if (fcntl(server->ready_fd, F_GETFD) < 0)
+        fail_usage("ready-fd", text, "no such descriptor is open");
+    fcntl(server->ready_fd, F_SETFD, FD_CLOEXEC);
+}
+
+static void parse_options(struct options *options, int argc, char **argv) {
+    static const struct option table[] = {
+        {"socket", required_argument, NULL, 's'},
+        {"allow-uid", required_argument, NULL, 'u'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    int letter;
+    while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        switch (letter) {
+        case 's':
+            options->server.socket = optarg;
+            break;
+        case 'u':
+            add_uid(&options->server, optarg);
+            break;
+        case 'r':
+            set_ready_fd(&options->server, optarg);
+            break;
+        case 'v':
+            log_set_verbose(true);
+            break;
+        case 'h':
+            fputs(HELP, stdout);
+            exit(EXIT_DONE);
+        case 'V':
+            puts("shmframed " SHMFRAME_VERSION);
+            exit(EXIT_DONE);
+        case '?': /* getopt_long() has said what was wrong */
+            exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc)
+        fail_usage("", argv[optind], "no operand is taken");
+}
+
+/* Everything rests on the seal: a kernel that lets a sealed region be mapped for writing again
+ * would let every reader write every frame. */
+static int check_kernel(void) {
+    struct region region, lease;
+    int fd;
+    int code = region_create("shmframe-selftest", PAGE_BYTES, &region, &fd);
+    if (code < 0)
+        return code;
+    code = region_seal(fd, REGION_SEALED);
+    if (code == 0)
+        code = region_check(fd, REGION_SEALED, PAGE_BYTES, NULL);
+    if (code == 0 && region_map_lease(fd, PAGE_BYTES, &lease) == 0) {
+        region_unmap(&lease);
+        code =
+            error_set(-ENOTSUP, "this kernel lets sealed memory be mapped for writing: frames "
+                                "could be changed by their readers; Linux 5.16 or newer is needed");
+    }
+    if (code == 0 && (pwrite(fd, "x", 1, 0) != -1 || ftruncate(fd, 0) != -1))
+        code =
+            error_set(-ENOTSUP, "this kernel lets sealed memory be written or cut; Linux 5.16 or "
+                                "newer is needed");
+    region_unmap(&region);
+    close(fd);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    struct options options = {.server = {.ready_fd = -1}};
+    parse_options(&options, argc, argv);
+    if (!options.server.socket) {
+        if (channel_default_path(options.default_socket, sizeof(options.default_socket)) < 0)
+            fail(EXIT_FAILED, shmframe_last_error());
+        options.server.socket = options.default_socket;
+    }
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (check_kernel() < 0 || server_run(&options.server) < 0)
+        fail(EXIT_FAILED, shmframe_last_error());
+    return EXIT_DONE;
+}

@@ -1,0 +1,111 @@
+/* Names: what a new supervisor needs to know of its streams, in a file beside the socket.
+ *
+ *   shmframe-names 1
+ *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME      (PID 0: nobody writes it)
+ */
+#include "stream.h"
+
+#include "error.h"
+#include "limits.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char HEAD[] = "shmframe-names 1\n";
+enum { LINE_BYTES = 256 };
+
+static const struct process *owner_of(const struct stream *stream) {
+    return stream->writer ? stream->writer->client->process : stream->owner;
+}
+
+static void write_stream(FILE *file, const struct stream *stream) {
+    const struct process *owner = owner_of(stream);
+    fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 "\n", stream->name,
+            stream->generation, stream->gone_generation, stream_head(stream),
+            owner ? (int)owner->pid : 0, owner ? owner->start_time : 0);
+}
+
+static int write_file(struct server *server, const char *name) {
+    int fd = openat(server->listener.folder, name,
+                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!file) {
+        int code = -errno;
+        if (fd >= 0)
+            close(fd);
+        return code;
+    }
+    fputs(HEAD, file);
+    const struct stream *stream;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        if (stream->generation > 0)
+            write_stream(file, stream);
+    const bool is_bad = ferror(file);
+    return fclose(file) != 0 || is_bad ? -EIO : 0;
+}
+
+/* Never half a file: written beside, then renamed. Not forced to disk: it outlives us, not the
+ * machine, and waiting for a disk is not for this loop. */
+void names_save(struct server *server) {
+    server->names_changed = false;
+    const struct listener *listener = &server->listener;
+    if (listener->folder < 0)
+        return;
+    char beside[sizeof(listener->names) + 4];
+    snprintf(beside, sizeof(beside), "%s.new", listener->names);
+    int code = write_file(server, beside);
+    if (code == 0 && renameat(listener->folder, beside, listener->folder, listener->names) < 0)
+        code = -errno;
+    if (code < 0)
+        log_event("event=names-not-saved file=%s reason=%s", log_quote(listener->names).text,
+                  log_quote(strerror(-code)).text);
+}
+
+static void load_stream(struct server *server, const char *line) {
+    char name[SHMFRAME_NAME_BYTES];
+    uint32_t generation, gone_generation;
+    uint64_t sequence, start_time;
+    int pid;
+    if (sscanf(line, "%63s %" SCNu32 " %" SCNu32 " %" SCNu64 " %d %" SCNu64, name, &generation,
+               &gone_generation, &sequence, &pid, &start_time) != 6 ||
+        !shmframe_name_is_valid(name) || generation == 0 || gone_generation > generation ||
+        stream_find(server, name))
+        return;
+    struct stream *stream;
+    if (stream_get(server, name, &stream) < 0)
+        return;
+    stream->generation = generation;
+    stream->is_numbered = true;
+    stream->gone_generation = gone_generation;
+    stream->sequence = sequence <= LIMIT_SEQUENCE_TOLD ? sequence : 0;
+    stream->idle_ns = shmframe_now_ns() - ENDED_LISTED_NS;
+    if (process_find(server, pid, start_time, &stream->owner) < 0)
+        stream->gone_generation = generation;
+    stream->state = stream->owner ? SHMFRAME_STREAM_LIVE : SHMFRAME_STREAM_WRITER_GONE;
+}
+
+void names_load(struct server *server) {
+    const struct listener *listener = &server->listener;
+    if (listener->folder < 0)
+        return;
+    int fd = openat(listener->folder, listener->names, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat info;
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (!file) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    char line[LINE_BYTES];
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
+        fgets(line, sizeof(line), file) && strcmp(line, HEAD) == 0)
+        for (unsigned i = 0; i < LIMIT_STREAMS_KNOWN && fgets(line, sizeof(line), file); i++)
+            load_stream(server, line);
+    fclose(file);
+}

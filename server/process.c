@@ -1,0 +1,162 @@
+#include "process.h"
+
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+static bool pidfd_is_dead(int pidfd) {
+    struct pollfd poll_pidfd = {.fd = pidfd, .events = POLLIN};
+    return poll(&poll_pidfd, 1, 0) > 0;
+}
+
+/* 0: the process is gone. The name in the file's second field may hold spaces and parentheses, so
+ * fields are counted from the last parenthesis. */
+static uint64_t read_start_time(pid_t pid) {
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t length = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    const char *field = strrchr(text, ')');
+    for (unsigned number = 2; field && number < 22; number++)
+        field = strchr(field + 1, ' ');
+    return field ? strtoull(field + 1, NULL, 10) : 0;
+}
+
+static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *user) {
+    (void)fd;
+    (void)events;
+    struct process *process = user;
+    /* Once; whoever still refers to the process finds out by process_is_dead(). */
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    server_process_died(process->server, process);
+    return 0;
+}
+
+static struct process *lookup(struct server *server, pid_t pid, uint64_t start_time) {
+    struct process *process;
+    TAILQ_FOREACH (process, &server->processes, all)
+        if (process->pid == pid && process->start_time == start_time)
+            return process;
+    return NULL;
+}
+
+/* Takes `pidfd` in any case. */
+static int reference_pidfd(struct server *server, pid_t pid, uint64_t start_time, int pidfd,
+                           struct process **out_process) {
+    struct process *process = lookup(server, pid, start_time);
+    if (process) {
+        close(pidfd);
+        *out_process = process_reference(process);
+        return 0;
+    }
+    process = calloc(1, sizeof(*process));
+    if (!process) {
+        close(pidfd);
+        return -ENOMEM;
+    }
+    *process = (struct process){
+        .server = server, .pid = pid, .start_time = start_time, .pidfd = pidfd, .references = 1};
+    int code = sd_event_add_io(server->event, &process->source, pidfd, EPOLLIN, on_pidfd, process);
+    if (code < 0) {
+        close(pidfd);
+        free(process);
+        return code;
+    }
+    TAILQ_INSERT_TAIL(&server->processes, process, all);
+    *out_process = process;
+    return 0;
+}
+
+static int open_pidfd(pid_t pid) {
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return pidfd < 0 ? -errno : pidfd;
+}
+
+/* The kernel keeps the right process for us where it can; a pid might be another's by now. */
+static int open_peer_pidfd(int socket, pid_t pid) {
+    int pidfd = -1;
+    socklen_t length = sizeof(pidfd);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == 0) {
+        fcntl(pidfd, F_SETFD, FD_CLOEXEC);
+        return pidfd;
+    }
+    if (errno == EMFILE || errno == ENFILE)
+        return -errno;
+    return open_pidfd(pid);
+}
+
+int process_of_socket(struct server *server, int socket, struct process **out_process) {
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return -errno;
+    if (peer.pid <= 0)
+        return -EACCES;
+    int pidfd = open_peer_pidfd(socket, peer.pid);
+    if (pidfd < 0)
+        return pidfd;
+    const uint64_t start_time = read_start_time(peer.pid);
+    /* Alive after the reading: then it was its own start time that was read. */
+    if (start_time == 0 || pidfd_is_dead(pidfd)) {
+        close(pidfd);
+        return -ESRCH;
+    }
+    return reference_pidfd(server, peer.pid, start_time, pidfd, out_process);
+}
+
+int process_find(struct server *server, pid_t pid, uint64_t start_time,
+                 struct process **out_process) {
+    if (pid <= 0)
+        return -ESRCH;
+    struct process *process = lookup(server, pid, start_time);
+    if (process) {
+        if (process_is_dead(process))
+            return -ESRCH;
+        *out_process = process_reference(process);
+        return 0;
+    }
+    int pidfd = open_pidfd(pid);
+    if (pidfd < 0)
+        return pidfd == -EMFILE || pidfd == -ENFILE || pidfd == -ENOMEM ? pidfd : -ESRCH;
+    if (read_start_time(pid) != start_time || pidfd_is_dead(pidfd)) {
+        close(pidfd);
+        return -ESRCH;
+    }
+    return reference_pidfd(server, pid, start_time, pidfd, out_process);
+}
+
+struct process *process_reference(struct process *process) {
+    process->references++;
+    return process;
+}
+
+void process_release(struct process *process) {
+    if (!process || --process->references > 0)
+        return;
+    TAILQ_REMOVE(&process->server->processes, process, all);
+    sd_event_source_disable_unref(process->source);
+    close(process->pidfd);
+    free(process);
+}
+
+bool process_is_dead(const struct process *process) {
+    return process->is_dead || pidfd_is_dead(process->pidfd);
+}

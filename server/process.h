@@ -1,0 +1,42 @@
+/* Process: who a peer is, and whether it lives. A pid alone says neither. */
+#ifndef SERVER_PROCESS_H
+#define SERVER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+struct server;
+
+/* One a process, shared by all that refer to it. */
+struct process {
+    TAILQ_ENTRY(process) all;
+    struct server *server;
+    pid_t pid;
+    uint64_t start_time; /* field 22 of /proc/PID/stat: with the pid, unique since boot */
+    int pidfd;           /* readable once the last thread is gone */
+    sd_event_source *source;
+    unsigned references;
+    bool is_dead; /* told to server_process_died() already */
+};
+TAILQ_HEAD(process_list, process);
+
+/* The process at the other end of a connected socket. The reference is the caller's.
+ * Errors: -EACCES it is in another pid namespace; -ESRCH it is gone; -EMFILE, -ENOMEM. */
+int process_of_socket(struct server *server, int socket, struct process **out_process);
+
+/* The process that was told us by these two numbers, if it lives.
+ * Errors: -ESRCH it is gone; -EMFILE, -ENOMEM. */
+int process_find(struct server *server, pid_t pid, uint64_t start_time,
+                 struct process **out_process);
+
+struct process *process_reference(struct process *process);
+/* NULL is allowed. */
+void process_release(struct process *process);
+
+/* Asks the kernel now, without waiting for the event loop. */
+bool process_is_dead(const struct process *process);
+
+#endif

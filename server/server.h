@@ -1,0 +1,50 @@
+/* Server: the loop, the listening socket, and everything that outlives one peer. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "client.h"
+#include "listener.h"
+#include "process.h"
+#include "stream.h"
+
+#define ALLOWED_UIDS_MAX 16
+
+struct server_params {
+    const char *socket; /* path */
+    uid_t allowed_uid[ALLOWED_UIDS_MAX];
+    unsigned allowed_uids;
+    int ready_fd; /* -1: none */
+};
+
+struct server {
+    const struct server_params *params;
+    sd_event *event;
+    sd_event_source *accept_source, *tick_source, *after_source;
+    struct listener listener;
+    int reserve_fd;     /* closed for a moment to refuse a peer when no other is left */
+    uint64_t fds_limit; /* RLIMIT_NOFILE */
+    int64_t started_ns;
+    struct client_list clients;
+    unsigned client_count;
+    struct process_list processes;
+    struct stream_list streams; /* sorted by name */
+    unsigned stream_count;
+    uint32_t next_reader;  /* number */
+    uint32_t next_request; /* cookie */
+    bool is_draining;      /* a client's last words are being read */
+    bool names_changed;
+};
+
+/* Serves until SIGTERM or SIGINT. Errors: any, with its sentence. */
+int server_run(const struct server_params *params);
+
+/* The last thread of `process` is gone: everything of it is released. */
+void server_process_died(struct server *server, struct process *process);
+
+/* Whether a new supervisor still waits for those who knew the former one. */
+bool server_is_in_grace(const struct server *server);
+
+/* Whether descriptor number `fd` means that fewer than `reserved` are left. */
+bool server_is_short_of_fds(const struct server *server, int fd, unsigned reserved);
+
+#endif

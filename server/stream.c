@@ -1,0 +1,115 @@
+#include "stream.h"
+
+#include "error.h"
+#include "limits.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stream *stream_find(struct server *server, const char *name) {
+    struct stream *stream;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        if (strcmp(stream->name, name) == 0)
+            return stream;
+    return NULL;
+}
+
+static bool is_idle(const struct stream *stream) {
+    return !stream->writer && !stream->opener && stream->reader_count == 0 && !stream->owner;
+}
+
+/* The name that has been idle for longest makes room. */
+static int make_room(struct server *server) {
+    if (server->stream_count < LIMIT_STREAMS_KNOWN)
+        return 0;
+    struct stream *oldest = NULL, *stream;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        if (is_idle(stream) && (!oldest || stream->idle_ns < oldest->idle_ns))
+            oldest = stream;
+    if (!oldest)
+        return error_set(-ENOSPC, "the supervisor has %d streams already, its limit",
+                         LIMIT_STREAMS_KNOWN);
+    stream_destroy(oldest);
+    return 0;
+}
+
+static void insert_sorted(struct server *server, struct stream *stream) {
+    struct stream *next;
+    TAILQ_FOREACH (next, &server->streams, all)
+        if (strcmp(stream->name, next->name) < 0) {
+            TAILQ_INSERT_BEFORE(next, stream, all);
+            return;
+        }
+    TAILQ_INSERT_TAIL(&server->streams, stream, all);
+}
+
+int stream_get(struct server *server, const char *name, struct stream **out_stream) {
+    struct stream *stream = stream_find(server, name);
+    if (!stream) {
+        int code = make_room(server);
+        if (code < 0)
+            return code;
+        stream = calloc(1, sizeof(*stream));
+        if (!stream)
+            return error_set(-ENOMEM, "the supervisor has no memory");
+        stream->server = server;
+        stream->idle_ns = shmframe_now_ns();
+        message_put_text(stream->name, sizeof(stream->name), name);
+        TAILQ_INIT(&stream->readers);
+        insert_sorted(server, stream);
+        server->stream_count++;
+    }
+    *out_stream = stream;
+    return 0;
+}
+
+void stream_destroy(struct stream *stream) {
+    TAILQ_REMOVE(&stream->server->streams, stream, all);
+    stream->server->stream_count--;
+    process_release(stream->owner);
+    free(stream);
+}
+
+void stream_tell_readers(struct stream *stream) {
+    struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &stream->readers, of_stream) {
+        const uint64_t word = reader_word(stream->gone_generation,
+                                          reader->is_evicted ? ENTRY_EVICTED : ENTRY_GRANTED);
+        struct notice *notice = &reader->client->notice;
+        /* Relaxed: only we write it. */
+        if (atomic_load_explicit(&notice->page->entry[reader->entry].word, memory_order_relaxed) !=
+            word)
+            notice_set_entry(notice, reader->entry, word, 0, 0);
+    }
+}
+
+uint64_t stream_head(const struct stream *stream) {
+    uint64_t sequence = stream->sequence;
+    if (stream->writer) {
+        const uint64_t head = stream_ring_head(stream->writer->ring);
+        sequence = head > sequence ? head : sequence;
+    }
+    return sequence;
+}
+
+void stream_note_idle(struct stream *stream) {
+    stream->idle_ns = shmframe_now_ns();
+}
+
+void stream_set_gone(struct stream *stream, enum shmframe_stream_state state) {
+    stream->state = state;
+    stream->gone_generation = stream->generation;
+    stream_note_idle(stream);
+    stream->server->names_changed = true;
+    stream_tell_readers(stream);
+}
+
+void stream_end_grace(struct stream *stream) {
+    if (stream->writer || stream->generation == 0 || stream->gone_generation == stream->generation)
+        return;
+    /* One who lives may still publish; his death is watched. */
+    if (!stream->owner || process_is_dead(stream->owner))
+        stream_set_gone(stream, SHMFRAME_STREAM_WRITER_GONE);
+}

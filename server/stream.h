@@ -1,0 +1,194 @@
+/* Streams: who writes and who reads them, generation after generation.
+ *
+ *   stream --- writer --- ring (current)  --- links: unused, or granted to a reader
+ *      |          \------ ring (announced, its links are still coming)
+ *      \---- readers, in the order they came
+ *
+ * Of each stream only the newest ring has links here. Links of older rings are either the same
+ * writer's, who looks after them himself once his newer ring exists, or a dead one's.
+ */
+#ifndef SERVER_STREAM_H
+#define SERVER_STREAM_H
+
+#include "client.h"
+
+TAILQ_HEAD(stream_list, stream);
+
+enum stream_link_state {
+    LINK_UNUSED = 0,
+    LINK_GRANTED, /* to a reader that is known here */
+    LINK_HELD,    /* granted by the former supervisor, not yet claimed by its reader */
+};
+
+struct stream_link {
+    TAILQ_ENTRY(stream_link) of_ring;
+    struct stream_ring *ring;
+    enum stream_link_state state;
+    uint32_t entry, serial;
+    int fd[3]; /* lease, bell, wake; closed once they were passed on */
+    struct grant grant;
+    struct stream_reader *reader; /* GRANTED */
+    struct process *holder;       /* HELD */
+    int64_t held_ns;              /* HELD: since when */
+};
+
+struct stream_ring {
+    struct stream_writer *writer;
+    uint32_t generation; /* 0 while it is announced and new */
+    int fd;
+    struct region head;            /* first page: head, tail, state */
+    struct ring_geometry geometry; /* our checked copy */
+    uint32_t loans, history;
+    bool is_live, is_resync;
+    bool is_opened;    /* its OPENED was sent */
+    uint32_t cookie;   /* of OPEN_RING */
+    uint64_t sequence; /* told in OPEN_RING */
+    uint32_t links_to_come, held_to_come;
+    uint32_t links_wanted; /* asked for, and not offered yet */
+    TAILQ_HEAD(, stream_link) links;
+};
+
+struct stream_request {
+    TAILQ_ENTRY(stream_request) next;
+    uint32_t cookie;      /* ours */
+    struct client *asker; /* NULL: gone, its answer is not wanted any more */
+    uint32_t asker_cookie;
+};
+
+struct stream_writer {
+    TAILQ_ENTRY(stream_writer) of_client;
+    struct client *client;
+    struct stream *stream;
+    uint32_t number;             /* the session's */
+    struct stream_ring *ring;    /* NULL: none complete yet */
+    struct stream_ring *opening; /* NULL: none announced */
+    uint32_t offers_to_ignore;   /* they belong to an OPEN_RING that was refused */
+    TAILQ_HEAD(, stream_request) requests;
+    unsigned request_count;
+};
+
+struct stream_reader {
+    TAILQ_ENTRY(stream_reader) of_client;
+    TAILQ_ENTRY(stream_reader) of_stream;
+    struct client *client;
+    struct stream *stream;
+    uint32_t entry;  /* in its session's notice page: the session's number for it */
+    uint32_t number; /* ours */
+    uint32_t cookie; /* of OPEN_READER */
+    enum shmframe_policy policy;
+    uint32_t depth, leases;
+    char name[SHMFRAME_NAME_BYTES];
+    int record_fd;
+    /* The newest link it has; generation 0: never had one. Tells a link and its reader that find
+     * each other again after a restart. */
+    uint32_t generation, link_entry, link_serial;
+    struct stream_link *link; /* in the stream's current ring */
+    bool is_refused;          /* the current ring has no room for it */
+    bool is_evicted;
+};
+
+struct stream {
+    TAILQ_ENTRY(stream) all;
+    struct server *server;
+    char name[SHMFRAME_NAME_BYTES];
+    uint32_t generation;      /* newest so far */
+    bool is_numbered;         /* by us or the names' file, not only by readers' word */
+    uint32_t gone_generation; /* rings up to it have lost their writer */
+    uint64_t sequence;        /* newest that is known of rings that are over */
+    enum shmframe_stream_state state;
+    struct stream_writer *writer; /* of the current ring */
+    struct stream_writer *opener; /* has announced a ring; may be the same */
+    /* The writer whom the names' file tells of, and who has not come back. */
+    struct process *owner;
+    TAILQ_HEAD(, stream_reader) readers;
+    unsigned reader_count;
+    int64_t idle_ns;                       /* since when it has neither writer nor readers */
+    char last_writer[SHMFRAME_NAME_BYTES]; /* for lists, of the writer that is gone */
+    char last_group[SHMFRAME_NAME_BYTES];
+};
+
+/* ---- stream.c ---- */
+struct stream *stream_find(struct server *server, const char *name);
+/* Finds or makes. Errors: -ENOSPC too many names; -ENOMEM. */
+int stream_get(struct server *server, const char *name, struct stream **out_stream);
+void stream_destroy(struct stream *stream);
+/* Tells every reader which rings have lost their writer, if that has changed. */
+void stream_tell_readers(struct stream *stream);
+/* The newest sequence that is known. */
+uint64_t stream_head(const struct stream *stream);
+/* Someone came or left: idle_ns. */
+void stream_note_idle(struct stream *stream);
+/* Once the former supervisor's writers have had their time: those that did not come back and do
+ * not live are gone. */
+void stream_end_grace(struct stream *stream);
+/* Says that the writer of the newest ring is gone. */
+void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);
+
+/* ---- stream_ring.c ---- */
+/* Checks and takes the ring's descriptor. Errors: -EPROTO, -EPROTONOSUPPORT, -ENOMEM. */
+int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring);
+void stream_ring_destroy(struct stream_ring *ring);
+/* What the writer's memory says, within bounds. */
+uint64_t stream_ring_head(const struct stream_ring *ring);
+bool stream_ring_is_ended(const struct stream_ring *ring);
+uint64_t stream_ring_memory_bytes(const struct stream_ring *ring);
+
+/* ---- stream_writer.c: messages of a writer's session. A negative result costs the connection ----
+ */
+int stream_writer_open_ring(struct client *client, struct channel_mail *mail);
+int stream_writer_offer_link(struct client *client, struct channel_mail *mail);
+int stream_writer_held_link(struct client *client, struct channel_mail *mail);
+int stream_writer_close(struct client *client, struct channel_mail *mail);
+/* The writer has left or died. */
+void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state);
+/* Its connection is closed: what was under way on it is over. May destroy the writer. */
+void stream_writer_away(struct stream_writer *writer);
+
+/* ---- stream_reader.c: messages of a reader's session ---- */
+int stream_reader_open(struct client *client, struct channel_mail *mail);
+int stream_reader_close(struct client *client, struct channel_mail *mail);
+int stream_reader_moved(struct client *client, struct channel_mail *mail);
+int stream_reader_evict(struct client *client, struct channel_mail *mail);
+int stream_reader_get_record(struct client *client, struct channel_mail *mail);
+/* The reader has left or died; others may have the room it took. */
+void stream_reader_leave(struct stream_reader *reader);
+/* The same, without looking at others. */
+void stream_reader_destroy(struct stream_reader *reader);
+/* Takes its place away: it hears -ESTALE. */
+void stream_reader_set_evicted(struct stream_reader *reader);
+
+/* ---- stream_link.c: who gets which link ---- */
+/* Whether `reader` may join `ring`, or a reader that stays: 0, -ENOSPC, -ENOTSUP with the reason.
+ */
+int stream_link_admit(const struct stream_ring *ring, const struct stream_reader *reader);
+/* Links every reader that waits for the current ring, as far as links are there, asks for more, and
+ * answers OPEN_RING once nobody waits. */
+void stream_link_readers(struct stream *stream);
+/* The same after room was freed: those who were refused it are asked again. */
+void stream_link_retry(struct stream *stream);
+/* Its reader is gone or was evicted: tells the writer, forgets the link. */
+void stream_link_end(struct stream_link *link, enum entry_state state);
+void stream_link_destroy(struct stream_link *link);
+/* Gives `reader` the link that it says it has. False: the writer does not know it so. */
+bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader);
+/* Held links end whose holder is `process`, or (NULL) came back long ago without claiming them. */
+void stream_link_end_held(struct stream *stream, const struct process *process);
+
+/* ---- request.c ---- */
+int request_ask(struct client *client, struct channel_mail *mail);
+int request_answer(struct client *client, struct channel_mail *mail);
+/* Every unanswered request hears -EPIPE. */
+void request_fail_all(struct stream_writer *writer);
+/* `client` does not want its answers any more. */
+void request_forget_asker(struct client *client);
+
+/* ---- list.c ---- */
+int list_start(struct client *client, struct channel_mail *mail);
+/* Sends on as long as the socket has room. */
+void list_continue(struct client *client);
+
+/* ---- names.c: what a new supervisor needs to know of its streams ---- */
+void names_load(struct server *server);
+void names_save(struct server *server);
+
+#endif

@@ -1,0 +1,275 @@
+#include "stream.h"
+
+#include "error.h"
+#include "limits.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- what there is room for ---- */
+
+/* Slots that must have memory when `reader` (NULL: nobody) joins those who are linked. */
+static uint32_t count_slots(const struct stream_ring *ring, const struct stream_reader *reader) {
+    uint32_t history = ring->history, leases = 0;
+    const struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring) {
+        if (link->state == LINK_UNUSED)
+            continue;
+        history = link->grant.depth > history ? link->grant.depth : history;
+        leases += link->grant.leases;
+    }
+    if (reader) {
+        history = reader->depth > history ? reader->depth : history;
+        leases += reader->leases;
+    }
+    return ring->loans + history + leases;
+}
+
+int stream_link_admit(const struct stream_ring *ring, const struct stream_reader *reader) {
+    const struct ring_geometry *geometry = &ring->geometry;
+    if (reader->policy == SHMFRAME_LOSSLESS && ring->is_live)
+        return error_set(-ENOTSUP,
+                         "stream '%s' is live and waits for nobody: read it in order, "
+                         "or the latest frame",
+                         geometry->stream);
+    /* One to spare: what is retired in a publish is free only at the next loan. */
+    const uint32_t slots = count_slots(ring, reader) + 1;
+    if (slots > geometry->slots)
+        return error_set(-ENOSPC,
+                         "stream '%s' has %u slots, with this reader it needs %u: ask for "
+                         "less depth or fewer leases, or give its writer more ring_bytes",
+                         geometry->stream, geometry->slots, slots);
+    return 0;
+}
+
+/* ---- giving ---- */
+
+static struct stream_link *find_unused(const struct stream_ring *ring) {
+    struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring)
+        if (link->state == LINK_UNUSED)
+            return link;
+    return NULL;
+}
+
+static void close_link_fds(struct stream_link *link) {
+    for (unsigned i = 0; i < 3; i++) {
+        if (link->fd[i] >= 0)
+            close(link->fd[i]);
+        link->fd[i] = -1;
+    }
+}
+
+static void send_reader_event(struct stream_writer *writer, uint32_t number, pid_t pid,
+                              const char *name, uint32_t flags) {
+    union message message;
+    message_init(&message, MESSAGE_READER_EVENT, 0);
+    message.reader_event.writer = writer->number;
+    message.reader_event.number = number;
+    message.reader_event.pid = (int32_t)pid;
+    message.reader_event.flags = flags;
+    message_put_text(message.reader_event.name, sizeof(message.reader_event.name), name);
+    client_send(writer->client, &message, NULL);
+}
+
+static void send_link(struct stream_link *link, uint32_t flags) {
+    const struct stream_ring *ring = link->ring;
+    const struct stream_reader *reader = link->reader;
+    const uint32_t slots = count_slots(ring, NULL);
+    union message message;
+    message_init(&message, MESSAGE_LINK, 0);
+    message.link.reader = reader->entry;
+    message.link.generation = ring->generation;
+    message.link.entry = link->entry;
+    message.link.serial = link->serial;
+    message.link.leases = link->grant.leases;
+    message.link.depth = link->grant.depth;
+    message.link.is_lossless = link->grant.is_lossless;
+    message.link.flags = flags;
+    message.link.slots = slots < ring->geometry.slots ? slots : ring->geometry.slots;
+    message.link.writer_pid = (int32_t)ring->writer->client->process->pid;
+    const int fds[] = {ring->fd, link->fd[0], link->fd[1], link->fd[2]};
+    client_send(reader->client, &message, fds);
+}
+
+/* The grant is in the writer's page before the reader can know of the link, so that the writer's
+ * next loan minds its leases (I5). */
+static void give(struct stream_link *link, struct stream_reader *reader) {
+    const struct stream_ring *ring = link->ring;
+    struct stream_writer *writer = ring->writer;
+    const bool is_announced = !ring->is_opened && !ring->is_resync;
+    const bool is_follower = reader->generation != 0;
+    const struct process *process = reader->client->process;
+    link->state = LINK_GRANTED;
+    link->reader = reader;
+    link->grant = (struct grant){.serial = link->serial,
+                                 .depth = reader->depth,
+                                 .leases = reader->leases,
+                                 .is_lossless = reader->policy == SHMFRAME_LOSSLESS,
+                                 .state = ENTRY_GRANTED};
+    reader->link = link;
+    reader->generation = ring->generation;
+    reader->link_entry = link->entry;
+    reader->link_serial = link->serial;
+    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
+                     process->start_time);
+    send_link(link, is_announced || is_follower ? MESSAGE_FROM_START : 0);
+    close_link_fds(link);
+    client_log(reader->client, "event=reader-linked stream=%s generation=%u reader=%u name=%s",
+               writer->stream->name, ring->generation, reader->number,
+               log_quote(reader->name).text);
+    send_reader_event(writer, reader->number, process->pid, reader->name, 0);
+}
+
+/* One that has not had a link yet fails to open; one that followed stays and waits for another
+ * ring, or for others to leave. Both hear why. */
+static void refuse(struct stream_reader *reader, int code) {
+    client_refuse(reader->client, reader->cookie, code, "%s", shmframe_last_error());
+    reader->is_refused = true;
+    if (reader->generation == 0)
+        stream_reader_destroy(reader);
+}
+
+static bool needs_link(const struct stream_reader *reader, const struct stream_ring *ring) {
+    return !reader->link && !reader->is_evicted && !reader->is_refused &&
+           reader->generation < ring->generation && client_is_here(reader->client);
+}
+
+static void answer_opened(struct stream_ring *ring) {
+    union message message;
+    message_init(&message, MESSAGE_OPENED, ring->cookie);
+    message.opened.writer = ring->writer->number;
+    message.opened.generation = ring->generation;
+    message.opened.sequence = stream_head(ring->writer->stream);
+    ring->is_opened = true;
+    client_send(ring->writer->client, &message, NULL);
+}
+
+static void want_links(struct stream_ring *ring, uint32_t waiting) {
+    uint32_t have = ring->links_wanted;
+    const struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring)
+        have += link->state == LINK_UNUSED;
+    const uint32_t target = LINKS_IN_STOCK + waiting;
+    if (have >= target)
+        return;
+    union message message;
+    message_init(&message, MESSAGE_WANT_LINKS, 0);
+    message.want_links.writer = ring->writer->number;
+    message.want_links.generation = ring->generation;
+    message.want_links.links = target - have;
+    ring->links_wanted += target - have;
+    client_send(ring->writer->client, &message, NULL);
+}
+
+void stream_link_readers(struct stream *stream) {
+    if (!stream->writer || !client_is_here(stream->writer->client))
+        return;
+    struct stream_ring *ring = stream->writer->ring;
+    if (ring->is_resync && !ring->is_opened)
+        answer_opened(ring);
+    uint32_t waiting = 0;
+    struct stream_reader *next;
+    for (struct stream_reader *reader = TAILQ_FIRST(&stream->readers); reader; reader = next) {
+        next = TAILQ_NEXT(reader, of_stream);
+        if (!needs_link(reader, ring))
+            continue;
+        int code = stream_link_admit(ring, reader);
+        struct stream_link *link = find_unused(ring);
+        if (code < 0)
+            refuse(reader, code);
+        else if (link)
+            give(link, reader);
+        else
+            waiting++;
+    }
+    if (!ring->is_opened && waiting == 0)
+        answer_opened(ring);
+    want_links(ring, waiting);
+}
+
+/* ---- taking back ---- */
+
+void stream_link_destroy(struct stream_link *link) {
+    if (link->reader)
+        link->reader->link = NULL;
+    link->ring->writer->client->entry_is_used[link->entry] = false;
+    process_release(link->holder);
+    close_link_fds(link);
+    TAILQ_REMOVE(&link->ring->links, link, of_ring);
+    free(link);
+}
+
+void stream_link_end(struct stream_link *link, enum entry_state state) {
+    struct stream_writer *writer = link->ring->writer;
+    const struct stream_reader *reader = link->reader;
+    const struct process *process = reader ? reader->client->process : link->holder;
+    link->grant.state = state;
+    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
+                     process->start_time);
+    send_reader_event(writer, reader ? reader->number : 0, process->pid, reader ? reader->name : "",
+                      MESSAGE_LEFT);
+    stream_link_destroy(link);
+}
+
+/* ---- after a restart ---- */
+
+bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {
+    struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring) {
+        if (link->state != LINK_HELD || link->entry != reader->link_entry ||
+            link->serial != reader->link_serial || link->holder != reader->client->process)
+            continue;
+        link->state = LINK_GRANTED;
+        link->reader = reader;
+        process_release(link->holder);
+        link->holder = NULL;
+        reader->link = link;
+        return true;
+    }
+    return false;
+}
+
+/* Whether the holder's sessions have been back for long enough to have claimed it. */
+static bool came_back_without(const struct stream_link *link) {
+    const struct server *server = link->ring->writer->stream->server;
+    int64_t latest_ns = 0;
+    const struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all)
+        if (client->process == link->holder && client_is_here(client) &&
+            client->hello_ns > latest_ns)
+            latest_ns = client->hello_ns;
+    const int64_t since_ns = latest_ns > link->held_ns ? latest_ns : link->held_ns;
+    return latest_ns != 0 && shmframe_now_ns() - since_ns > GRACE_NS;
+}
+
+static bool end_held(struct stream_ring *ring, const struct process *process) {
+    bool is_changed = false;
+    struct stream_link *next;
+    for (struct stream_link *link = TAILQ_FIRST(&ring->links); link; link = next) {
+        next = TAILQ_NEXT(link, of_ring);
+        if (link->state != LINK_HELD ||
+            !(process ? link->holder == process : came_back_without(link)))
+            continue;
+        stream_link_end(link, ENTRY_GONE);
+        is_changed = true;
+    }
+    return is_changed;
+}
+
+void stream_link_end_held(struct stream *stream, const struct process *process) {
+    if (stream->opener)
+        end_held(stream->opener->opening, process);
+    if (stream->writer && end_held(stream->writer->ring, process))
+        stream_link_retry(stream);
+}
+
+void stream_link_retry(struct stream *stream) {
+    struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &stream->readers, of_stream)
+        reader->is_refused = false;
+    stream_link_readers(stream);
+}

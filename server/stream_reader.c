@@ -1,0 +1,308 @@
+#include "stream.h"
+
+#include "error.h"
+#include "limits.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct stream_reader *find_reader(const struct client *client, uint32_t entry) {
+    struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &client->readers, of_client)
+        if (reader->entry == entry)
+            return reader;
+    return NULL;
+}
+
+static struct stream_reader *find_by_number(struct server *server, const char *stream_name,
+                                            uint32_t number) {
+    struct stream *stream = stream_find(server, stream_name);
+    struct stream_reader *reader = NULL;
+    if (stream)
+        TAILQ_FOREACH (reader, &stream->readers, of_stream)
+            if (reader->number == number)
+                break;
+    return reader;
+}
+
+/* ---- life ---- */
+
+static struct stream_reader *create_reader(struct client *client, struct stream *stream,
+                                           const struct message_open_reader *open) {
+    struct stream_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return NULL;
+    const bool is_latest = open->policy == SHMFRAME_LATEST;
+    *reader = (struct stream_reader){.client = client,
+                                     .stream = stream,
+                                     .entry = open->reader,
+                                     .number = ++client->server->next_reader,
+                                     .cookie = open->header.cookie,
+                                     .policy = (enum shmframe_policy)open->policy,
+                                     .depth = is_latest ? 1 : open->depth,
+                                     .leases = open->leases,
+                                     .record_fd = -1};
+    client_put_name(reader->name, open->name);
+    client->entry_is_used[reader->entry] = true;
+    TAILQ_INSERT_TAIL(&client->readers, reader, of_client);
+    client->reader_count++;
+    TAILQ_INSERT_TAIL(&stream->readers, reader, of_stream);
+    stream->reader_count++;
+    return reader;
+}
+
+void stream_reader_destroy(struct stream_reader *reader) {
+    struct stream *stream = reader->stream;
+    struct client *client = reader->client;
+    if (reader->link)
+        stream_link_end(reader->link, ENTRY_GONE);
+    notice_set_entry(&client->notice, reader->entry, reader_word(0, ENTRY_NONE), 0, 0);
+    client->entry_is_used[reader->entry] = false;
+    TAILQ_REMOVE(&client->readers, reader, of_client);
+    client->reader_count--;
+    TAILQ_REMOVE(&stream->readers, reader, of_stream);
+    stream->reader_count--;
+    if (reader->record_fd >= 0)
+        close(reader->record_fd);
+    free(reader);
+    stream_note_idle(stream);
+}
+
+void stream_reader_leave(struct stream_reader *reader) {
+    struct stream *stream = reader->stream;
+    client_log(reader->client, "event=reader-left stream=%s reader=%u name=%s", stream->name,
+               reader->number, log_quote(reader->name).text);
+    stream_reader_destroy(reader);
+    stream_link_retry(stream);
+}
+
+void stream_reader_set_evicted(struct stream_reader *reader) {
+    if (reader->link)
+        stream_link_end(reader->link, ENTRY_EVICTED);
+    reader->is_evicted = true;
+    client_log(reader->client, "event=reader-evicted stream=%s reader=%u name=%s",
+               reader->stream->name, reader->number, log_quote(reader->name).text);
+    stream_tell_readers(reader->stream);
+}
+
+/* ---- OPEN_READER ---- */
+
+static int check_numbers(const struct message_open_reader *open) {
+    if (!shmframe_name_is_valid(open->stream))
+        return error_set(-EINVAL, "a stream's name is 1 to 63 of a-z 0-9 . _ -, beginning with a "
+                                  "letter or digit");
+    if (open->policy > SHMFRAME_LOSSLESS)
+        return error_set(-EINVAL, "there is no policy %u", open->policy);
+    if (open->policy != SHMFRAME_LATEST && (open->depth == 0 || open->depth > SHMFRAME_DEPTH_MAX))
+        return error_set(-EINVAL, "a reader's depth is 1 to %d, not %u", SHMFRAME_DEPTH_MAX,
+                         open->depth);
+    if (open->leases == 0 || open->leases > SHMFRAME_LEASES_MAX)
+        return error_set(-EINVAL, "a reader has 1 to %d leases, not %u", SHMFRAME_LEASES_MAX,
+                         open->leases);
+    return 0;
+}
+
+/* A breach of the protocol, not a wish that cannot be met. */
+static int check_protocol(const struct client *client, const struct channel_mail *mail) {
+    const struct message_open_reader *open = &mail->message.open_reader;
+    if (open->reader >= NOTICE_ENTRIES || client->entry_is_used[open->reader])
+        return error_set(-EPROTO, "OPEN_READER has entry %u, which is in use or does not exist",
+                         open->reader);
+    if ((open->flags & MESSAGE_RESYNC) && open->generation > LIMIT_GENERATION_TOLD)
+        return error_set(-EPROTO, "OPEN_READER comes back with generation %u", open->generation);
+    return region_check(mail->fd[0], REGION_SEALED, RECORD_BYTES, NULL);
+}
+
+static bool is_written(struct server *server, const char *name) {
+    const struct stream *stream = stream_find(server, name);
+    return stream && (stream->writer || (stream->owner && !process_is_dead(stream->owner)));
+}
+
+static int check_open(struct client *client, const struct message_open_reader *open) {
+    int code = check_numbers(open);
+    if (code < 0)
+        return code;
+    if ((open->flags & MESSAGE_MUST_EXIST) && !(open->flags & MESSAGE_RESYNC) &&
+        !is_written(client->server, open->stream))
+        return error_set(-ENOENT, "no stream '%s'; 'shmframe ls' lists what there is",
+                         open->stream);
+    if (client->reader_count >= LIMIT_READERS)
+        return error_set(-ENOSPC, "the session has %d readers already, its limit", LIMIT_READERS);
+    return 0;
+}
+
+/* ---- OPEN_READER of one who comes back ---- */
+
+static bool has_same_claim(const struct stream_reader *reader,
+                           const struct message_open_reader *open) {
+    return reader->generation == open->generation &&
+           (open->generation == 0 ||
+            (reader->link_entry == open->entry && reader->link_serial == open->serial));
+}
+
+/* The same reader as its former session, in the same process, left it; NULL if that cannot be told.
+ * By its link; or, if its newest link never reached it, by its entry, where only one has that. */
+static struct stream_reader *find_former(const struct stream_reader *reader,
+                                         const struct message_open_reader *open) {
+    struct stream_reader *other, *same_entry = NULL;
+    unsigned same_entries = 0;
+    TAILQ_FOREACH (other, &reader->stream->readers, of_stream) {
+        if (other->client->process != reader->client->process || other->client->socket >= 0)
+            continue;
+        if (has_same_claim(other, open) && (open->generation != 0 || other->entry == open->reader))
+            return other;
+        if (other->entry == open->reader) {
+            same_entry = other;
+            same_entries++;
+        }
+    }
+    return same_entries == 1 ? same_entry : NULL;
+}
+
+static void take_over_former(struct stream_reader *reader, const struct message_open_reader *open) {
+    struct stream_reader *former = find_former(reader, open);
+    if (!former)
+        return;
+    reader->number = former->number;
+    reader->is_evicted = former->is_evicted;
+    if (former->link && open->generation != 0 && has_same_claim(former, open)) {
+        reader->link = former->link;
+        reader->link->reader = reader;
+        former->link = NULL;
+    }
+    stream_reader_destroy(former);
+}
+
+static int resync(struct stream_reader *reader, const struct message_open_reader *open) {
+    struct stream *stream = reader->stream;
+    const struct stream_ring *ring = stream->writer ? stream->writer->ring : NULL;
+    if (stream->is_numbered && open->generation > stream->generation)
+        return error_set(-EPROTO, "OPEN_READER comes back with generation %u of %u",
+                         open->generation, stream->generation);
+    reader->generation = open->generation;
+    reader->link_entry = open->entry;
+    reader->link_serial = open->serial;
+    if (open->generation > stream->generation) {
+        stream->generation = open->generation;
+        stream->server->names_changed = true;
+    }
+    if (open->head > stream->sequence && open->head <= LIMIT_SEQUENCE_TOLD)
+        stream->sequence = open->head;
+    take_over_former(reader, open);
+    if (ring && reader->generation == ring->generation && !reader->link && !reader->is_evicted &&
+        !stream_link_claim(stream->writer->ring, reader))
+        stream_reader_set_evicted(reader);
+    if (!server_is_in_grace(stream->server) || (stream->owner && process_is_dead(stream->owner)))
+        stream_end_grace(stream);
+    return 0;
+}
+
+/* ---- OPEN_READER: what it does ---- */
+
+static int join(struct stream_reader *reader, const struct message_open_reader *open) {
+    struct stream *stream = reader->stream;
+    int code = 0;
+    if (open->flags & MESSAGE_RESYNC)
+        code = resync(reader, open);
+    else if (stream->writer)
+        code = stream_link_admit(stream->writer->ring, reader);
+    if (code < 0)
+        return code;
+    stream_tell_readers(stream);
+    union message message;
+    message_init(&message, MESSAGE_READER_OK, open->header.cookie);
+    message.reader_ok.reader = reader->entry;
+    message.reader_ok.number = reader->number;
+    client_send(reader->client, &message, NULL);
+    client_log(reader->client, "event=reader-opened stream=%s reader=%u name=%s", stream->name,
+               reader->number, log_quote(reader->name).text);
+    stream_link_readers(stream);
+    return 0;
+}
+
+static int refuse(struct client *client, const struct message_open_reader *open, int code) {
+    client_refuse(client, open->header.cookie, code, "%s", shmframe_last_error());
+    return 0;
+}
+
+int stream_reader_open(struct client *client, struct channel_mail *mail) {
+    const struct message_open_reader *open = &mail->message.open_reader;
+    int code = check_protocol(client, mail);
+    if (code < 0)
+        return code;
+    struct stream *stream;
+    code = check_open(client, open);
+    if (code == 0)
+        code = stream_get(client->server, open->stream, &stream);
+    if (code < 0)
+        return refuse(client, open, code);
+    struct stream_reader *reader = create_reader(client, stream, open);
+    if (!reader)
+        return refuse(client, open, error_set(-ENOMEM, "the supervisor has no memory"));
+    reader->record_fd = mail->fd[0];
+    mail->fd[0] = -1;
+    code = join(reader, open);
+    if (code == 0)
+        return 0;
+    const bool is_breach = code == -EPROTO;
+    if (!is_breach)
+        refuse(client, open, code);
+    stream_reader_destroy(reader);
+    return is_breach ? code : 0;
+}
+
+/* ---- other messages ---- */
+
+int stream_reader_close(struct client *client, struct channel_mail *mail) {
+    const struct message_close_reader *close_reader = &mail->message.close_reader;
+    struct stream_reader *reader = find_reader(client, close_reader->reader);
+    if (reader)
+        stream_reader_leave(reader);
+    client_done(client, close_reader->header.cookie);
+    return 0;
+}
+
+/* Links of older rings are forgotten already; this is for who lists readers. */
+int stream_reader_moved(struct client *client, struct channel_mail *mail) {
+    const struct message_reader_moved *moved = &mail->message.reader_moved;
+    const struct stream_reader *reader = find_reader(client, moved->reader);
+    if (reader)
+        log_detail("event=reader-moved stream=%s reader=%u generation=%u", reader->stream->name,
+                   reader->number, moved->generation);
+    client_done(client, moved->header.cookie);
+    return 0;
+}
+
+static int refuse_unknown(struct client *client, const struct message_reader_of *of) {
+    client_refuse(client, of->header.cookie, -ENOENT,
+                  "no reader %u of stream '%s'; 'shmframe ls' lists what there is", of->number,
+                  of->stream);
+    return 0;
+}
+
+int stream_reader_evict(struct client *client, struct channel_mail *mail) {
+    const struct message_reader_of *of = &mail->message.reader_of;
+    struct stream_reader *reader = find_by_number(client->server, of->stream, of->number);
+    if (!reader)
+        return refuse_unknown(client, of);
+    struct stream *stream = reader->stream;
+    stream_reader_set_evicted(reader);
+    client_done(client, of->header.cookie);
+    stream_link_retry(stream);
+    return 0;
+}
+
+int stream_reader_get_record(struct client *client, struct channel_mail *mail) {
+    const struct message_reader_of *of = &mail->message.reader_of;
+    const struct stream_reader *reader = find_by_number(client->server, of->stream, of->number);
+    if (!reader)
+        return refuse_unknown(client, of);
+    union message message;
+    message_init(&message, MESSAGE_RECORD, of->header.cookie);
+    message.record.number = reader->number;
+    client_send(client, &message, &reader->record_fd);
+    return 0;
+}
