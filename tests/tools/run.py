@@ -11,6 +11,20 @@ import unittest
 
 SHMFRAME = os.environ["SHMFRAME"]
 
+# Tells that it is ready, waits for SIGINT, and tells how many came within half a second.
+COUNT_SIGNALS = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+count, seconds = 0, 20
+while signal.sigtimedwait([signal.SIGINT], seconds):
+    count, seconds = count + 1, 0.5
+with open(sys.argv[2], "w") as file:
+    file.write(str(count))
+"""
+
 
 def wait_for(condition, seconds=20):
     """What `condition` returns once it is true; fails the test if that takes too long."""
@@ -29,6 +43,13 @@ def is_running(pid):
             return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def end(run):
+    """For tests that fail half-way."""
+    if run.poll() is None:
+        run.kill()
+        run.communicate()
 
 
 class Run(unittest.TestCase):
@@ -65,10 +86,12 @@ class Run(unittest.TestCase):
                 pass
         return found
 
-    def start(self, *lines, **more):
-        return subprocess.Popen([SHMFRAME, "run", *lines], env=self.env, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **more)
+    def start(self, *lines):
+        run = subprocess.Popen([SHMFRAME, "run", *lines], env=self.env, text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+        self.addCleanup(end, run)
+        return run
 
     def call(self, *lines):
         run = self.start(*lines)
@@ -174,19 +197,20 @@ class Run(unittest.TestCase):
         self.assertEqual(run.returncode, 1)
 
     def test_ctrl_c_reaches_a_node_once(self):
-        program = ('trap "echo got >> ' + self.path("signals") +
-                   '" INT; while ! test -e ' + self.path("signals") +
-                   "; do sleep 0.05; done; sleep 0.3")
+        script = self.path("count.py")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(COUNT_SIGNALS)
+        program = f"exec python3 {script} {self.path('ready')} {self.path('signals')}"
         pid, terminal = pty.fork()
         if pid == 0:
             os.execve(SHMFRAME, [SHMFRAME, "run", self.node("node", program)], self.env)
-        self.pid_of("node")
+        self.pid_of("ready")
         os.write(terminal, b"\x03")
         _, status = os.waitpid(pid, 0)
         os.close(terminal)
         self.assertEqual(os.waitstatus_to_exitcode(status), 0)
         with open(self.path("signals"), encoding="utf-8") as file:
-            self.assertEqual(file.read(), "got\n")
+            self.assertEqual(file.read(), "1")
 
     def test_a_supervisor_that_dies_ends_the_run_and_is_named(self):
         run = self.start(self.node("node"))
