@@ -7,9 +7,9 @@
  * multiples of surface_grain() are exact, and all others are at least the same in every way of
  * painting them.
  *
- * YCbCr follows ITU-R BT.601, BT.709 or BT.2020 as format->video.color_space says, in the range that
- * color_range says; BT.601 and limited range where they say nothing. RGB and grey use the full range;
- * alpha is opaque.
+ * YCbCr follows ITU-R BT.601, BT.709 or BT.2020 as format->video.color_space says, in the range
+ * that color_range says; BT.601 and limited range where they say nothing. RGB and grey use the full
+ * range; alpha is opaque.
  */
 #ifndef PRODUCERS_SURFACE_H
 #define PRODUCERS_SURFACE_H
