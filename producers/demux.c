@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,9 @@
 #define AHEAD_NS    (3 * SECOND_NS)
 #define AHEAD_BYTES ((size_t)64 << 20)
 
+/* How much earlier to look for a key picture in files without an index. */
+#define EARLY_NS (2 * SECOND_NS)
+
 enum { PROBE_PACKETS_MAX = 5000 };
 
 static const char *const kinds[DEMUX_TRACKS] = {"picture", "sound"};
@@ -25,7 +29,33 @@ static const char *explain(int av_result, char text[AV_ERROR_MAX_STRING_SIZE]) {
     return text;
 }
 
+/* FFmpeg's own words, for what its error codes do not tell ("moov atom not found"). */
+
+static struct {
+    pthread_mutex_t mutex;
+    char text[128];
+} last_words = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void keep_words(void *who, int level, const char *format, va_list arguments) {
+    (void)who;
+    if (level > AV_LOG_ERROR)
+        return;
+    pthread_mutex_lock(&last_words.mutex);
+    vsnprintf(last_words.text, sizeof(last_words.text), format, arguments);
+    last_words.text[strcspn(last_words.text, "\r\n")] = 0;
+    pthread_mutex_unlock(&last_words.mutex);
+}
+
 /* Opening. */
+
+_Noreturn static void fail_input(const struct demux *demux, const char *what, int av_result) {
+    char text[AV_ERROR_MAX_STRING_SIZE];
+    explain(av_result, text);
+    /* Only what is said of broken contents helps; the rest repeats the code. */
+    if (av_result == AVERROR_INVALIDDATA && last_words.text[0])
+        program_fail("cannot %s %s: %s (%s)", what, demux->url, text, last_words.text);
+    program_fail("cannot %s %s: %s", what, demux->url, text);
+}
 
 static bool is_stopping(const struct demux *demux) {
     return atomic_load_explicit(&demux->is_stopping, memory_order_relaxed);
@@ -36,21 +66,34 @@ static int is_interrupted(void *user) {
 }
 
 static void open_input(struct demux *demux) {
-    char text[AV_ERROR_MAX_STRING_SIZE];
     demux->input = avformat_alloc_context();
     if (!demux->input)
         program_fail("no memory to open %s", demux->url);
     demux->input->interrupt_callback = (AVIOInterruptCB){is_interrupted, demux};
     int result = avformat_open_input(&demux->input, demux->url, NULL, NULL);
     if (result < 0)
-        program_fail("cannot open %s: %s", demux->url, explain(result, text));
+        fail_input(demux, "open", result);
     result = avformat_find_stream_info(demux->input, NULL);
     if (result < 0)
-        program_fail("cannot read %s: %s", demux->url, explain(result, text));
+        fail_input(demux, "read", result);
 }
 
 static bool is_cover(const AVStream *stream) {
     return stream->disposition & AV_DISPOSITION_ATTACHED_PIC;
+}
+
+static void name_missing_decoder(struct demux *demux, int kind, enum AVMediaType type, char *why,
+                                 size_t why_bytes) {
+    char tag[AV_FOURCC_MAX_STRING_SIZE];
+    const AVCodecParameters *codec = NULL;
+    for (unsigned i = demux->input->nb_streams; i-- > 0;)
+        if (demux->input->streams[i]->codecpar->codec_type == type)
+            codec = demux->input->streams[i]->codecpar;
+    if (codec)
+        snprintf(why, why_bytes, "this FFmpeg has no decoder for its %s, %s", kinds[kind],
+                 codec->codec_id != AV_CODEC_ID_NONE
+                     ? avcodec_get_name(codec->codec_id)
+                     : av_fourcc_make_string(tag, codec->codec_tag));
 }
 
 /* Opens the best track of a kind. Returns whether there is one; `why` says what is wrong with it.
@@ -59,12 +102,8 @@ static bool open_track(struct demux *demux, int kind, char *why, size_t why_byte
     const enum AVMediaType type = kind == DEMUX_PICTURES ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
     const AVCodec *codec = NULL;
     const int found = av_find_best_stream(demux->input, type, -1, -1, &codec, 0);
-    if (found == AVERROR_DECODER_NOT_FOUND) {
-        const int any = av_find_best_stream(demux->input, type, -1, -1, NULL, 0);
-        snprintf(why, why_bytes, "this FFmpeg has no decoder for its %s, %s", kinds[kind],
-                 any < 0 ? "unknown"
-                         : avcodec_get_name(demux->input->streams[any]->codecpar->codec_id));
-    }
+    if (found == AVERROR_DECODER_NOT_FOUND)
+        name_missing_decoder(demux, kind, type, why, why_bytes);
     if (found < 0 || (is_cover(demux->input->streams[found]) && demux->input->nb_streams > 1))
         return false;
     struct track *track = &demux->track[kind];
@@ -140,6 +179,11 @@ static void check_length(struct demux *demux) {
 static int seek_input(struct demux *demux, int64_t position_ns) {
     AVFormatContext *input = demux->input;
     const int64_t begin = input->start_time == AV_NOPTS_VALUE ? 0 : input->start_time;
+    /* Without an index one may come down between key pictures: begin early, what is decoded from
+     * before the position is dropped. */
+    if (demux->has_track[DEMUX_PICTURES] &&
+        !avformat_index_get_entries_count(demux->track[DEMUX_PICTURES].stream))
+        position_ns = position_ns > EARLY_NS ? position_ns - EARLY_NS : 0;
     const int64_t target = begin + position_ns / 1000;
     int result = avformat_seek_file(input, -1, INT64_MIN, target, target, 0);
     if (result < 0) /* nothing to come down on before it: then what follows */
@@ -154,7 +198,7 @@ void demux_open(struct demux *demux, const char *url, int64_t start_ns) {
     *demux = (struct demux){.url = url, .ready_fd = -1, .pass = 1};
     pthread_mutex_init(&demux->mutex, NULL);
     pthread_cond_init(&demux->change, NULL);
-    av_log_set_level(AV_LOG_QUIET); /* what matters of it is said in our own words */
+    av_log_set_callback(keep_words);
     avformat_network_init();
     open_input(demux);
     for (int i = 0; i < DEMUX_TRACKS; i++)
@@ -164,6 +208,10 @@ void demux_open(struct demux *demux, const char *url, int64_t start_ns) {
         if (!find_track(demux, &any))
             demux->input->streams[i]->discard = AVDISCARD_ALL;
     }
+    const int64_t length_ns = demux_length_ns(demux);
+    if (length_ns && start_ns >= length_ns)
+        program_fail("--start: %.1f s is behind the end of %s, %.1f s",
+                     (double)start_ns / SECOND_NS, url, (double)length_ns / SECOND_NS);
     if (start_ns > 0) {
         const int result = seek_input(demux, start_ns);
         if (result < 0)
@@ -582,15 +630,16 @@ int64_t demux_position_ns(const struct demux *demux, int kind, int64_t pts) {
 }
 
 bool demux_report(struct demux *demux) {
-    bool is_bad = demux->why[0];
-    if (is_bad)
-        program_warn("%s: %s", demux->url, demux->why);
+    char text[2 * TRACK_WHY_BYTES];
+    size_t used = (size_t)snprintf(text, sizeof(text), "%s", demux->why);
     for (int i = 0; i < DEMUX_TRACKS; i++) {
         const uint64_t damaged = demux->has_track[i] ? demux->track[i].damaged : 0;
         if (damaged)
-            program_warn("%s: %s: %" PRIu64 " packets or frames were damaged", demux->url, kinds[i],
-                         damaged);
-        is_bad |= damaged > 0;
+            used += (size_t)snprintf(text + used, sizeof(text) - used,
+                                     "%s%" PRIu64 " damaged packets or frames of its %s",
+                                     used ? "; " : "", damaged, kinds[i]);
     }
-    return is_bad;
+    if (used)
+        program_warn("%s: %s", demux->url, text);
+    return used > 0;
 }
