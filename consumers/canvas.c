@@ -1,0 +1,209 @@
+#include "canvas.h"
+
+#include "fit.h"
+#include "texture.h"
+#include <errno.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct canvas {
+    SDL_Renderer *renderer;
+    SDL_Texture *texture;
+    struct texture_choice choice;
+    struct shmframe_format format;
+    struct SwsContext *converter; /* TEXTURE_CONVERTED */
+    struct fit_size texture_size; /* as the picture, or shrunk to what the renderer can do */
+    bool is_uploaded;
+    char trouble[160];
+};
+
+int canvas_create(SDL_Renderer *renderer, struct canvas **out_canvas) {
+    struct canvas *const canvas = calloc(1, sizeof *canvas);
+    if (!canvas) {
+        return -ENOMEM;
+    }
+    canvas->renderer = renderer;
+    *out_canvas = canvas;
+    return 0;
+}
+
+static void drop_texture(struct canvas *canvas) {
+    if (canvas->texture) {
+        SDL_DestroyTexture(canvas->texture);
+        canvas->texture = NULL;
+    }
+    sws_freeContext(canvas->converter);
+    canvas->converter = NULL;
+    canvas->is_uploaded = false;
+}
+
+void canvas_destroy(struct canvas *canvas) {
+    if (!canvas) {
+        return;
+    }
+    drop_texture(canvas);
+    free(canvas);
+}
+
+const char *canvas_trouble(const struct canvas *canvas) {
+    return canvas->trouble;
+}
+
+bool canvas_is_converted(const struct canvas *canvas) {
+    return canvas->texture && canvas->choice.layout == TEXTURE_CONVERTED;
+}
+
+/* libswscale's number for a colour space of libavutil's name. */
+static int coefficients(const char *space) {
+    static const struct {
+        const char *space;
+        int number;
+    } table[] = {
+        {"bt709", SWS_CS_ITU709},        {"fcc", SWS_CS_FCC},
+        {"bt470bg", SWS_CS_ITU601},      {"smpte170m", SWS_CS_SMPTE170M},
+        {"smpte240m", SWS_CS_SMPTE240M}, {"bt2020nc", SWS_CS_BT2020},
+        {"bt2020c", SWS_CS_BT2020},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (strcmp(table[i].space, space) == 0) {
+            return table[i].number;
+        }
+    }
+    return SWS_CS_DEFAULT;
+}
+
+static int create_converter(struct canvas *canvas) {
+    const struct shmframe_video_format *const video = &canvas->format.video;
+    const enum AVPixelFormat from = av_get_pix_fmt(video->pixel_format);
+    if (from != AV_PIX_FMT_NONE && sws_isSupportedInput(from)) {
+        canvas->converter = sws_getContext(
+            (int)video->width, (int)video->height, from, canvas->texture_size.width,
+            canvas->texture_size.height, AV_PIX_FMT_RGB32, SWS_BILINEAR, NULL, NULL, NULL);
+    }
+    if (!canvas->converter) {
+        snprintf(canvas->trouble, sizeof canvas->trouble,
+                 "pixel format %s cannot be shown: libswscale does not read it",
+                 video->pixel_format);
+        return -ENOTSUP;
+    }
+    /* Answers -1 for formats that have no such details, such as RGB to RGB: nothing to set then. */
+    sws_setColorspaceDetails(
+        canvas->converter, sws_getCoefficients(coefficients(texture_color_space(video))),
+        texture_is_full_range(video), sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
+    return 0;
+}
+
+/* The largest texture that the renderer takes; software renderers say 0: any. */
+static struct fit_size limit_size(SDL_Renderer *renderer) {
+    SDL_RendererInfo info = {0};
+    SDL_GetRendererInfo(renderer, &info);
+    return (struct fit_size){
+        .width = info.max_texture_width > 0 ? info.max_texture_width : SHMFRAME_SIDE_MAX,
+        .height = info.max_texture_height > 0 ? info.max_texture_height : SHMFRAME_SIDE_MAX,
+    };
+}
+
+int canvas_set_format(struct canvas *canvas, const struct shmframe_format *format) {
+    drop_texture(canvas);
+    canvas->format = *format;
+    const struct shmframe_video_format *const video = &canvas->format.video;
+    canvas->choice = texture_choose(video);
+    const struct fit_size size = {(int)video->width, (int)video->height};
+    const struct fit_size limit = limit_size(canvas->renderer);
+    canvas->texture_size = fit_within(size, limit);
+    if (size.width > limit.width || size.height > limit.height) {
+        canvas->choice = (struct texture_choice){.sdl_format = SDL_PIXELFORMAT_ARGB8888};
+    }
+    const int error = canvas->choice.layout == TEXTURE_CONVERTED ? create_converter(canvas) : 0;
+    if (error) {
+        return error;
+    }
+    /* The mode is global, and read when a texture is made and when it is drawn: there is one. */
+    SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
+    canvas->texture = SDL_CreateTexture(canvas->renderer, canvas->choice.sdl_format,
+                                         SDL_TEXTUREACCESS_STREAMING, canvas->texture_size.width,
+                                         canvas->texture_size.height);
+    if (!canvas->texture) {
+        snprintf(canvas->trouble, sizeof canvas->trouble, "no texture for a picture of %ux%u: %s",
+                 video->width, video->height, SDL_GetError());
+        drop_texture(canvas);
+        return -ENOTSUP;
+    }
+    /* Alpha of a source is not for the window to blend with. */
+    SDL_SetTextureBlendMode(canvas->texture, SDL_BLENDMODE_NONE);
+    return 0;
+}
+
+static int convert(struct canvas *canvas, const struct shmframe_lease *lease) {
+    const uint8_t *planes[4] = {0};
+    int line_bytes[4] = {0};
+    for (unsigned i = 0; i < 4 && i < lease->format->plane_count; i++) {
+        planes[i] = shmframe_lease_plane(lease, i);
+        line_bytes[i] = (int)lease->format->plane[i].line_bytes;
+    }
+    void *pixels = NULL;
+    int pitch = 0;
+    if (SDL_LockTexture(canvas->texture, NULL, &pixels, &pitch) != 0) {
+        return -1;
+    }
+    uint8_t *const out[4] = {pixels};
+    const int out_line_bytes[4] = {pitch};
+    sws_scale(canvas->converter, planes, line_bytes, 0, (int)canvas->format.video.height, out,
+              out_line_bytes);
+    SDL_UnlockTexture(canvas->texture);
+    return 0;
+}
+
+int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease) {
+    if (!canvas->texture) {
+        return -ENOTSUP;
+    }
+    const struct shmframe_plane *const plane = lease->format->plane;
+    const uint8_t *const first = shmframe_lease_plane(lease, 0);
+    const uint8_t *const second = shmframe_lease_plane(lease, 1);
+    int failed = 0;
+    switch (canvas->choice.layout) {
+    case TEXTURE_CONVERTED:
+        failed = convert(canvas, lease);
+        break;
+    case TEXTURE_PACKED:
+        failed = SDL_UpdateTexture(canvas->texture, NULL, first, (int)plane[0].line_bytes);
+        break;
+    case TEXTURE_YUV:
+        failed = SDL_UpdateYUVTexture(canvas->texture, NULL, first, (int)plane[0].line_bytes,
+                                      second, (int)plane[1].line_bytes,
+                                      shmframe_lease_plane(lease, 2), (int)plane[2].line_bytes);
+        break;
+    case TEXTURE_NV:
+        failed = SDL_UpdateNVTexture(canvas->texture, NULL, first, (int)plane[0].line_bytes,
+                                     second, (int)plane[1].line_bytes);
+        break;
+    }
+    if (failed) {
+        snprintf(canvas->trouble, sizeof canvas->trouble, "SDL does not take the picture: %s",
+                 SDL_GetError());
+        return -ENOTSUP;
+    }
+    canvas->is_uploaded = true;
+    return 0;
+}
+
+void canvas_draw(struct canvas *canvas, int width, int height) {
+    SDL_SetRenderDrawColor(canvas->renderer, 0, 0, 0, 255);
+    SDL_RenderClear(canvas->renderer);
+    if (!canvas->is_uploaded || width < 1 || height < 1) {
+        return;
+    }
+    const struct fit_rectangle fit =
+        fit_picture(&canvas->format.video, (struct fit_size){width, height});
+    const SDL_Rect to = {fit.x, fit.y, fit.width, fit.height};
+    if (fit.rotation_degrees == 0) {
+        SDL_RenderCopy(canvas->renderer, canvas->texture, NULL, &to);
+    } else {
+        SDL_RenderCopyEx(canvas->renderer, canvas->texture, NULL, &to, fit.rotation_degrees, NULL,
+                         SDL_FLIP_NONE);
+    }
+}

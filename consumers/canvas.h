@@ -1,0 +1,29 @@
+/* The picture on the screen: from a lease into an SDL texture, from there to where it fits. */
+#ifndef CONSUMERS_CANVAS_H
+#define CONSUMERS_CANVAS_H
+
+#include <SDL.h>
+#include <shmframe/reader.h>
+
+struct canvas;
+
+/* `renderer` must outlive it. Errors: -ENOMEM. */
+int canvas_create(SDL_Renderer *renderer, struct canvas **out_canvas);
+void canvas_destroy(struct canvas *canvas);
+
+/* Makes a texture for pictures of `format`; nothing is shown until the next upload. Errors:
+ * -ENOTSUP neither SDL nor libswscale can do it; canvas_trouble() says what. The earlier texture
+ * is gone. */
+int canvas_set_format(struct canvas *canvas, const struct shmframe_format *format);
+const char *canvas_trouble(const struct canvas *canvas);
+/* Whether pictures of this format are converted by libswscale. */
+bool canvas_is_converted(const struct canvas *canvas);
+
+/* Copies the picture out of the slot into the texture; the lease can be released afterwards. Its
+ * format must be the one that was set. Errors: -ENOTSUP as above. */
+int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease);
+
+/* Draws the last uploaded picture into the window of `width` x `height`, black around it. */
+void canvas_draw(struct canvas *canvas, int width, int height);
+
+#endif

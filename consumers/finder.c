@@ -1,0 +1,67 @@
+#include "finder.h"
+
+#include "choice.h"
+#include "consumer.h"
+#include "progress.h"
+#include <poll.h>
+#include <string.h>
+
+static const int64_t answer_ns = 200000000;
+enum { LOOK_MS = 50 };
+
+static const char *name_of(const struct finder *finder, int index) {
+    return index >= 0 ? finder->streams[index].name : NULL;
+}
+
+struct finder_result finder_look(struct finder *finder) {
+    const int listed = shmframe_session_streams(finder->session, shmframe_deadline_ns(answer_ns),
+                                                finder->streams, FINDER_STREAMS);
+    finder->count = listed < 0 ? 0 : listed > FINDER_STREAMS ? FINDER_STREAMS : (uint32_t)listed;
+    const struct stream_choice choice =
+        choose_streams(finder->streams, (int)finder->count, finder->name);
+    return (struct finder_result){
+        .video = name_of(finder, choice.video),
+        .audio = name_of(finder, choice.audio),
+    };
+}
+
+/* A stream that is there and can never be shown is not worth waiting for. */
+static void fail_if_data(const struct finder *finder) {
+    for (uint32_t i = 0; i < finder->count; i++) {
+        if (strcmp(finder->streams[i].name, finder->name) == 0 &&
+            finder->streams[i].kind == SHMFRAME_DATA) {
+            program_fail("stream %s carries data, neither picture nor sound: shmframe-latency can "
+                         "measure it",
+                         finder->name);
+        }
+    }
+}
+
+/* The line for a stream that is not there is consumer.h's. */
+static void fail_to_find(const struct finder *finder) {
+    consumer_settings.wait_ns = 0;
+    consumer_settings.policy = "latest";
+    consumer_settings.depth = 0;
+    shmframe_reader_close(
+        consumer_open_reader(finder->session, consumer_reader_params(finder->name)));
+    program_fail("stream %s came and went: start again", finder->name);
+}
+
+bool finder_wait(struct finder *finder, struct finder_result *out_result) {
+    const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
+    while (!program_is_stopping()) {
+        *out_result = finder_look(finder);
+        if (out_result->video || out_result->audio) {
+            progress_clear();
+            return true;
+        }
+        fail_if_data(finder);
+        if (shmframe_now_ns() >= deadline_ns) {
+            fail_to_find(finder);
+        }
+        progress_update("waiting for stream %s", finder->name);
+        struct pollfd stop = {.fd = program_stop_fd(), .events = POLLIN};
+        poll(&stop, 1, LOOK_MS);
+    }
+    return false;
+}

@@ -1,0 +1,261 @@
+#include "player.h"
+
+#include "consumer.h"
+#include "progress.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MS        INT64_C(1000000)
+#define SECOND_NS INT64_C(1000000000)
+
+static const int64_t events_ns = 10 * MS;
+static const int64_t refresh_ns = 250 * MS; /* of the numbers, while no picture comes */
+
+struct player {
+    struct player_settings settings;
+    struct stage *stage;
+    bool is_paused;
+    bool is_muted;
+    bool has_failed;
+    uint64_t shown_before; /* at the last refresh */
+    int64_t started_ns, ended_ns;
+    int64_t end_ns;
+    int64_t events_next_ns;
+    int64_t refresh_next_ns;
+    int64_t progress_next_ns;
+};
+
+/* ---- What the user sees and wants ---- */
+
+static void gather_facts(struct player *player, int64_t now_ns) {
+    const struct pictures *const pictures = &player->stage->pictures;
+    const struct shmframe_reader_counters picture_counters = source_counters(&pictures->source);
+    const struct shmframe_reader_counters sound_counters = source_counters(&player->stage->sounds);
+    const bool has_picture = pictures->title[0] != '\0';
+    struct overlay_facts facts = {
+        .picture_title = has_picture ? pictures->title : NULL,
+        .sound_title = player->stage->sound_title[0] != '\0' ? player->stage->sound_title : NULL,
+        .age = &pictures->age,
+        .display = &pictures->display,
+        .skew = has_picture ? &pictures->skew : NULL,
+        .shown = pictures->shown,
+        .late = pictures->late,
+        .converted = pictures->converted,
+        .lost = picture_counters.lost_late + picture_counters.lost_restart,
+        .skipped = picture_counters.skipped,
+        .sound_lost = sound_counters.lost_late + sound_counters.lost_restart,
+        .is_paused = player->is_paused,
+        .is_muted = player->is_muted,
+    };
+    if (player->stage->sound) {
+        sound_get_state(player->stage->sound, &facts.sound);
+    }
+    screen_set_facts(player->stage->screen, &facts, now_ns);
+}
+
+static bool save_screen(struct player *player, const char *path) {
+    const int error = screen_save(player->stage->screen, path);
+    if (error) {
+        program_warn("screenshot %s cannot be written: %s", path, strerror(-error));
+    }
+    return !error;
+}
+
+/* A screenshot by key: named after stream and time. */
+static void save_screen_by_time(struct player *player) {
+    const time_t now = time(NULL);
+    struct tm parts;
+    char instant[32], path[128];
+    localtime_r(&now, &parts);
+    strftime(instant, sizeof instant, "%Y%m%d-%H%M%S", &parts);
+    snprintf(path, sizeof path, "%s-%s.png", player->settings.stage.name, instant);
+    if (save_screen(player, path)) {
+        program_warn("saved %s", path);
+    }
+}
+
+static void obey_user(struct player *player) {
+    enum window_command command;
+    while ((command = screen_next_command(player->stage->screen)) != WINDOW_NOTHING) {
+        if (command == WINDOW_QUIT) {
+            program_stop();
+        } else if (command == WINDOW_PAUSE) {
+            player->is_paused = !player->is_paused;
+        } else if (command == WINDOW_SCREENSHOT) {
+            save_screen_by_time(player);
+        } else if (command == WINDOW_MUTE && player->stage->sound) {
+            player->is_muted = !player->is_muted;
+            sound_set_muted(player->stage->sound, player->is_muted);
+        }
+        player->refresh_next_ns = 0;
+    }
+}
+
+static void tell_progress(struct player *player, int64_t now_ns) {
+    if (now_ns < player->progress_next_ns || !progress_is_shown()) {
+        return;
+    }
+    player->progress_next_ns = now_ns + SECOND_NS;
+    const struct pictures *const pictures = &player->stage->pictures;
+    const struct meter_summary shown = meter_summarize(&pictures->display, now_ns, SECOND_NS);
+    const struct shmframe_reader_counters counters = source_counters(&pictures->source);
+    progress_update("%s: %.1f /s, capture to display p50 %.2f ms, lost %" PRIu64 ", late %" PRIu64,
+                    player->settings.stage.name, shown.rate_hz, (double)shown.p50_ns / 1e6,
+                    counters.lost_late + counters.lost_restart, pictures->late);
+}
+
+static void update_screen(struct player *player, int64_t now_ns) {
+    if (now_ns >= player->events_next_ns) {
+        player->events_next_ns = now_ns + events_ns;
+        obey_user(player);
+    }
+    if (screen_wants_facts(player->stage->screen, now_ns)) {
+        gather_facts(player, now_ns);
+    }
+    if (now_ns >= player->refresh_next_ns) {
+        player->refresh_next_ns = now_ns + refresh_ns;
+        /* A picture that was shown meanwhile brought the numbers along. */
+        if (player->shown_before == player->stage->pictures.shown) {
+            screen_refresh(player->stage->screen);
+        }
+        player->shown_before = player->stage->pictures.shown;
+    }
+    tell_progress(player, now_ns);
+}
+
+/* ---- Life ---- */
+
+int player_create(const struct player_settings *settings, struct player **out_player) {
+    struct player *const player = calloc(1, sizeof *player);
+    if (!player) {
+        return -ENOMEM;
+    }
+    player->settings = *settings;
+    player->is_muted = settings->stage.is_muted;
+    *out_player = player;
+    return stage_create(&settings->stage, &player->stage);
+}
+
+void player_destroy(struct player *player) {
+    if (!player) {
+        return;
+    }
+    stage_destroy(player->stage);
+    free(player);
+}
+
+/* ---- The loop ---- */
+
+/* Whether nothing is to come, to be shown or to be heard any more. */
+static bool is_over(const struct player *player, int64_t now_ns) {
+    if (program_is_stopping() || now_ns >= player->end_ns || player->has_failed) {
+        return true;
+    }
+    const struct source *const pictures = &player->stage->pictures.source;
+    if (consumer_has_enough(pictures->stream[0] != '\0'
+                                ? player->stage->pictures.shown
+                                : source_counters(&player->stage->sounds).delivered)) {
+        return true;
+    }
+    return !player->settings.stage.is_staying && stage_is_over(player->stage);
+}
+
+/* Sleeps without a reader: until the instant, a signal, or mail. */
+static void nap(struct player *player, int64_t until_ns) {
+    const int64_t left_ns = until_ns - shmframe_now_ns();
+    if (left_ns <= 0) {
+        return;
+    }
+    struct pollfd descriptors[] = {
+        {.fd = program_stop_fd(), .events = POLLIN},
+        {.fd = shmframe_session_fd(player->stage->session), .events = POLLIN},
+    };
+    const struct timespec timeout = {
+        .tv_sec = left_ns / SECOND_NS,
+        .tv_nsec = left_ns % SECOND_NS,
+    };
+    ppoll(descriptors, 2, &timeout, NULL);
+    shmframe_session_dispatch(player->stage->session);
+}
+
+/* Sleeps until a frame can be taken, a picture is due, or the user may want something. */
+static void wait(struct player *player) {
+    struct shmframe_reader *readers[2];
+    uint32_t count = 0;
+    int64_t until_ns = player->events_next_ns;
+    const int64_t due_ns = pictures_due_ns(&player->stage->pictures);
+    if (due_ns < until_ns) {
+        until_ns = due_ns;
+    }
+    if (source_is_flowing(&player->stage->pictures.source) &&
+        pictures_has_room(&player->stage->pictures)) {
+        readers[count++] = player->stage->pictures.source.reader;
+    }
+    if (stage_wants_sound(player->stage)) {
+        readers[count++] = player->stage->sounds.reader;
+    }
+    if (until_ns > player->end_ns) {
+        until_ns = player->end_ns;
+    }
+    if (count > 0) {
+        uint64_t ready;
+        shmframe_readers_wait(readers, count, until_ns, &ready);
+    } else {
+        nap(player, until_ns);
+    }
+}
+
+int player_run(struct player *player) {
+    struct stage *const stage = player->stage;
+    player->started_ns = shmframe_now_ns();
+    player->end_ns = consumer_end_ns();
+    int64_t now_ns = player->started_ns;
+    while (!is_over(player, now_ns)) {
+        wait(player);
+        now_ns = shmframe_now_ns();
+        if (stage->sound) {
+            stage_take_sounds(stage, player->is_paused);
+            sound_update(stage->sound, now_ns, pictures_late_ns(&stage->pictures, now_ns));
+        }
+        pictures_show(&stage->pictures, player->is_paused, consumer_settings.frames);
+        update_screen(player, now_ns);
+        stage_look_after(stage, now_ns);
+        player->has_failed |= stage->pictures.source.is_evicted;
+    }
+    player->ended_ns = shmframe_now_ns();
+    progress_clear();
+    if (player->settings.screenshot && !save_screen(player, player->settings.screenshot)) {
+        player->has_failed = true;
+    }
+    return player->has_failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+void player_get_report(const struct player *player, struct player_report *out_report) {
+    *out_report = (struct player_report){
+        .duration_ns = player->ended_ns - player->started_ns,
+        .shown = player->stage->pictures.shown,
+        .late = player->stage->pictures.late,
+        .converted = player->stage->pictures.converted,
+        .heard = player->stage->heard,
+        .skew = player->stage->pictures.skew_sizes,
+    };
+    if (player->stage->sound) {
+        struct sound_state state;
+        sound_get_state(player->stage->sound, &state);
+        out_report->dropouts = state.dropouts;
+        out_report->sound_delay_ns = state.delay_ns;
+    }
+}
+
+const struct source *player_pictures(const struct player *player) {
+    return &player->stage->pictures.source;
+}
+
+const struct source *player_sounds(const struct player *player) {
+    return &player->stage->sounds;
+}

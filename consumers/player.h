@@ -1,0 +1,37 @@
+/* Plays what is on the stage until it ends: waits, shows, and does what the user wants. */
+#ifndef CONSUMERS_PLAYER_H
+#define CONSUMERS_PLAYER_H
+
+#include "stage.h"
+
+struct player;
+
+struct player_settings {
+    struct stage_settings stage;
+    const char *screenshot; /* written at the end; NULL: none */
+};
+
+struct player_report {
+    int64_t duration_ns;
+    uint64_t shown;
+    uint64_t late;      /* taken, but overtaken by the next before they could be shown */
+    uint64_t converted; /* by libswscale, since SDL does not have their format */
+    uint64_t heard;     /* blocks of sound whose instant of being heard is known */
+    uint64_t dropouts;
+    int64_t sound_delay_ns;
+    struct shmframe_histogram skew; /* how far picture and sound were apart, without the sign */
+};
+
+/* Errors: as stage_create(); *out_player is to be destroyed in any case. */
+int player_create(const struct player_settings *settings, struct player **out_player);
+void player_destroy(struct player *player);
+
+/* Plays until the streams end or something asks to stop. Returns an exit code. */
+int player_run(struct player *player);
+
+void player_get_report(const struct player *player, struct player_report *out_report);
+/* For tables at the end: the sources that were opened have a stream. */
+const struct source *player_pictures(const struct player *player);
+const struct source *player_sounds(const struct player *player);
+
+#endif

@@ -1,0 +1,394 @@
+#include "sound.h"
+
+#include "speaker.h"
+#include "sync.h"
+#include <errno.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/opt.h>
+#include <libavutil/samplefmt.h>
+#include <libswresample/swresample.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS INT64_C(1000000)
+
+static const int64_t margin_min_ns = 8 * MS;
+static const int64_t margin_max_ns = 250 * MS;
+static const int64_t excess_ns = 300 * MS;         /* beyond what was primed: thrown away */
+static const int64_t dropout_memory_ns = 500 * MS; /* dry for longer: the source had stopped */
+static const int64_t look_again_ns = 1000 * MS;
+
+struct sound {
+    struct speaker *speaker;
+    struct SwrContext *converter;
+    struct shmframe_format format; /* kind SHMFRAME_NONE: none yet */
+    float *converted;
+    uint32_t converted_frames;
+    int64_t block_ns;
+
+    struct sync_line captured; /* by position in the queue */
+    struct sync_line heard;
+    struct sync_cushion cushion;
+    int64_t delay_limit_ns;
+
+    int64_t expected_ns; /* capture time of the next sample; 0: any */
+    int64_t dry_ns;      /* since when the queue is dry; 0: it is not */
+    int64_t look_next_ns;
+    uint64_t dropouts;
+    int64_t dropped_ns;
+};
+
+int sound_create(struct sound **out_sound) {
+    struct sound *const sound = calloc(1, sizeof *sound);
+    if (!sound) {
+        return -ENOMEM;
+    }
+    const int error = speaker_create(&sound->speaker);
+    if (error) {
+        free(sound);
+        return error;
+    }
+    sound->delay_limit_ns = margin_max_ns;
+    sync_cushion_init(&sound->cushion, margin_min_ns, margin_max_ns);
+    *out_sound = sound;
+    return 0;
+}
+
+void sound_destroy(struct sound *sound) {
+    if (!sound) {
+        return;
+    }
+    speaker_destroy(sound->speaker);
+    swr_free(&sound->converter);
+    free(sound->converted);
+    free(sound);
+}
+
+static int64_t frames_to_ns(uint64_t frames, uint32_t rate_hz) {
+    return (int64_t)((double)frames * 1e9 / rate_hz);
+}
+
+static uint32_t ns_to_frames(int64_t ns, uint32_t rate_hz) {
+    return (uint32_t)((double)ns * rate_hz / 1e9);
+}
+
+static bool is_open(const struct sound *sound) {
+    return sound->format.kind == SHMFRAME_AUDIO;
+}
+
+/* How much must wait before the device begins: the margin, and what the device takes at once while
+ * the next block is still being captured. */
+static int64_t prime_ns(const struct sound *sound) {
+    return sound->cushion.margin_ns + sound->block_ns;
+}
+
+static void set_prime(struct sound *sound) {
+    const uint32_t frames = ns_to_frames(prime_ns(sound), speaker_rate_hz(sound->speaker));
+    speaker_set_prime(sound->speaker, frames > 0 ? frames : 1);
+}
+
+/* ---- Conversion ---- */
+
+/* The stream's layout: by name, or by number of channels where it has none. */
+static int parse_layout(const struct shmframe_audio_format *audio, AVChannelLayout *out_layout) {
+    if (audio->channel_layout[0] != '\0' &&
+        av_channel_layout_from_string(out_layout, audio->channel_layout) == 0) {
+        if (out_layout->nb_channels == (int)audio->channels) {
+            return 0;
+        }
+        av_channel_layout_uninit(out_layout);
+    }
+    av_channel_layout_default(out_layout, (int)audio->channels);
+    return 0;
+}
+
+/* A converter to the speaker's rate and channels. It always resamples, so that its speed can be
+ * adjusted. `with_map`: the first channels as they are, where layouts cannot be mixed. */
+static struct SwrContext *create_converter(const struct sound *sound, bool with_map) {
+    const struct shmframe_audio_format *const audio = &sound->format.audio;
+    const int channels = (int)speaker_channels(sound->speaker);
+    AVChannelLayout in = {0}, out = {0};
+    av_channel_layout_default(&out, channels);
+    parse_layout(audio, &in);
+    int map[SHMFRAME_CHANNELS_MAX];
+    for (int i = 0; i < channels; i++) {
+        map[i] = i < (int)audio->channels ? i : -1;
+    }
+    struct SwrContext *converter = NULL;
+    int error = swr_alloc_set_opts2(&converter, &out, AV_SAMPLE_FMT_FLT,
+                                    (int)speaker_rate_hz(sound->speaker), with_map ? &out : &in,
+                                    av_get_sample_fmt(audio->sample_format),
+                                    (int)audio->sample_rate, 0, NULL);
+    if (error >= 0) {
+        av_opt_set_int(converter, "flags", SWR_FLAG_RESAMPLE, 0);
+        av_opt_set_int(converter, "linear_interp", 1, 0);
+        if (with_map) {
+            error = swr_set_channel_mapping(converter, map);
+        }
+    }
+    if (error >= 0) {
+        error = swr_init(converter);
+    }
+    if (error < 0) {
+        swr_free(&converter);
+    }
+    av_channel_layout_uninit(&in);
+    av_channel_layout_uninit(&out);
+    return converter;
+}
+
+/* Converts a block into sound->converted. Returns frames, or a negative errno. */
+static int convert(struct sound *sound, const struct shmframe_lease *lease) {
+    const uint32_t samples = lease->frame.samples;
+    const int most = swr_get_out_samples(sound->converter, (int)samples);
+    if (most < 0) {
+        return -EINVAL;
+    }
+    if ((uint32_t)most > sound->converted_frames) {
+        const size_t bytes =
+            (size_t)most * speaker_channels(sound->speaker) * sizeof *sound->converted;
+        float *const converted = realloc(sound->converted, bytes);
+        if (!converted) {
+            return -ENOMEM;
+        }
+        sound->converted = converted;
+        sound->converted_frames = (uint32_t)most;
+    }
+    const uint8_t *planes[SHMFRAME_PLANES_MAX] = {0};
+    for (unsigned i = 0; i < lease->format->plane_count; i++) {
+        planes[i] = shmframe_lease_plane(lease, i);
+    }
+    uint8_t *out = (uint8_t *)sound->converted;
+    return swr_convert(sound->converter, &out, most, planes, (int)samples);
+}
+
+/* Plays what comes from now on slightly slower or faster than it was captured. */
+static void set_speed(struct sound *sound) {
+    const int distance = (int)speaker_rate_hz(sound->speaker);
+    const int delta = (int)lround((1 - sound->cushion.speed) * distance);
+    swr_set_compensation(sound->converter, delta, distance);
+}
+
+/* ---- Formats ---- */
+
+static bool fits_device(const struct sound *sound, const struct shmframe_format *format) {
+    return is_open(sound) && sound->format.audio.sample_rate == format->audio.sample_rate &&
+           sound->format.audio.channels == format->audio.channels;
+}
+
+static int start_speaker(struct sound *sound) {
+    const int error = speaker_start(sound->speaker, sound->format.audio.sample_rate,
+                                    sound->format.audio.channels);
+    if (error) {
+        return error;
+    }
+    sync_line_reset(&sound->captured, speaker_rate_hz(sound->speaker));
+    sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
+    sound->expected_ns = 0;
+    sound->dry_ns = 0;
+    set_prime(sound);
+    return 0;
+}
+
+static int start_converter(struct sound *sound) {
+    swr_free(&sound->converter);
+    sound->converter = create_converter(sound, false);
+    if (!sound->converter) {
+        sound->converter = create_converter(sound, true);
+    }
+    free(sound->converted);
+    sound->converted = NULL;
+    sound->converted_frames = 0;
+    return sound->converter ? 0 : -ENOTSUP;
+}
+
+int sound_set_format(struct sound *sound, const struct shmframe_format *format) {
+    const bool is_fitting = fits_device(sound, format);
+    sound->format = *format;
+    sound->block_ns = frames_to_ns(format->audio.samples_max, format->audio.sample_rate);
+    int error = is_fitting ? 0 : start_speaker(sound);
+    if (!error) {
+        set_prime(sound);
+        error = start_converter(sound);
+    }
+    if (error) {
+        sound->format.kind = SHMFRAME_NONE;
+    }
+    return error;
+}
+
+/* ---- Playing ---- */
+
+void sound_jump(struct sound *sound) {
+    sound->expected_ns = 0;
+}
+
+static void jump(struct sound *sound) {
+    sync_line_reset(&sound->captured, speaker_rate_hz(sound->speaker));
+}
+
+/* More at once would be heard far too late. */
+bool sound_has_room(const struct sound *sound) {
+    if (!is_open(sound)) {
+        return true;
+    }
+    const uint32_t fill = samples_fill(speaker_queue(sound->speaker));
+    return frames_to_ns(fill, speaker_rate_hz(sound->speaker)) <= prime_ns(sound) + excess_ns;
+}
+
+/* What came between the last block and this one: nothing, silence, or another time line. */
+static void bridge_gap(struct sound *sound, const struct shmframe_lease *lease) {
+    const bool is_new = (lease->flags & SHMFRAME_LEASE_RESTARTED) ||
+                        (lease->frame.flags & SHMFRAME_DISCONTINUITY) || sound->expected_ns == 0 ||
+                        sound->dry_ns != 0;
+    const int64_t captured_ns = lease->frame.capture_ns;
+    if (is_new) {
+        jump(sound);
+        return;
+    }
+    switch (sync_gap_judge(sound->expected_ns, captured_ns, lease->lost > 0)) {
+    case SYNC_FOLLOWS:
+        break;
+    case SYNC_FILL:
+        samples_append(
+            speaker_queue(sound->speaker), NULL,
+            ns_to_frames(captured_ns - sound->expected_ns, speaker_rate_hz(sound->speaker)));
+        break;
+    case SYNC_JUMP:
+        jump(sound);
+        break;
+    }
+}
+
+/* A queue that ran dry while the source went on was too short. */
+static void judge_dryness(struct sound *sound, int64_t now_ns) {
+    if (sound->dry_ns == 0) {
+        return;
+    }
+    if (now_ns - sound->dry_ns < dropout_memory_ns) {
+        sync_cushion_ran_dry(&sound->cushion);
+        set_prime(sound);
+        sound->dropouts++;
+    }
+    sound->dry_ns = 0;
+}
+
+int64_t sound_push(struct sound *sound, const struct shmframe_lease *lease) {
+    if (!is_open(sound) || lease->frame.samples == 0) {
+        return 0;
+    }
+    const int64_t length_ns = frames_to_ns(lease->frame.samples, sound->format.audio.sample_rate);
+    if (!sound_has_room(sound) || sound->cushion.excess_ns >= length_ns) {
+        sound->cushion.excess_ns -= length_ns;
+        sound->dropped_ns += length_ns;
+        sound->expected_ns = 0;
+        return 0;
+    }
+    bridge_gap(sound, lease);
+    judge_dryness(sound, lease->acquire_ns);
+    const int frames = convert(sound, lease);
+    if (frames < 0) {
+        return 0;
+    }
+    struct samples *const queue = speaker_queue(sound->speaker);
+    samples_append(queue, sound->converted, (uint32_t)frames);
+    sound->expected_ns = lease->frame.capture_ns + length_ns;
+    /* The queue ends with the newest sample that the converter has let go. */
+    const int64_t held_back_ns = swr_get_delay(sound->converter, 1000000000);
+    sync_line_observe(&sound->captured, samples_head(queue), sound->expected_ns - held_back_ns);
+    return sound_is_heard(sound)
+               ? lease->frame.capture_ns + sync_delay_ns(&sound->captured, &sound->heard)
+               : 0;
+}
+
+static void read_reports(struct sound *sound, int64_t now_ns) {
+    struct speaker_report report;
+    while (speaker_next_report(sound->speaker, &report)) {
+        if (report.is_dry) {
+            sound->dry_ns = now_ns;
+            sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
+            continue;
+        }
+        sync_line_observe(&sound->heard, report.position, report.heard_ns);
+        sync_cushion_observe(&sound->cushion,
+                             frames_to_ns(report.left, speaker_rate_hz(sound->speaker)));
+    }
+}
+
+/* A device that went away is replaced by what there is now. */
+static void look_after_device(struct sound *sound, int64_t now_ns) {
+    if (now_ns < sound->look_next_ns) {
+        return;
+    }
+    sound->look_next_ns = now_ns + look_again_ns;
+    if (!speaker_is_alive(sound->speaker) && start_speaker(sound) == 0) {
+        start_converter(sound);
+    }
+}
+
+void sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) {
+    if (!is_open(sound)) {
+        return;
+    }
+    speaker_advance(sound->speaker, now_ns);
+    read_reports(sound, now_ns);
+    look_after_device(sound, now_ns);
+    int64_t delay_ns = 0;
+    const bool may_grow =
+        sound_delay_ns(sound, &delay_ns) && delay_ns + picture_late_ns < sound->delay_limit_ns;
+    if (sync_cushion_step(&sound->cushion, now_ns, may_grow ? picture_late_ns : 0)) {
+        set_prime(sound);
+        if (sound->converter) {
+            set_speed(sound);
+        }
+    }
+}
+
+bool sound_is_heard(const struct sound *sound) {
+    return is_open(sound) && sync_line_is_known(&sound->heard) &&
+           sync_line_is_known(&sound->captured);
+}
+
+bool sound_delay_ns(const struct sound *sound, int64_t *out_delay_ns) {
+    if (!is_open(sound)) {
+        return false;
+    }
+    if (sound_is_heard(sound)) {
+        *out_delay_ns = sync_delay_ns(&sound->captured, &sound->heard);
+    } else {
+        *out_delay_ns = prime_ns(sound) + sound->block_ns + speaker_latency_ns(sound->speaker);
+    }
+    return true;
+}
+
+void sound_set_delay_limit(struct sound *sound, int64_t limit_ns) {
+    sound->delay_limit_ns = limit_ns;
+}
+
+void sound_set_muted(struct sound *sound, bool is_muted) {
+    speaker_set_muted(sound->speaker, is_muted);
+}
+
+bool sound_is_drained(struct sound *sound) {
+    return !is_open(sound) || !speaker_is_playing(sound->speaker);
+}
+
+void sound_get_state(const struct sound *sound, struct sound_state *out_state) {
+    *out_state = (struct sound_state){0};
+    if (!is_open(sound)) {
+        return;
+    }
+    const uint32_t rate_hz = speaker_rate_hz(sound->speaker);
+    *out_state = (struct sound_state){
+        .device = speaker_name(sound->speaker),
+        .trouble = speaker_trouble(sound->speaker),
+        .rate_hz = rate_hz,
+        .channels = speaker_channels(sound->speaker),
+        .queued_ns = frames_to_ns(samples_fill(speaker_queue(sound->speaker)), rate_hz),
+        .speed = sound->cushion.speed,
+        .dropouts = sound->dropouts,
+        .dropped_ns = (uint64_t)sound->dropped_ns,
+    };
+    sound_delay_ns(sound, &out_state->delay_ns);
+}

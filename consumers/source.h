@@ -1,0 +1,44 @@
+/* A stream that is being read: its reader, and what became of it.
+ *
+ * A source can be closed and opened again, at another stream or in another way; what it measured
+ * adds up.
+ */
+#ifndef CONSUMERS_SOURCE_H
+#define CONSUMERS_SOURCE_H
+
+#include "hops.h"
+#include <shmframe/shmframe.h>
+
+struct source {
+    struct shmframe_reader *reader; /* NULL: closed */
+    struct shmframe_reader_params params;
+    char stream[SHMFRAME_NAME_BYTES]; /* "": never opened */
+    bool is_staying;                  /* frames may come after the end: another writer's */
+    bool has_ended;                   /* the stream ended; cleared when a frame comes after all */
+    bool is_evicted;
+    struct hops earlier; /* of readers before this one */
+};
+
+/* Opens `params->stream`. If the stream has too few slots for the depth asked for, it takes what it
+ * gets, down to 2. Errors: as shmframe_reader_open(). */
+int source_open(struct source *source, struct shmframe_session *session,
+                const struct shmframe_reader_params *params);
+/* Reads the same stream in another way. On an error it goes on as before. Leases must be back.
+ * Errors: as shmframe_reader_open(). */
+int source_reopen(struct source *source, struct shmframe_session *session,
+                  const struct shmframe_reader_params *params);
+/* Leases must be back. */
+void source_close(struct source *source);
+
+/* Takes a frame if there is one. False: not now; or for good, see has_ended and is_evicted. What
+ * happened to the stream meanwhile is told in one line each. */
+bool source_take(struct source *source, struct shmframe_lease *out_lease);
+
+/* Whether frames may come. */
+bool source_is_flowing(const struct source *source);
+
+/* All that was measured since the first open. */
+void source_read_hops(const struct source *source, struct hops *out_hops);
+struct shmframe_reader_counters source_counters(const struct source *source);
+
+#endif

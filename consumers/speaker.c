@@ -1,0 +1,338 @@
+#include "speaker.h"
+
+#include "sync.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <portaudio.h>
+#include <shmframe/clock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    REPORTS = 256, /* a power of two; at 1 ms a buffer a quarter of a second */
+};
+static const double suggested_latency_s = 0.025;
+static const uint32_t queue_seconds = 2;
+static const int64_t null_period_ns = 5000000;
+static const int64_t null_catch_up_ns = 500000000;
+
+struct speaker {
+    bool has_portaudio;
+    PaStream *stream; /* NULL: null device */
+    uint32_t rate_hz;
+    uint32_t channels;
+    int64_t latency_ns;
+    int64_t null_next_ns; /* when the null device takes its next buffer */
+    char name[128];
+    char trouble[160];
+    struct samples queue;
+
+    /* Wishes of our thread, read by the taking one; they guard nothing. */
+    alignas(64) _Atomic uint32_t prime_frames;
+    atomic_bool is_muted;
+
+    /* Written by the taking thread. */
+    alignas(64)
+        atomic_bool is_playing; /* guards nothing: for show and for decisions that may be late */
+    /* Reports left so far.
+     * writer   the taking thread, report()       reader  our thread, speaker_next_report()
+     * order    R1 release store -> N1 acquire load guards the reports below */
+    _Atomic uint32_t reports;
+    struct speaker_report report[REPORTS];
+
+    /* Reports read. writer: our thread; reader: the taking one; N2 release -> R2 acquire. */
+    alignas(64) _Atomic uint32_t reports_read;
+};
+
+/* ---- Talkative libraries ---- */
+
+static void say_nothing_alsa(const char *file, int line, const char *function, int error,
+                             const char *text, ...) {
+    (void)file, (void)line, (void)function, (void)error, (void)text;
+}
+
+static void say_nothing_jack(const char *text) {
+    (void)text;
+}
+
+/* PortAudio itself prints to stderr what failed inside it. Errors come back as results anyway.
+ * Returns what unhush() wants. */
+static int hush(void) {
+    const int saved_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (saved_fd >= 0 && null_fd >= 0) {
+        dup2(null_fd, STDERR_FILENO);
+    }
+    if (null_fd >= 0) {
+        close(null_fd);
+    }
+    return saved_fd;
+}
+
+static void unhush(int saved_fd) {
+    if (saved_fd >= 0) {
+        dup2(saved_fd, STDERR_FILENO);
+        close(saved_fd);
+    }
+}
+
+/* PortAudio tries every device of every sound system, and ALSA and JACK print a line for each that
+ * does not exist. They are libraries of PortAudio's, not of ours: their setters are looked up. */
+static void silence_libraries(void) {
+    typedef void alsa_handler(const char *, int, const char *, int, const char *, ...);
+    typedef int alsa_setter(alsa_handler *);
+    typedef void jack_setter(void (*)(const char *));
+    alsa_setter *const set_alsa = (alsa_setter *)dlsym(RTLD_DEFAULT, "snd_lib_error_set_handler");
+    if (set_alsa) {
+        set_alsa(say_nothing_alsa);
+    }
+    static const char *const jack_names[] = {"jack_set_error_function", "jack_set_info_function"};
+    for (size_t i = 0; i < sizeof jack_names / sizeof jack_names[0]; i++) {
+        jack_setter *const set_jack = (jack_setter *)dlsym(RTLD_DEFAULT, jack_names[i]);
+        if (set_jack) {
+            set_jack(say_nothing_jack);
+        }
+    }
+}
+
+/* ---- The taking thread ---- */
+
+static void leave_report(struct speaker *speaker, const struct speaker_report *report) {
+    const uint32_t count = atomic_load_explicit(&speaker->reports, memory_order_relaxed);
+    /* R2: a report that was read may be overwritten. */
+    if (count - atomic_load_explicit(&speaker->reports_read, memory_order_acquire) == REPORTS) {
+        return; /* nobody reads them at the moment; the next ones say the same */
+    }
+    speaker->report[count % REPORTS] = *report;
+    /* R1 -> N1: the report before the count. */
+    atomic_store_explicit(&speaker->reports, count + 1, memory_order_release);
+}
+
+/* Takes `frames` frames for a buffer that is heard from `heard_ns` on; `out` NULL: nobody hears it.
+ */
+static void take(struct speaker *speaker, float *out, uint32_t frames, int64_t heard_ns) {
+    struct samples *const queue = &speaker->queue;
+    bool is_playing = atomic_load_explicit(&speaker->is_playing, memory_order_relaxed);
+    if (!is_playing) {
+        const uint32_t prime = atomic_load_explicit(&speaker->prime_frames, memory_order_relaxed);
+        is_playing = prime > 0 && samples_fill(queue) >= prime;
+    }
+    uint32_t taken = 0;
+    if (is_playing) {
+        struct speaker_report report = {.position = samples_tail(queue), .heard_ns = heard_ns};
+        taken = samples_take(queue, out, frames);
+        report.left = samples_fill(queue);
+        report.is_dry = taken < frames;
+        is_playing = !report.is_dry;
+        leave_report(speaker, &report);
+    }
+    atomic_store_explicit(&speaker->is_playing, is_playing, memory_order_relaxed);
+    if (!out) {
+        return;
+    }
+    if (atomic_load_explicit(&speaker->is_muted, memory_order_relaxed)) {
+        taken = 0;
+    }
+    const size_t channels = queue->channels;
+    memset(out + taken * channels, 0, (frames - taken) * channels * sizeof(float));
+}
+
+static int call_back(const void *input, void *output, unsigned long frames,
+                     const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags,
+                     void *user) {
+    (void)input, (void)flags;
+    struct speaker *const speaker = user;
+    const int64_t heard_ns = sync_heard_ns(shmframe_now_ns(), time->currentTime,
+                                           time->outputBufferDacTime, speaker->latency_ns);
+    take(speaker, output, (uint32_t)frames, heard_ns);
+    return paContinue;
+}
+
+/* ---- Our thread ---- */
+
+int speaker_create(struct speaker **out_speaker) {
+    struct speaker *const speaker = aligned_alloc(64, (sizeof *speaker + 63) / 64 * 64);
+    if (!speaker) {
+        return -ENOMEM;
+    }
+    memset(speaker, 0, sizeof *speaker);
+    silence_libraries();
+    const int saved_fd = hush();
+    speaker->has_portaudio = Pa_Initialize() == paNoError;
+    unhush(saved_fd);
+    *out_speaker = speaker;
+    return 0;
+}
+
+void speaker_destroy(struct speaker *speaker) {
+    if (!speaker) {
+        return;
+    }
+    speaker_stop(speaker);
+    if (speaker->has_portaudio) {
+        Pa_Terminate();
+    }
+    free(speaker);
+}
+
+void speaker_stop(struct speaker *speaker) {
+    if (speaker->stream) {
+        const int saved_fd = hush();
+        /* Plays what the device has; closing alone would throw it away. */
+        Pa_StopStream(speaker->stream);
+        Pa_CloseStream(speaker->stream);
+        unhush(saved_fd);
+        speaker->stream = NULL;
+    }
+    samples_finish(&speaker->queue);
+    atomic_store_explicit(&speaker->is_playing, false, memory_order_relaxed);
+    atomic_store_explicit(&speaker->reports_read,
+                          atomic_load_explicit(&speaker->reports, memory_order_acquire),
+                          memory_order_release);
+}
+
+/* Opens the default device; the queue is made for it first, since the call-back uses it. */
+static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
+    const PaDeviceIndex index = Pa_GetDefaultOutputDevice();
+    const PaDeviceInfo *const device = Pa_GetDeviceInfo(index);
+    const PaStreamParameters parameters = {
+        .device = index,
+        .channelCount = (int)channels,
+        .sampleFormat = paFloat32,
+        .suggestedLatency = device->defaultLowOutputLatency > suggested_latency_s
+                                ? device->defaultLowOutputLatency
+                                : suggested_latency_s,
+    };
+    const int error = samples_init(&speaker->queue, channels, queue_seconds * rate_hz);
+    if (error) {
+        return error;
+    }
+    PaError result = Pa_OpenStream(&speaker->stream, NULL, &parameters, rate_hz,
+                                   paFramesPerBufferUnspecified, paNoFlag, call_back, speaker);
+    if (result == paNoError) {
+        const PaStreamInfo *const info = Pa_GetStreamInfo(speaker->stream);
+        speaker->latency_ns = (int64_t)(info->outputLatency * 1e9);
+        speaker->rate_hz = rate_hz;
+        speaker->channels = channels;
+        result = Pa_StartStream(speaker->stream);
+    }
+    if (result != paNoError) {
+        speaker_stop(speaker);
+        snprintf(speaker->trouble, sizeof speaker->trouble, "%s: %s", device->name,
+                 Pa_GetErrorText(result));
+        return -ENOTSUP;
+    }
+    speaker->trouble[0] = '\0';
+    snprintf(speaker->name, sizeof speaker->name, "%s", device->name);
+    return 0;
+}
+
+/* What was asked for, then what most devices take. */
+static int open_any_device(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
+    const PaDeviceInfo *const device =
+        speaker->has_portaudio ? Pa_GetDeviceInfo(Pa_GetDefaultOutputDevice()) : NULL;
+    if (!device || device->maxOutputChannels < 1) {
+        snprintf(speaker->trouble, sizeof speaker->trouble, "no sound device");
+        return -ENOTSUP;
+    }
+    const uint32_t rates[] = {rate_hz, (uint32_t)device->defaultSampleRate};
+    const uint32_t counts[] = {channels, 2, 1};
+    for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            if (counts[c] > (uint32_t)device->maxOutputChannels) {
+                continue;
+            }
+            const int error = open_device(speaker, rates[r], counts[c]);
+            if (error != -ENOTSUP) {
+                return error;
+            }
+        }
+    }
+    return -ENOTSUP;
+}
+
+int speaker_start(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
+    speaker_stop(speaker);
+    const int saved_fd = hush();
+    const int error = open_any_device(speaker, rate_hz, channels);
+    unhush(saved_fd);
+    if (error != -ENOTSUP) {
+        return error;
+    }
+    snprintf(speaker->name, sizeof speaker->name, "null");
+    speaker->rate_hz = rate_hz;
+    speaker->channels = channels;
+    speaker->latency_ns = 0;
+    speaker->null_next_ns = shmframe_now_ns();
+    return samples_init(&speaker->queue, channels, queue_seconds * rate_hz);
+}
+
+uint32_t speaker_rate_hz(const struct speaker *speaker) {
+    return speaker->rate_hz;
+}
+
+uint32_t speaker_channels(const struct speaker *speaker) {
+    return speaker->channels;
+}
+
+const char *speaker_name(const struct speaker *speaker) {
+    return speaker->name;
+}
+
+const char *speaker_trouble(const struct speaker *speaker) {
+    return speaker->trouble[0] != '\0' ? speaker->trouble : NULL;
+}
+
+int64_t speaker_latency_ns(const struct speaker *speaker) {
+    return speaker->latency_ns;
+}
+
+struct samples *speaker_queue(struct speaker *speaker) {
+    return &speaker->queue;
+}
+
+void speaker_set_prime(struct speaker *speaker, uint32_t frames) {
+    atomic_store_explicit(&speaker->prime_frames, frames, memory_order_relaxed);
+}
+
+bool speaker_is_playing(const struct speaker *speaker) {
+    return atomic_load_explicit(&speaker->is_playing, memory_order_relaxed);
+}
+
+void speaker_set_muted(struct speaker *speaker, bool is_muted) {
+    atomic_store_explicit(&speaker->is_muted, is_muted, memory_order_relaxed);
+}
+
+void speaker_advance(struct speaker *speaker, int64_t now_ns) {
+    if (speaker->stream || !speaker->queue.data) {
+        return;
+    }
+    if (now_ns - speaker->null_next_ns > null_catch_up_ns) {
+        speaker->null_next_ns = now_ns;
+    }
+    const uint32_t period = (uint32_t)(speaker->rate_hz * null_period_ns / 1000000000);
+    const uint32_t frames = period > 0 ? period : 1;
+    while (speaker->null_next_ns <= now_ns) {
+        take(speaker, NULL, frames, speaker->null_next_ns);
+        speaker->null_next_ns += (int64_t)frames * 1000000000 / speaker->rate_hz;
+    }
+}
+
+bool speaker_is_alive(struct speaker *speaker) {
+    return !speaker->stream || Pa_IsStreamActive(speaker->stream) == 1;
+}
+
+bool speaker_next_report(struct speaker *speaker, struct speaker_report *out_report) {
+    const uint32_t read = atomic_load_explicit(&speaker->reports_read, memory_order_relaxed);
+    /* N1: reports below the count are whole. */
+    if (read == atomic_load_explicit(&speaker->reports, memory_order_acquire)) {
+        return false;
+    }
+    *out_report = speaker->report[read % REPORTS];
+    /* N2 -> R2: copied before given back. */
+    atomic_store_explicit(&speaker->reports_read, read + 1, memory_order_release);
+    return true;
+}

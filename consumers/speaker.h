@@ -1,0 +1,59 @@
+/* The sound device, through PortAudio; where there is none, a null device that the clock paces.
+ *
+ * It takes from a queue of samples in a thread of its own (PortAudio's), which never waits for
+ * ours. After each buffer it leaves a report on what it took and when that will be heard.
+ *
+ * Threads: all calls from one thread.
+ */
+#ifndef CONSUMERS_SPEAKER_H
+#define CONSUMERS_SPEAKER_H
+
+#include "samples.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct speaker;
+
+struct speaker_report {
+    uint64_t position; /* in the queue, of the first frame of the buffer */
+    int64_t heard_ns;  /* when that frame is heard */
+    uint32_t left;     /* frames in the queue afterwards */
+    bool is_dry; /* the buffer could not be filled: silence from here until the queue is primed */
+};
+
+/* Looks for devices, which may take a second; on its own it stays silent on stderr, although the
+ * libraries below are talkative. Errors: -ENOMEM. */
+int speaker_create(struct speaker **out_speaker);
+void speaker_destroy(struct speaker *speaker);
+
+/* Opens a device as close as can be had to `rate_hz` and `channels`, with a queue for it, and
+ * starts it; an earlier one is closed. A null device, if nothing can be opened: speaker_trouble()
+ * says why. Errors: -ENOMEM. */
+int speaker_start(struct speaker *speaker, uint32_t rate_hz, uint32_t channels);
+void speaker_stop(struct speaker *speaker);
+
+/* What was obtained. */
+uint32_t speaker_rate_hz(const struct speaker *speaker);
+uint32_t speaker_channels(const struct speaker *speaker);
+const char *speaker_name(const struct speaker *speaker);
+/* NULL, or why there is a null device. */
+const char *speaker_trouble(const struct speaker *speaker);
+/* From being taken out of the queue until it is heard, as the device tells at open. */
+int64_t speaker_latency_ns(const struct speaker *speaker);
+
+/* To append to. Valid until the next start or stop. */
+struct samples *speaker_queue(struct speaker *speaker);
+/* Silence until that many frames wait; again after each time that the queue ran dry. */
+void speaker_set_prime(struct speaker *speaker, uint32_t frames);
+/* Whether samples are being taken. */
+bool speaker_is_playing(const struct speaker *speaker);
+void speaker_set_muted(struct speaker *speaker, bool is_muted);
+
+/* To be called every few milliseconds: moves the null device on. */
+void speaker_advance(struct speaker *speaker, int64_t now_ns);
+/* Whether the device is still there; if not, start again. */
+bool speaker_is_alive(struct speaker *speaker);
+/* Takes the oldest report; false: none is left. */
+bool speaker_next_report(struct speaker *speaker, struct speaker_report *out_report);
+
+#endif

@@ -1,0 +1,189 @@
+/* shmframe-view: shows a stream's pictures in a window and plays its sound, in step.
+ *
+ * What happens to a frame on its way is in player.c; here are options and the words at the end.
+ */
+#include "consumer.h"
+#include "player.h"
+#include "report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libavutil/log.h>
+#include <stdlib.h>
+
+static struct {
+    uint32_t size[2];
+    const char *screenshot;
+    const char *format;
+    bool has_no_sound;
+    bool is_fullscreen;
+    bool has_overlay;
+    bool has_vsync;
+    bool is_muted;
+    bool is_staying;
+} settings = {.format = "text"};
+
+static const struct option_spec options[] = {
+    {.name = "size",
+     .kind = OPTION_SIZE,
+     .out = settings.size,
+     .argument = "WIDTHxHEIGHT",
+     .help = "size of the window; as large as the picture by default"},
+    {.name = "fullscreen",
+     .letter = 'f',
+     .kind = OPTION_FLAG,
+     .out = &settings.is_fullscreen,
+     .help = "cover the screen"},
+    {.name = "overlay",
+     .letter = 'i',
+     .kind = OPTION_FLAG,
+     .out = &settings.has_overlay,
+     .help = "show rate, latency, losses and the skew of picture and sound in the picture"},
+    {.name = "vsync",
+     .kind = OPTION_FLAG,
+     .out = &settings.has_vsync,
+     .help = "show pictures at the screen's refresh only: no tearing, but later"},
+    {.name = "no-sound",
+     .kind = OPTION_FLAG,
+     .out = &settings.has_no_sound,
+     .help = "pictures only, each at once"},
+    {.name = "mute",
+     .letter = 'm',
+     .kind = OPTION_FLAG,
+     .out = &settings.is_muted,
+     .help = "begin without being heard; pictures stay in step with the sound"},
+    {.name = "screenshot",
+     .kind = OPTION_TEXT,
+     .out = &settings.screenshot,
+     .argument = "FILE.png",
+     .help = "at the end, write what the window showed"},
+    {.name = "stay",
+     .kind = OPTION_FLAG,
+     .out = &settings.is_staying,
+     .help = "do not end with the stream, wait for its next writer"},
+    {.name = "format",
+     .kind = OPTION_TEXT,
+     .out = &settings.format,
+     .argument = "FORMAT",
+     .help = "of the report at the end: text, or json on one line"},
+    {0},
+};
+
+static const struct program program = {
+    .name = "shmframe-view",
+    .purpose = "Shows the pictures of a stream in a window and plays the sound of its group.",
+    .operands = "[STREAM]",
+    .notes =
+        "STREAM is a stream or a group (demo). With sound, pictures are read in order and held "
+        "until\n"
+        "their sound is heard; alone the newest is shown at once. --policy decides otherwise.\n"
+        "\n"
+        "Keys: q, Esc quit   space pause   f full screen   i numbers   s screenshot   m mute",
+    .options = options,
+    .options2 = consumer_options,
+};
+
+static double to_ms(int64_t ns) {
+    return (double)ns / 1e6;
+}
+
+static void print_text(const struct player *player, const struct player_report *report) {
+    const struct source *const sources[] = {player_pictures(player), player_sounds(player)};
+    const double seconds = (double)report->duration_ns / 1e9;
+    printf("shmframe-view: %" PRIu64 " pictures shown in %.1f s (%.2f /s), %" PRIu64
+           " late, %" PRIu64 " converted",
+           report->shown, seconds, seconds > 0 ? (double)report->shown / seconds : 0, report->late,
+           report->converted);
+    if (sources[1]->stream[0] != '\0') {
+        printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
+               to_ms(report->sound_delay_ns), report->dropouts);
+    }
+    if (report->skew.count > 0) {
+        printf(", skew to picture p50 %.2f p95 %.2f max %.2f ms",
+               to_ms(shmframe_histogram_quantile_ns(&report->skew, 0.5)),
+               to_ms(shmframe_histogram_quantile_ns(&report->skew, 0.95)),
+               to_ms(report->skew.max_ns));
+    }
+    putchar('\n');
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        if (sources[i]->stream[0] != '\0') {
+            static struct hops hops;
+            source_read_hops(sources[i], &hops);
+            printf("\n%s\n", sources[i]->stream);
+            hops_print(stdout, &hops);
+        }
+    }
+    fflush(stdout);
+}
+
+static json_t *make_skew(const struct shmframe_histogram *skew) {
+    return json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)skew->count, "p50_ns",
+                     (json_int_t)shmframe_histogram_quantile_ns(skew, 0.5), "p95_ns",
+                     (json_int_t)shmframe_histogram_quantile_ns(skew, 0.95), "max_ns",
+                     (json_int_t)skew->max_ns);
+}
+
+static void print_json(const struct player *player, const struct player_report *report) {
+    const struct source *const sources[] = {player_pictures(player), player_sounds(player)};
+    json_t *const streams = json_array();
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        if (sources[i]->stream[0] != '\0') {
+            static struct hops hops;
+            source_read_hops(sources[i], &hops);
+            json_t *const stream = json_pack("{s:s}", "stream", sources[i]->stream);
+            hops_add_json(stream, &hops);
+            json_array_append_new(streams, stream);
+        }
+    }
+    report_print_json(json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
+        (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown, "late",
+        (json_int_t)report->late, "converted", (json_int_t)report->converted, "heard",
+        (json_int_t)report->heard, "dropouts", (json_int_t)report->dropouts, "sound_delay_ns",
+        (json_int_t)report->sound_delay_ns, "skew", make_skew(&report->skew), "streams", streams));
+}
+
+int main(int argc, char **argv) {
+    /* Which pictures are wanted depends on whether there is sound; see player.h. */
+    consumer_settings.policy = NULL;
+    const int operand = program_start(&program, argc, argv);
+    if (argc - operand > 1) {
+        program_fail_usage("one stream or group is to be named, not %d", argc - operand);
+    }
+    const struct player_settings player_settings = {
+        .stage =
+            {
+                .name = operand < argc ? argv[operand] : "demo",
+                .size = {(int)settings.size[0], (int)settings.size[1]},
+                .is_fullscreen = settings.is_fullscreen,
+                .has_vsync = settings.has_vsync,
+                .has_sound = !settings.has_no_sound,
+                .has_overlay = settings.has_overlay,
+                .is_muted = settings.is_muted,
+                .is_staying = settings.is_staying,
+            },
+        .screenshot = settings.screenshot,
+    };
+    const enum report_format format = report_format_parse(settings.format);
+    /* libswscale and the PNG encoder have remarks that help nobody here. */
+    av_log_set_level(AV_LOG_QUIET);
+
+    struct player *player = NULL;
+    int exit_code = EXIT_DONE;
+    const int error = player_create(&player_settings, &player);
+    if (error == -ENOMEM) {
+        program_fail("no memory");
+    }
+    if (!error) {
+        static struct player_report report;
+        exit_code = player_run(player);
+        player_get_report(player, &report);
+        if (format == REPORT_JSON) {
+            print_json(player, &report);
+        } else {
+            print_text(player, &report);
+        }
+    }
+    player_destroy(player);
+    return exit_code;
+}

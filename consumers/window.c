@@ -1,0 +1,245 @@
+#include "window.h"
+
+#include "png.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct fit_size hidden_size = {640, 360};
+static const double screen_share = 0.9; /* of the usable desktop, at most */
+
+struct window {
+    SDL_Window *window;
+    SDL_Renderer *renderer;
+    struct window_params params;
+    bool has_display;
+    bool is_shown;
+    char description[64];
+};
+
+static bool is_set(const char *variable) {
+    const char *const value = getenv(variable);
+    return value && value[0] != '\0';
+}
+
+/* SDL would also try the graphics card itself; a window program must not seize a console. Who wants
+ * that says so in SDL_VIDEODRIVER. */
+static int open_display(bool *out_has_display) {
+    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
+    SDL_SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
+    SDL_SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "linear");
+    /* Where the processor draws, it is not to take the way over OpenGL to the screen. */
+    SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
+    const bool is_promising =
+        is_set("SDL_VIDEODRIVER") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY");
+    *out_has_display = is_promising && SDL_Init(SDL_INIT_VIDEO) == 0;
+    if (*out_has_display) {
+        *out_has_display = strcmp(SDL_GetCurrentVideoDriver(), "dummy") != 0 &&
+                           strcmp(SDL_GetCurrentVideoDriver(), "offscreen") != 0;
+        return 0;
+    }
+    setenv("SDL_VIDEODRIVER", "dummy", 1);
+    return SDL_Init(SDL_INIT_VIDEO) == 0 ? 0 : -ENOTSUP;
+}
+
+/* OpenGL without a graphics card costs several times what SDL's own drawing costs. */
+static bool is_emulated(SDL_Renderer *renderer) {
+    enum { GL_RENDERER_NAME = 0x1F01 }; /* GL_RENDERER in gl.h, of OpenGL and OpenGL ES alike */
+    static const char *const emulators[] = {"llvmpipe", "softpipe", "swrast", "Software"};
+    SDL_RendererInfo info = {0};
+    SDL_GetRendererInfo(renderer, &info);
+    typedef const uint8_t *get_string(unsigned name);
+    if (!info.name || strncmp(info.name, "opengl", 6) != 0) {
+        return false;
+    }
+    get_string *const get = (get_string *)SDL_GL_GetProcAddress("glGetString");
+    const char *const name = get ? (const char *)get(GL_RENDERER_NAME) : NULL;
+    for (size_t i = 0; name && i < sizeof emulators / sizeof emulators[0]; i++) {
+        if (strstr(name, emulators[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void close_window(struct window *window) {
+    if (window->renderer) {
+        SDL_DestroyRenderer(window->renderer);
+        window->renderer = NULL;
+    }
+    if (window->window) {
+        SDL_DestroyWindow(window->window);
+        window->window = NULL;
+    }
+}
+
+static bool open_window(struct window *window, uint32_t renderer_flags) {
+    const struct window_params *const params = &window->params;
+    const struct fit_size size = params->size.width > 0 ? params->size : hidden_size;
+    window->window = SDL_CreateWindow(
+        params->title, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, size.width, size.height,
+        SDL_WINDOW_HIDDEN | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
+    if (window->window) {
+        window->renderer = SDL_CreateRenderer(window->window, -1, renderer_flags);
+    }
+    return window->renderer;
+}
+
+/* The graphics card draws where there is one and it can, the processor otherwise; SDL_RENDER_DRIVER
+ * decides for both. */
+static bool open_best_window(struct window *window) {
+    const uint32_t vsync = window->params.has_vsync ? SDL_RENDERER_PRESENTVSYNC : 0;
+    if (is_set("SDL_RENDER_DRIVER")) {
+        return open_window(window, vsync);
+    }
+    if (window->has_display && open_window(window, SDL_RENDERER_ACCELERATED | vsync) &&
+        !is_emulated(window->renderer)) {
+        return true;
+    }
+    close_window(window);
+    return open_window(window, SDL_RENDERER_SOFTWARE);
+}
+
+int window_create(const struct window_params *params, struct window **out_window) {
+    *out_window = NULL;
+    struct window *const window = calloc(1, sizeof *window);
+    if (!window) {
+        return -ENOMEM;
+    }
+    window->params = *params;
+    if (open_display(&window->has_display) != 0 || !open_best_window(window)) {
+        window_destroy(window);
+        return -ENOTSUP;
+    }
+    SDL_RendererInfo info = {0};
+    SDL_GetRendererInfo(window->renderer, &info);
+    snprintf(window->description, sizeof window->description, "%s, %s", SDL_GetCurrentVideoDriver(),
+             info.name);
+    *out_window = window;
+    return 0;
+}
+
+void window_destroy(struct window *window) {
+    if (!window) {
+        return;
+    }
+    close_window(window);
+    SDL_Quit();
+    free(window);
+}
+
+const char *window_trouble(const struct window *window) {
+    return window->has_display ? NULL : "no display: pictures are drawn, but nobody sees them";
+}
+
+const char *window_describe(const struct window *window) {
+    return window->description;
+}
+
+SDL_Renderer *window_renderer(const struct window *window) {
+    return window->renderer;
+}
+
+void window_fit(struct window *window, struct fit_size natural) {
+    if (window->is_shown) {
+        return;
+    }
+    window->is_shown = true;
+    SDL_Rect usable = {0};
+    if (window->params.size.width == 0) {
+        struct fit_size size = natural;
+        if (window->has_display && SDL_GetDisplayUsableBounds(0, &usable) == 0) {
+            size = fit_within(natural, (struct fit_size){(int)(usable.w * screen_share),
+                                                         (int)(usable.h * screen_share)});
+        }
+        SDL_SetWindowSize(window->window, size.width, size.height);
+        SDL_SetWindowPosition(window->window, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED);
+    }
+    SDL_ShowWindow(window->window);
+    if (window->params.is_fullscreen) {
+        SDL_SetWindowFullscreen(window->window, SDL_WINDOW_FULLSCREEN_DESKTOP);
+    }
+}
+
+void window_set_title(struct window *window, const char *title) {
+    SDL_SetWindowTitle(window->window, title);
+}
+
+struct fit_size window_size(const struct window *window) {
+    struct fit_size size = {0};
+    SDL_GetRendererOutputSize(window->renderer, &size.width, &size.height);
+    return size;
+}
+
+static void toggle_fullscreen(struct window *window) {
+    const uint32_t flags = SDL_GetWindowFlags(window->window);
+    SDL_SetWindowFullscreen(
+        window->window, flags & SDL_WINDOW_FULLSCREEN_DESKTOP ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+}
+
+static enum window_command key_command(struct window *window, const SDL_KeyboardEvent *key) {
+    static const struct {
+        SDL_Keycode key;
+        enum window_command command;
+    } keys[] = {
+        {SDLK_q, WINDOW_QUIT},    {SDLK_ESCAPE, WINDOW_QUIT},  {SDLK_SPACE, WINDOW_PAUSE},
+        {SDLK_i, WINDOW_OVERLAY}, {SDLK_s, WINDOW_SCREENSHOT}, {SDLK_m, WINDOW_MUTE},
+    };
+    if (key->repeat) {
+        return WINDOW_NOTHING;
+    }
+    if (key->keysym.sym == SDLK_f) {
+        toggle_fullscreen(window);
+        return WINDOW_REDRAW;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (keys[i].key == key->keysym.sym) {
+            return keys[i].command;
+        }
+    }
+    return WINDOW_NOTHING;
+}
+
+static enum window_command event_command(struct window *window, const SDL_Event *event) {
+    switch (event->type) {
+    case SDL_QUIT:
+        return WINDOW_QUIT;
+    case SDL_KEYDOWN:
+        return key_command(window, &event->key);
+    case SDL_WINDOWEVENT:
+        return event->window.event == SDL_WINDOWEVENT_EXPOSED ||
+                       event->window.event == SDL_WINDOWEVENT_SIZE_CHANGED
+                   ? WINDOW_REDRAW
+                   : WINDOW_NOTHING;
+    case SDL_RENDER_TARGETS_RESET:
+    case SDL_RENDER_DEVICE_RESET:
+        return WINDOW_RESET;
+    }
+    return WINDOW_NOTHING;
+}
+
+enum window_command window_next_command(struct window *window) {
+    SDL_Event event;
+    while (SDL_PollEvent(&event)) {
+        const enum window_command command = event_command(window, &event);
+        if (command != WINDOW_NOTHING) {
+            return command;
+        }
+    }
+    return WINDOW_NOTHING;
+}
+
+int window_save(const struct window *window, const char *path) {
+    const struct fit_size size = window_size(window);
+    uint8_t *const rgb = malloc((size_t)size.width * 3 * (size_t)size.height);
+    if (!rgb) {
+        return -ENOMEM;
+    }
+    const int failed =
+        SDL_RenderReadPixels(window->renderer, NULL, SDL_PIXELFORMAT_RGB24, rgb, size.width * 3);
+    const int error =
+        failed ? -ENOTSUP : png_write(path, rgb, size.width * 3, size.width, size.height);
+    free(rgb);
+    return error;
+}

@@ -1,0 +1,60 @@
+/* A window, or the lack of a display: SDL's video driver, its renderer, and what the user wants.
+ *
+ * Threads: the one that created it.
+ */
+#ifndef CONSUMERS_WINDOW_H
+#define CONSUMERS_WINDOW_H
+
+#include "fit.h"
+#include <SDL.h>
+#include <stdbool.h>
+
+struct window;
+
+/* Zero means the documented default. */
+struct window_params {
+    const char *title;
+    struct fit_size size; /* 0x0: as window_fit() says */
+    bool is_fullscreen;
+    bool has_vsync; /* pictures wait for the screen's next refresh: no tearing, but later */
+};
+
+enum window_command {
+    WINDOW_NOTHING = 0,
+    WINDOW_QUIT,
+    WINDOW_PAUSE,
+    WINDOW_OVERLAY,
+    WINDOW_SCREENSHOT,
+    WINDOW_MUTE,
+    WINDOW_REDRAW, /* its contents were lost, or its size changed */
+    WINDOW_RESET,  /* the renderer lost its textures too */
+};
+
+/* Opens SDL's display and a window that stays hidden until window_fit(). Without a display, SDL
+ * draws into memory: window_trouble() says so. Errors: -ENOTSUP nothing can be drawn at all,
+ * *out_window is NULL and SDL_GetError() says why; -ENOMEM. */
+int window_create(const struct window_params *params, struct window **out_window);
+void window_destroy(struct window *window);
+
+/* NULL, or why nobody sees what is drawn. */
+const char *window_trouble(const struct window *window);
+/* Such as "x11, opengl". */
+const char *window_describe(const struct window *window);
+SDL_Renderer *window_renderer(const struct window *window);
+
+/* Shows the window; the first time it takes the size of a picture, as far as the screen allows,
+ * unless a size was asked for. */
+void window_fit(struct window *window, struct fit_size natural);
+void window_set_title(struct window *window, const char *title);
+
+/* The size to draw in, in pixels. */
+struct fit_size window_size(const struct window *window);
+
+/* What the user did next; WINDOW_NOTHING: no more. Full screen (f) is dealt with here. */
+enum window_command window_next_command(struct window *window);
+
+/* Writes what has been drawn since the last present to a PNG file. Call before present: afterwards
+ * it is undefined. Errors: as png_write(); -ENOTSUP the renderer cannot be read. */
+int window_save(const struct window *window, const char *path);
+
+#endif

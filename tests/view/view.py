@@ -1,0 +1,264 @@
+"""shmframe-view without a display or a sound card: what it shows, says and leaves behind."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+import zlib
+
+VIEW = os.environ["VIEW"]
+PATTERN = os.environ["PATTERN"]
+SUPERVISOR = os.environ["SUPERVISOR"]
+
+BARS = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0),
+        (0, 0, 191)]
+
+
+class Picture:
+    """An RGB PNG, read with nothing but zlib."""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            data = file.read()
+        assert data[:8] == b"\x89PNG\r\n\x1a\n"
+        body, at = b"", 8
+        while at < len(data):
+            size, kind = struct.unpack(">I4s", data[at:at + 8])
+            chunk = data[at + 8:at + 8 + size]
+            if kind == b"IHDR":
+                self.width, self.height, depth, colour = struct.unpack(">IIBB", chunk[:10])
+                assert (depth, colour) == (8, 2)
+            elif kind == b"IDAT":
+                body += chunk
+            at += 12 + size
+        self.rows = self._unfilter(zlib.decompress(body))
+
+    def _unfilter(self, raw):
+        line_bytes = self.width * 3
+        rows, above = [], bytearray(line_bytes)
+        for y in range(self.height):
+            kind = raw[y * (line_bytes + 1)]
+            row = bytearray(raw[y * (line_bytes + 1) + 1:(y + 1) * (line_bytes + 1)])
+            for i in range(line_bytes):
+                left = row[i - 3] if i >= 3 else 0
+                corner = above[i - 3] if i >= 3 else 0
+                up = above[i]
+                if kind == 1:
+                    row[i] = (row[i] + left) & 255
+                elif kind == 2:
+                    row[i] = (row[i] + up) & 255
+                elif kind == 3:
+                    row[i] = (row[i] + (left + up) // 2) & 255
+                elif kind == 4:
+                    estimate = left + up - corner
+                    distances = [abs(estimate - v) for v in (left, up, corner)]
+                    row[i] = (row[i] + (left, up, corner)[distances.index(min(distances))]) & 255
+            rows.append(row)
+            above = row
+        return rows
+
+    def pixel(self, x, y):
+        return tuple(self.rows[y][3 * x:3 * x + 3])
+
+
+class View(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory(dir="/tmp", prefix="t.")
+        self.folder = self.temporary.name
+        nothing = os.path.join(self.folder, "no-sound.conf")
+        open(nothing, "w", encoding="utf-8").close()
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder, HOME=self.folder,
+                        SHMFRAME_SOCKET=os.path.join(self.folder, "socket"),
+                        ALSA_CONFIG_PATH=nothing, PULSE_SERVER=self.folder + "/none")
+        for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "SDL_RENDER_DRIVER"):
+            self.env.pop(name, None)
+        self.processes = []
+        self.screenshot = os.path.join(self.folder, "screen.png")
+
+    def tearDown(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.temporary.cleanup()
+
+    def start(self, *arguments):
+        process = subprocess.Popen(arguments, env=self.env, cwd=self.folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def stream(self, *pattern):
+        """A supervisor and a pattern."""
+        self.start(SUPERVISOR)
+        return self.start(PATTERN, *pattern)
+
+    def view(self, *arguments, wanted=0):
+        done = subprocess.run([VIEW, *arguments], env=self.env, cwd=self.folder, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                              check=False)
+        self.assertEqual(done.returncode, wanted, done.stderr)
+        return done
+
+    def report(self, *arguments, wanted=0):
+        return json.loads(self.view("--format", "json", *arguments, wanted=wanted).stdout)
+
+    def assert_bars(self, picture, left=0, top=0, width=None, height=None, tolerance=4):
+        width, height = width or picture.width, height or picture.height
+        y = top + int(height * 0.55)
+        for index, wanted in enumerate(BARS):
+            got = picture.pixel(left + int((index + 0.5) * width / 7), y)
+            self.assertLessEqual(max(abs(a - b) for a, b in zip(got, wanted)), tolerance,
+                                 f"bar {index}: {got}")
+
+    def test_the_bars_stand_where_they_are_painted(self):
+        self.stream("--size", "322x182", "--rate", "30")
+        report = self.report("--frames", "10", "--screenshot", self.screenshot)
+        picture = Picture(self.screenshot)
+        self.assertEqual((picture.width, picture.height), (322, 182))
+        self.assert_bars(picture)
+        self.assertEqual((report["shown"], report["converted"]), (10, 0))
+        streams = {stream["stream"]: stream for stream in report["streams"]}
+        self.assertEqual(set(streams), {"demo", "demo.sound"})
+        for stream in streams.values():
+            self.assertEqual(stream["counters"]["lost_late"], 0)
+
+    def test_a_window_of_another_shape_keeps_the_aspect_ratio(self):
+        self.stream("--size", "320x180", "--rate", "30", "--no-sound")
+        self.view("--frames", "3", "--size", "351x401", "--screenshot", self.screenshot)
+        picture = Picture(self.screenshot)
+        self.assertEqual((picture.width, picture.height), (351, 401))
+        height = round(351 * 180 / 320)
+        top = (401 - height) // 2
+        self.assert_bars(picture, top=top, height=height)
+        for y in (0, top - 2, top + height + 1, 400):
+            self.assertEqual(picture.pixel(175, y), (0, 0, 0), y)
+
+    def test_formats_that_sdl_does_not_have_are_converted_and_counted(self):
+        self.start(SUPERVISOR)
+        for pixel_format, is_converted in (("nv12", False), ("yuyv422", False), ("bgr0", False),
+                                           ("yuv422p10le", True), ("gbrp", True)):
+            with self.subTest(pixel_format):
+                pattern = self.start(PATTERN, "--stream", "cam", "--size", "161x91", "--rate", "30",
+                                     "--pixel-format", pixel_format, "--no-sound")
+                report = self.report("cam", "--frames", "3", "--screenshot", self.screenshot)
+                self.assertEqual(report["converted"], 3 if is_converted else 0)
+                self.assert_bars(Picture(self.screenshot))
+                pattern.terminate()
+                pattern.wait(10)
+
+    def test_numbers_cover_the_picture(self):
+        self.stream("--size", "640x360", "--rate", "30")
+        self.view("--frames", "20", "--overlay", "--screenshot", self.screenshot)
+        picture = Picture(self.screenshot)
+        corner = {picture.pixel(x, y) for x in range(400) for y in range(100)}
+        self.assertIn((255, 255, 255), corner)
+        self.assertGreater(len(corner), 10)
+        self.assertEqual(picture.pixel(600, 100), BARS[6])
+
+    def test_null_devices_are_told_in_a_line_each(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        lines = self.view("--frames", "5").stderr.splitlines()
+        self.assertEqual(len(lines), 2, lines)
+        self.assertIn("no display", lines[0])
+        self.assertIn("no sound device", lines[1])
+
+    def test_sound_is_played_without_a_card_and_without_a_picture(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        report = self.report("demo.sound", "--duration", "2")
+        self.assertEqual(report["shown"], 0)
+        self.assertEqual([stream["stream"] for stream in report["streams"]], ["demo.sound"])
+        self.assertGreater(report["heard"], 100)
+
+    def test_a_picture_goes_without_sound(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        report = self.report("--no-sound", "--frames", "5")
+        self.assertEqual([stream["stream"] for stream in report["streams"]], ["demo"])
+
+    def test_sound_may_come_later(self):
+        self.stream("--size", "64x48", "--rate", "30", "--no-sound", "--group", "both")
+        view = subprocess.Popen([VIEW, "--duration", "6", "--format", "json"], env=self.env,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.processes.append(view)
+        time.sleep(1)
+        self.start(PATTERN, "--stream", "late", "--group", "both", "--size", "64x48")
+        report = json.loads(view.communicate(timeout=30)[0])
+        self.assertEqual({s["stream"] for s in report["streams"]}, {"demo", "late.sound"})
+        self.assertGreater(report["heard"], 50)
+
+    def test_it_ends_with_the_stream(self):
+        self.stream("--size", "64x48", "--rate", "30", "--frames", "30", "--wait-readers", "1")
+        report = self.report()
+        self.assertEqual(report["shown"] + report["late"], 30)
+
+    def test_it_follows_a_writer_that_died_and_came_back_larger(self):
+        pattern = self.stream("--size", "160x120", "--rate", "30", "--no-sound")
+        view = subprocess.Popen([VIEW, "--duration", "5", "--format", "json", "--size", "640x360",
+                                 "--screenshot", self.screenshot], env=self.env,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.processes.append(view)
+        time.sleep(1.5)
+        pattern.send_signal(signal.SIGKILL)
+        pattern.wait()
+        self.start(PATTERN, "--size", "640x360", "--rate", "30", "--no-sound")
+        report = json.loads(view.communicate(timeout=30)[0])
+        self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
+        self.assert_bars(Picture(self.screenshot))
+
+    def test_it_stays_for_the_next_writer_if_asked_to(self):
+        pattern = self.stream("--size", "64x48", "--rate", "30", "--no-sound")
+        view = subprocess.Popen([VIEW, "--stay", "--duration", "5", "--format", "json"],
+                                env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                text=True)
+        self.processes.append(view)
+        time.sleep(1.5)
+        pattern.terminate()
+        pattern.wait(10)
+        time.sleep(0.5)
+        self.assertIsNone(view.poll())
+        self.start(PATTERN, "--size", "64x48", "--rate", "30", "--no-sound")
+        report = json.loads(view.communicate(timeout=30)[0])
+        self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
+
+    def test_a_signal_ends_it_with_its_report(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        view = subprocess.Popen([VIEW, "--format", "json"], env=self.env, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
+        self.processes.append(view)
+        time.sleep(1.5)
+        view.send_signal(signal.SIGINT)
+        report = json.loads(view.communicate(timeout=10)[0])
+        self.assertEqual(view.returncode, 0)
+        self.assertGreater(report["shown"], 0)
+
+    def test_failures_are_one_line(self):
+        lines = self.view("--wait", "0", wanted=1).stderr.splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.stream("--size", "64x48", "--rate", "30")
+        lines = self.view("nothing", "--no-sound", "--wait", "0.2", wanted=1).stderr.splitlines()
+        lines = [line for line in lines if "no display" not in line]
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn("nothing", lines[0])
+        self.assertIn("demo", lines[0])
+        path = os.path.join(self.folder, "missing", "x.png")
+        done = self.view("--frames", "1", "--no-sound", "--screenshot", path, wanted=1)
+        self.assertIn(path, done.stderr)
+
+    def test_mistakes_are_usage_errors(self):
+        for arguments in (["a", "b"], ["UPPER"], ["--policy", "some"], ["--format", "xml"],
+                          ["--size", "big"], ["--policy", "latest", "--depth", "3"]):
+            self.assertEqual(self.view(*arguments, wanted=2).stdout, "", arguments)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
