@@ -64,7 +64,7 @@ static const struct option_spec specs[] = {
 
 static const struct program program = {
     .name = "shmframe-pattern",
-    .purpose = "Streams a test picture, and a tone with it as the stream NAME.sound.",
+    .purpose = "Streams a test picture as NAME (demo), and a tone as NAME.sound.",
     .notes = "A flash and a beep mark each second; both begin at the same instant.\n"
              "Requests (shmframe ask NAME VERB): pause, resume, quit.",
     .options = specs,
