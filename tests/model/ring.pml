@@ -5,8 +5,7 @@
  * What weaker memory adds is the litmus programs' part. Ghost variables, which no process could
  * really see, are marked so; only assertions and the killer look at them.
  *
- * LIMITS    slots N, history by DEPTH, FRAMES, leases a reader K, readers at one time READERS
- * ENOUGH    N >= 1 loan + DEPTH + READERS * K
+ * Slots: 1 loan + history + the leases of all readers, and none to spare.
  */
 #ifndef READERS
 #define READERS 1
@@ -41,24 +40,30 @@
 #ifndef EVICTS
 #define EVICTS 0
 #endif
-#ifdef WILD /* link READERS is granted to a process that stores what it likes into its lease page */
+#ifdef WILD /* one more link, of a process that stores what it likes into its lease page */
 #define WORDS (K + 1)
 #define HELD_BY_WILD K
-#undef LINKS
-#define LINKS (READERS + 1)
 #else
 #define WORDS K
 #define HELD_BY_WILD 0
+#endif
+#ifdef DEEP /* one more link, granted at some time to a reader that takes nothing: its depth */
+#define HISTORY_MOST DEEP
+#define DEPTH_OF(link) ((link) == READERS -> DEEP : DEPTH)
+#else
+#define HISTORY_MOST DEPTH
+#define DEPTH_OF(link) DEPTH
+#endif
+#if defined(WILD) || defined(DEEP)
+#undef LINKS
+#define LINKS (READERS + 1)
 #endif
 #ifdef MUT_ONE_SLOT_LESS
 #define MISSING 1
 #else
 #define MISSING 0
 #endif
-#ifdef EXTRA_LOAN
-#error one loan at a time here; lossless.pml has two
-#endif
-#define N (1 + DEPTH + READERS * K + HELD_BY_WILD - MISSING)
+#define N (1 + HISTORY_MOST + READERS * K + HELD_BY_WILD - MISSING)
 #define INDEX 8
 
 #define PUBLISHED 1
@@ -112,7 +117,8 @@ inline wake(l)
     asleep[l] = 0
 }
 
-inline assert_nobody_holds(s)
+/* I1: nobody holds slot s while the writer stores into it. */
+inline store_alone(place, value)
 {
     d_step {
         g = 0;
@@ -122,12 +128,95 @@ inline assert_nobody_holds(s)
             g++
         :: else -> break
         od;
-        g = 0
+        g = 0;
+        place = value
     }
+}
+
+/* Read the entries of the writer's links again. One step for each entry. */
+inline read_entries()
+{
+    i = 0;
+    history = 1;
+    do
+    :: i < LINKS ->
+        d_step {
+            w = entry[i];
+            if
+#ifdef MUT_OLD_SERIAL
+            :: w != 0 ->
+#else
+            :: (w >> 2) == serial[i] ->
+#endif
+                if
+                :: (w & 3) == GRANTED ->
+                    active_link[i] = 1;
+                    history = (DEPTH_OF(i) > history -> DEPTH_OF(i) : history)
+                :: (w & 3) == EVICTED -> active_link[i] = 0
+#ifndef MUT_GONE_KEPT
+                :: (w & 3) == GONE ->
+                    active_link[i] = 0;
+                    remake = 1
+#endif
+                :: else
+                fi
+            :: else -> active_link[i] = 0
+            fi
+        };
+        /* A link is used once. The replacement is a fresh page with a new serial. */
+        if
+        :: remake ->
+            d_step {
+                remake = 0;
+                serial[i]++;
+                rung[i] = 0;
+                k = 0;
+                do
+                :: k < WORDS -> lease[i * WORDS + k] = 0; k++
+                :: else -> break
+                od;
+                k = 0;
+                waiting[i] = 0;
+                bell[i] = 0;
+                dead[i] = 0;
+                reader_gone[i] = 0;
+                reader_word[i] = 0
+            };
+            offer[i] = serial[i]
+        :: else
+        fi;
+        i++
+    :: else -> break
+    od;
+    i = 0;
+    w = 0
+}
+
+inline read_notice()
+{
+    atomic {
+        if
+#ifdef MUT_NO_REREAD
+        :: seen == 255 ->
+#else
+        :: word != seen ->
+#endif
+            seen = word;
+            remake = 1
+        :: else
+        fi
+    };
+    if
+    :: remake -> remake = 0; read_entries()
+    :: else
+    fi
 }
 
 inline ring_bells()
 {
+#ifndef MUT_NOTICE_IN_LOAN_ONLY
+    read_notice(); /* a link granted since the loan may be asleep already */
+#endif
     i = 0;
     do
     :: i < LINKS ->
@@ -154,73 +243,11 @@ inline ring_bells()
     w = 0
 }
 
-/* Read the entries of the writer's links again. One step for each entry. */
-inline read_entries()
-{
-    i = 0;
-    history = 1;
-    do
-    :: i < LINKS ->
-        d_step {
-            w = entry[i];
-            if
-#ifdef MUT_OLD_SERIAL
-            :: w != 0 ->
-#else
-            :: (w >> 2) == serial[i] ->
-#endif
-                if
-                :: (w & 3) == GRANTED ->
-                    active_link[i] = 1;
-                    history = (DEPTH > history -> DEPTH : history)
-                :: (w & 3) == EVICTED -> active_link[i] = 0
-                :: (w & 3) == GONE ->
-#ifndef MUT_GONE_KEPT
-                    active_link[i] = 0;
-#endif
-                    remake = 1
-                :: else
-                fi
-            :: else -> active_link[i] = 0
-            fi
-        };
-        /* A link is used once. The replacement is a fresh page with a new serial. */
-        if
-        :: remake && LINKS > 0 ->
-            d_step {
-                serial[i]++;
-                rung[i] = 0;
-                k = 0;
-                do
-#ifndef MUT_GONE_KEPT
-                :: k < WORDS -> lease[i * WORDS + k] = 0; k++
-#endif
-                :: else -> break
-                od;
-                k = 0;
-                waiting[i] = 0;
-                bell[i] = 0;
-                dead[i] = 0;
-                reader_gone[i] = 0;
-                reader_word[i] = 0
-            };
-            offer[i] = serial[i];
-            remake = 0
-        :: else
-        fi;
-        i++
-    :: else -> break
-    od;
-    i = 0;
-    w = 0
-}
-
-active proctype Writer()
+proctype Writer()
 {
     byte seq, i, k, w, s, g, busy, kept, history = 1, oldest = 1, seen;
     byte rung[LINKS], serial[LINKS], old[N];
-    bit active_link[LINKS], remake, go;
-    (START + READERS > 0) -> i = 0;
+    bit active_link[LINKS], remake;
     d_step {
         do
         :: i < LINKS -> serial[i] = 1; i++
@@ -233,23 +260,7 @@ active proctype Writer()
         do
         :: seq < FRAMES ->
             /* loan */
-#ifdef MUT_RETIRE_AFTER_SCAN
-            go = 0;
-#endif
-            atomic {
-                if
-#ifndef MUT_NO_REREAD
-                :: word != seen -> seen = word; remake = 1
-#else
-                :: seen == 255 -> seen = word; remake = 1
-#endif
-                :: else
-                fi
-            };
-            if
-            :: remake -> remake = 0; read_entries()
-            :: else
-            fi;
+            read_notice();
             busy = 0;
             do
             :: i < LINKS * WORDS ->
@@ -267,8 +278,8 @@ active proctype Writer()
                 }
             :: else -> break
             od;
+            i = 0;
             d_step {
-                i = 0;
                 s = 0;
                 do
                 :: s < N && (((busy | kept) >> s) & 1) -> s++
@@ -285,18 +296,15 @@ active proctype Writer()
 #ifndef MUT_NO_WRITING
             state[s] = STATE(0, WRITING);
 #endif
-            assert_nobody_holds(s); /* I1 */
-            pixel0[s] = seq + 1;
+            store_alone(pixel0[s], seq + 1);
 #ifdef MUT_STATE_BEFORE_PAYLOAD
             state[s] = STATE(seq + 1, PUBLISHED);
             head = WORD(seq + 1, s);
 #endif
-            assert_nobody_holds(s);
-            pixel1[s] = seq + 1;
-            assert_nobody_holds(s);
+            store_alone(pixel1[s], seq + 1);
             /* publish */
+            store_alone(state[s], STATE(seq + 1, PUBLISHED));
             seq++;
-            state[s] = STATE(seq, PUBLISHED);
             index[seq % INDEX] = WORD(seq, s);
             kept = kept | 1 << s;
             head = WORD(seq, s);
@@ -340,14 +348,14 @@ active proctype Writer()
 #ifdef MUT_RETIRE_BEFORE_TAIL
             tail = oldest;
 #endif
-            d_step {
-                k = 0;
-                s = 0;
-                busy = 0
-            }
+            k = 0;
+            s = 0;
+            busy = 0
         :: else -> break
         od;
-#ifdef MUT_END_AFTER_BELLS
+#ifdef PAUSE /* no end to wake anybody: whoever sleeps now, sleeps */
+        skip;
+#elif defined(MUT_END_AFTER_BELLS)
         ring_bells();
         ring_state = ENDED;
 #else
@@ -377,9 +385,8 @@ proctype Reader(byte l; bit from_start)
 again:
         /* a free lease word, or the one of the oldest frame, which ends here */
         if
-        :: K > 1 && got[k] == 0 -> skip
-        :: got[k] != 0 ->
-release:
+        :: got[k] == 0
+        :: else ->
             s = holds[l * K + k] - 1;
             x = pixel0[s];
             y = pixel1[s];
@@ -397,22 +404,31 @@ release:
                 fits = 0
             };
             lease[l * WORDS + k] = 0
-        :: K == 1 && got[k] == 0
         fi;
+#ifdef PAUSE
+        if
+        :: cursor == FRAMES -> goto done
+        :: else
+        fi;
+#endif
         /* wait */
         do
         :: true ->
 #ifndef MUT_LATE_BELL
             b = bell[l];
 #endif
-#ifndef MUT_LATE_NOTICE
+#if (WRITER_KILLS || EVICTS) && !defined(MUT_LATE_NOTICE)
             nt = reader_word[l];
 #endif
+#if WRITER_KILLS || EVICTS
             end = reader_gone[l];
             if
             :: !end -> end = ring_state
             :: else
             fi;
+#else
+            end = ring_state;
+#endif
 #ifdef MUT_NOTICE_BEFORE_FRAMES
             if
             :: end -> goto done
@@ -462,11 +478,9 @@ release:
             fi;
             waiting[l] = 0
         od;
-        d_step {
-            b = 0;
-            nt = 0;
-            end = 0
-        };
+        b = 0;
+        nt = 0;
+        end = 0;
         /* acquire */
         h = head;
 #if IN_ORDER
@@ -503,7 +517,7 @@ release:
                 holds[l * K + k] = SLOT(e) + 1;
                 cursor = n;
                 k = (k + 1) % K
-            :: else ->
+            :: else -> /* no try fails in vain */
                 assert(SEQ(head) > SEQ(h) || tail > n);
                 e = 255
             fi
@@ -520,9 +534,10 @@ release:
         };
         goto again;
 done:
+        b = 0;
         d_step {
-            assert(writer_dead || writer_done || ring_state == ENDED);
-            assert(cursor == SEQ(head)); /* I3, I7: everything published is delivered first */
+            assert(evicted[l] || writer_dead || ring_state == ENDED || cursor == FRAMES);
+            assert(evicted[l] || cursor == SEQ(head)); /* I3, I7: all that was published came first */
             k = 0;
             do
             :: k < K -> holds[l * K + k] = 0; k++
@@ -558,17 +573,30 @@ active proctype Supervisor()
 #ifdef WILD
         entry[READERS] = ENTRY(1, GRANTED);
         offer[READERS] = 0;
+        if
+        :: lease[READERS * WORDS] = 0
+        :: lease[READERS * WORDS] = 1
+        :: lease[READERS * WORDS] = N
+        :: lease[READERS * WORDS] = 200
+        fi;
+        if
+        :: lease[READERS * WORDS + K] = N - 1
+        :: lease[READERS * WORDS + K] = 200
+        fi;
         run Wild();
 #endif
         word = 1;
-        l = 0
+        l = 0;
+        run Writer()
     };
     do
     :: joins < JOINS && live < READERS ->
         atomic {
             if
             :: offer[0] != 0 -> l = 0
+#ifndef DEEP
             :: LINKS > 1 && offer[LINKS - 1] != 0 -> l = LINKS - 1
+#endif
             :: writer_dead || writer_done -> goto nobody
             fi;
             joins++;
@@ -627,12 +655,21 @@ nobody:
 spared:
         l = 0
 #endif
+#ifdef DEEP
+    :: offer[READERS] != 0 ->
+        offer[READERS] = 0;
+        entry[READERS] = ENTRY(1, GRANTED);
+        word++
+#endif
 #if EVICTS
     :: evicts < EVICTS && (entry[0] & 3) == GRANTED && !dead[0] ->
         evicts++;
         evicted[0] = 1; /* ghost: from here on the end-of-use check must tell */
         entry[0] = entry[0] >> 2 << 2 | EVICTED;
-        word++
+        word++;
+        reader_gone[0] = 1;
+        reader_word[0]++;
+        wake(0)
 #endif
 #if WRITER_KILLS
     :: atomic { !writer_dead && !writer_done -> writer_dead = 1 };
@@ -651,28 +688,19 @@ spared:
     od
 }
 
-#ifdef WILD
+#ifdef WILD /* the number of words it changes later */
 proctype Wild()
 {
-    byte v, k;
+    byte n;
     do
-    :: writer_done -> break
-    :: true ->
-        d_step {
-            k = 0;
-            v = 0
-        };
+    :: n < WILD ->
         if
-        :: k = 0
-        :: k = WORDS - 1
+        :: lease[READERS * WORDS] = 0
+        :: lease[READERS * WORDS] = 1
+        :: lease[READERS * WORDS + K] = 2
         fi;
-        if
-        :: v = 0
-        :: v = 1
-        :: v = 2
-        :: v = N
-        fi;
-        lease[READERS * WORDS + k] = v
+        n++
+    :: true -> break
     od
 }
 #endif
