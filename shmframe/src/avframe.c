@@ -83,9 +83,8 @@ static AVRational to_rational(struct shmframe_rational value) {
 static void set_name(char *field, size_t bytes, const char *name, bool is_known) {
     const size_t length = is_known && name ? strlen(name) : 0;
     memset(field, 0, bytes);
-    if (length < bytes) {
+    if (length < bytes)
         memcpy(field, name ? name : "", length);
-    }
 }
 #define SET_NAME(field, name, is_known) set_name(field, sizeof(field), name, is_known)
 
@@ -153,9 +152,8 @@ static int to_hdr(AVFrame *frame, const struct shmframe_hdr *hdr) {
     if (has_primaries || has_luminance) {
         AVMasteringDisplayMetadata *const display =
             av_mastering_display_metadata_create_side_data(frame);
-        if (!display) {
+        if (!display)
             return -ENOMEM;
-        }
         for (int i = 0; i < 3 && has_primaries; i++) {
             display->display_primaries[i][0] = to_rational(hdr->primary_x[i]);
             display->display_primaries[i][1] = to_rational(hdr->primary_y[i]);
@@ -173,9 +171,8 @@ static int to_hdr(AVFrame *frame, const struct shmframe_hdr *hdr) {
     }
     if (hdr->content_light_max || hdr->frame_average_max) {
         AVContentLightMetadata *const light = av_content_light_metadata_create_side_data(frame);
-        if (!light) {
+        if (!light)
             return -ENOMEM;
-        }
         light->MaxCLL = hdr->content_light_max;
         light->MaxFALL = hdr->frame_average_max;
     }
@@ -191,14 +188,12 @@ static int32_t from_matrix(const AVFrame *frame) {
 }
 
 static int to_matrix(AVFrame *frame, int32_t rotation_degrees) {
-    if (!rotation_degrees) {
+    if (!rotation_degrees)
         return 0;
-    }
     AVFrameSideData *const side =
         av_frame_new_side_data(frame, AV_FRAME_DATA_DISPLAYMATRIX, 9 * sizeof(int32_t));
-    if (!side) {
+    if (!side)
         return -ENOMEM;
-    }
     av_display_rotation_set((int32_t *)(void *)side->data, rotation_degrees);
     return 0;
 }
@@ -265,9 +260,8 @@ static int describe_sound(AVFrame *frame, const struct shmframe_lease *lease) {
     }
     for (uint32_t i = 0; i < planes; i++) {
         frame->extended_data[i] = (uint8_t *)lease->data + lease->format->plane[i].offset;
-        if (i < AV_NUM_DATA_POINTERS) {
+        if (i < AV_NUM_DATA_POINTERS)
             frame->data[i] = frame->extended_data[i];
-        }
     }
     return 0;
 }
@@ -281,15 +275,13 @@ int shmframe_avframe_from_lease(struct shmframe_lease *lease, struct AVFrame **o
     AVFrame *frame = av_frame_alloc();
     struct shmframe_lease *const kept = malloc(sizeof *kept);
     int result = -ENOMEM;
-    if (!frame || !kept) {
+    if (!frame || !kept)
         goto fail;
-    }
     *kept = *lease;
     result = lease->format->kind == SHMFRAME_VIDEO ? describe_picture(frame, lease)
                                                    : describe_sound(frame, lease);
-    if (result) {
+    if (result)
         goto fail;
-    }
     frame->pts = lease->frame.pts;
     frame->time_base = to_rational(lease->format->time_base);
     set_duration(frame, lease->frame.duration);
@@ -322,9 +314,8 @@ static int from_picture(const AVFrame *frame, struct shmframe_format *out_format
     int result = shmframe_format_video(&format, av_get_pix_fmt_name(frame->format),
                                        visible(frame->width, frame->crop_left, frame->crop_right),
                                        visible(frame->height, frame->crop_top, frame->crop_bottom));
-    if (result) {
+    if (result)
         return result;
-    }
     struct shmframe_video_format *const video = &format.video;
     from_colours(video, frame->color_range, frame->color_primaries, frame->color_trc,
                  frame->colorspace, frame->chroma_location);
@@ -332,13 +323,11 @@ static int from_picture(const AVFrame *frame, struct shmframe_format *out_format
     video->sample_aspect =
         from_rational(frame->sample_aspect_ratio, (struct shmframe_rational){0, 1});
     video->rotation_degrees = from_matrix(frame);
-    if (is_interlaced(frame)) {
+    if (is_interlaced(frame))
         video->field_order = is_top_field_first(frame) ? SHMFRAME_TOP_FIRST : SHMFRAME_BOTTOM_FIRST;
-    }
     result = shmframe_format_complete(&format);
-    if (!result) {
+    if (!result)
         *out_format = format;
-    }
     return result;
 }
 
@@ -362,9 +351,8 @@ static int from_sound(enum AVSampleFormat sample_format, const AVChannelLayout *
         set_layout(&format.audio, layout);
         result = shmframe_format_complete(&format);
     }
-    if (!result) {
+    if (!result)
         *out_format = format;
-    }
     return result;
 }
 
@@ -373,9 +361,8 @@ int shmframe_format_from_avframe(const struct AVFrame *frame, struct shmframe_fo
         return from_sound(frame->format, &frame->ch_layout, frame->sample_rate, frame->nb_samples,
                           out_format);
     }
-    if (frame->width <= 0) {
+    if (frame->width <= 0)
         return error_set(-EINVAL, "the AVFrame holds neither a picture nor sound");
-    }
     return from_picture(frame, out_format);
 }
 
@@ -385,9 +372,8 @@ int shmframe_format_from_avframe(const struct AVFrame *frame, struct shmframe_fo
 static int64_t to_stream_time(const AVFrame *frame, const struct shmframe_format *format,
                               int64_t value) {
     const AVRational unit = to_rational(format->time_base);
-    if (value == AV_NOPTS_VALUE || frame->time_base.num <= 0 || frame->time_base.den <= 0) {
+    if (value == AV_NOPTS_VALUE || frame->time_base.num <= 0 || frame->time_base.den <= 0)
         return value;
-    }
     return av_rescale_q(value, frame->time_base, unit);
 }
 
@@ -395,9 +381,8 @@ static void take_stamps(struct shmframe_loan *loan, const AVFrame *frame) {
     const int64_t pts = frame->pts != AV_NOPTS_VALUE ? frame->pts : frame->best_effort_timestamp;
     loan->frame.pts = to_stream_time(frame, loan->format, pts);
     loan->frame.duration = to_stream_time(frame, loan->format, get_duration(frame));
-    if (is_interlaced(frame)) {
+    if (is_interlaced(frame))
         loan->frame.flags |= SHMFRAME_INTERLACED;
-    }
 }
 
 static int check_picture_fits(const struct shmframe_format *format, const AVFrame *frame) {
@@ -417,9 +402,8 @@ static int check_picture_fits(const struct shmframe_format *format, const AVFram
 
 static int copy_picture(struct shmframe_loan *loan, const AVFrame *frame) {
     const int result = check_picture_fits(loan->format, frame);
-    if (result) {
+    if (result)
         return result;
-    }
     uint8_t *data[4] = {0};
     const uint8_t *from[4] = {0};
     int line_bytes[4] = {0};
@@ -450,9 +434,8 @@ static int copy_sound(struct shmframe_loan *loan, const AVFrame *frame) {
                          name ? name : "unknown samples", text);
     }
     uint8_t *data[SHMFRAME_PLANES_MAX] = {0};
-    for (uint32_t i = 0; i < loan->format->plane_count; i++) {
+    for (uint32_t i = 0; i < loan->format->plane_count; i++)
         data[i] = loan->data + loan->format->plane[i].offset;
-    }
     av_samples_copy(data, frame->extended_data, 0, 0, frame->nb_samples,
                     frame->ch_layout.nb_channels, frame->format);
     loan->frame.samples = (uint32_t)frame->nb_samples;
@@ -462,9 +445,8 @@ static int copy_sound(struct shmframe_loan *loan, const AVFrame *frame) {
 /* A reference to `frame` whose data begin at the visible picture. */
 static AVFrame *crop_frame(const AVFrame *frame) {
     AVFrame *cropped = av_frame_clone(frame);
-    if (cropped && av_frame_apply_cropping(cropped, AV_FRAME_CROP_UNALIGNED) < 0) {
+    if (cropped && av_frame_apply_cropping(cropped, AV_FRAME_CROP_UNALIGNED) < 0)
         av_frame_free(&cropped);
-    }
     return cropped;
 }
 
@@ -480,9 +462,8 @@ int shmframe_loan_copy_avframe(struct shmframe_loan *loan, const struct AVFrame 
     } else {
         result = copy_picture(loan, frame);
     }
-    if (!result) {
+    if (!result)
         take_stamps(loan, frame);
-    }
     return result;
 }
 
@@ -494,12 +475,10 @@ static int widen(enum AVPixelFormat pixel_format, int width) {
     for (int wide = width; wide <= SHMFRAME_CODED_SIDE_MAX; wide += wide & -wide) {
         int lines[4];
         bool is_aligned = av_image_fill_linesizes(lines, pixel_format, wide) >= 0;
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 4; i++)
             is_aligned = is_aligned && lines[i] % SHMFRAME_LINE_ALIGN == 0;
-        }
-        if (is_aligned) {
+        if (is_aligned)
             return wide;
-        }
     }
     return width;
 }
@@ -524,9 +503,8 @@ static int from_video_decoder(AVCodecContext *codec, struct shmframe_format *out
     struct shmframe_format format;
     int result = shmframe_format_video(&format, av_get_pix_fmt_name(codec->pix_fmt),
                                        (uint32_t)codec->width, (uint32_t)codec->height);
-    if (result) {
+    if (result)
         return result;
-    }
     int width = larger(codec->width, AV_CEIL_RSHIFT(codec->coded_width, codec->lowres));
     int height = larger(codec->height, AV_CEIL_RSHIFT(codec->coded_height, codec->lowres));
     find_coded_size(codec, codec->pix_fmt, &width, &height);
@@ -538,27 +516,23 @@ static int from_video_decoder(AVCodecContext *codec, struct shmframe_format *out
     video->sample_aspect = from_rational(codec->sample_aspect_ratio, unknown);
     from_colours(video, codec->color_range, codec->color_primaries, codec->color_trc,
                  codec->colorspace, codec->chroma_sample_location);
-    if (codec->field_order == AV_FIELD_TT || codec->field_order == AV_FIELD_TB) {
+    if (codec->field_order == AV_FIELD_TT || codec->field_order == AV_FIELD_TB)
         video->field_order = SHMFRAME_TOP_FIRST;
-    } else if (codec->field_order == AV_FIELD_BB || codec->field_order == AV_FIELD_BT) {
+    else if (codec->field_order == AV_FIELD_BB || codec->field_order == AV_FIELD_BT)
         video->field_order = SHMFRAME_BOTTOM_FIRST;
-    }
     format.time_base = from_rational(codec->pkt_timebase, format.time_base);
     format.plane_count = 0;
     result = shmframe_format_complete(&format);
-    if (!result) {
+    if (!result)
         *out_format = format;
-    }
     return result;
 }
 
 int shmframe_format_from_decoder(struct AVCodecContext *codec, struct shmframe_format *out_format) {
-    if (codec->codec_type == AVMEDIA_TYPE_VIDEO) {
+    if (codec->codec_type == AVMEDIA_TYPE_VIDEO)
         return from_video_decoder(codec, out_format);
-    }
-    if (codec->codec_type != AVMEDIA_TYPE_AUDIO) {
+    if (codec->codec_type != AVMEDIA_TYPE_AUDIO)
         return error_set(-EINVAL, "the decoder is for neither pictures nor sound");
-    }
     if (codec->sample_fmt == AV_SAMPLE_FMT_NONE || codec->sample_rate <= 0) {
         return error_set(-EINVAL, "the decoder does not know its sound yet: let it decode one "
                                   "frame before, or give it the demuxer's parameters");
@@ -579,9 +553,8 @@ int shmframe_format_from_decoder(struct AVCodecContext *codec, struct shmframe_f
 /* Pictures that the standard lets a decoder refer to; `refs` tells where the stream says so. */
 static int find_references(const AVCodecContext *codec) {
     const AVCodecDescriptor *const descriptor = avcodec_descriptor_get(codec->codec_id);
-    if (descriptor && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY)) {
+    if (descriptor && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY))
         return 0;
-    }
     switch (codec->codec_id) {
     case AV_CODEC_ID_H264:
     case AV_CODEC_ID_HEVC:
@@ -601,9 +574,8 @@ uint32_t shmframe_decoder_loans(const struct AVCodecContext *codec) {
     enum { LOANS_MAX = 64, THREADS_MAX = 16 };
     int threads = codec->thread_count > 0 ? codec->thread_count : THREADS_MAX;
     if (!(codec->thread_type & FF_THREAD_FRAME) ||
-        (codec->codec && !(codec->codec->capabilities & AV_CODEC_CAP_FRAME_THREADS))) {
+        (codec->codec && !(codec->codec->capabilities & AV_CODEC_CAP_FRAME_THREADS)))
         threads = 1;
-    }
     /* One is being decoded by each thread, one is on its way out. */
     const int loans = find_references(codec) + codec->has_b_frames + threads + 1;
     return loans < LOANS_MAX ? (uint32_t)loans : LOANS_MAX;
@@ -651,25 +623,21 @@ struct shmframe_decoder_slots {
  * it dropped are given back unpublished. */
 static void sweep(struct shmframe_decoder_slots *slots) {
     for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++) {
-        if (entry->state == ENTRY_FREE || av_buffer_get_ref_count(entry->reference) > 1) {
+        if (entry->state == ENTRY_FREE || av_buffer_get_ref_count(entry->reference) > 1)
             continue;
-        }
-        if (entry->state == ENTRY_PINNED) {
+        if (entry->state == ENTRY_PINNED)
             shmframe_writer_unpin(slots->writer, entry->loan.ring, entry->loan.slot);
-        } else {
+        else
             shmframe_writer_abandon(slots->writer, &entry->loan);
-        }
         av_buffer_unref(&entry->reference);
         entry->state = ENTRY_FREE;
     }
 }
 
 static struct entry *find_free_entry(struct shmframe_decoder_slots *slots) {
-    for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++) {
-        if (entry->state == ENTRY_FREE) {
+    for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++)
+        if (entry->state == ENTRY_FREE)
             return entry;
-        }
-    }
     return NULL;
 }
 
@@ -685,9 +653,8 @@ static const struct ring_shape *find_shape(struct shmframe_decoder_slots *slots,
                                 ? av_get_pix_fmt(loan->format->video.pixel_format)
                                 : AV_PIX_FMT_NONE,
         };
-        for (uint32_t i = 0; i < loan->format->plane_count && i < PICTURE_PLANES; i++) {
+        for (uint32_t i = 0; i < loan->format->plane_count && i < PICTURE_PLANES; i++)
             shape->coded_offset[i] = format_coded_offset(loan->format, i);
-        }
     }
     return shape;
 }
@@ -703,16 +670,14 @@ static bool can_hold(const struct ring_shape *shape, uintptr_t base, AVCodecCont
     if (frame->format != shape->pixel_format ||
         width > (int)(video->coded_width ? video->coded_width : video->width) ||
         height > (int)(video->coded_height ? video->coded_height : video->height) ||
-        av_image_fill_linesizes(lines, frame->format, width) < 0) {
+        av_image_fill_linesizes(lines, frame->format, width) < 0)
         return false;
-    }
     for (uint32_t i = 0; i < shape->format.plane_count; i++) {
         const uint32_t align = line_align[i] > 0 ? (uint32_t)line_align[i] : 1;
         const uint32_t line_bytes = shape->format.plane[i].line_bytes;
         if (lines[i] > (int)line_bytes || line_bytes % align ||
-            (base + shape->coded_offset[i]) % align) {
+            (base + shape->coded_offset[i]) % align)
             return false;
-        }
     }
     return true;
 }
@@ -779,9 +744,8 @@ static int lend_slot(struct shmframe_decoder_slots *slots, AVCodecContext *codec
         result = can_hold(shape, (uintptr_t)loan.data, codec, frame)
                      ? lend(slots, shape, &loan, frame)
                      : -EINVAL;
-        if (result) {
+        if (result)
             shmframe_writer_abandon(slots->writer, &loan);
-        }
     } else if (result == -EINVAL) {
         result = -ENOSPC;
     }
@@ -796,25 +760,22 @@ static int find_heap_shape(struct shmframe_decoder_slots *slots, AVCodecContext 
     pthread_mutex_lock(&slots->mutex);
     *out_shape = slots->shape;
     pthread_mutex_unlock(&slots->mutex);
-    if (out_shape->is_known && can_hold(out_shape, 0, codec, frame)) {
+    if (out_shape->is_known && can_hold(out_shape, 0, codec, frame))
         return 0;
-    }
     int width = frame->width, height = frame->height;
     find_coded_size(codec, frame->format, &width, &height);
     const int result = shmframe_format_video(&out_shape->format, av_get_pix_fmt_name(frame->format),
                                              (uint32_t)width, (uint32_t)height);
-    for (uint32_t i = 0; !result && i < out_shape->format.plane_count; i++) {
+    for (uint32_t i = 0; !result && i < out_shape->format.plane_count; i++)
         out_shape->coded_offset[i] = out_shape->format.plane[i].offset;
-    }
     return result;
 }
 
 static int lend_heap(struct shmframe_decoder_slots *slots, AVCodecContext *codec, AVFrame *frame,
                      char *mark) {
     struct ring_shape shape;
-    if (find_heap_shape(slots, codec, frame, &shape)) {
+    if (find_heap_shape(slots, codec, frame, &shape))
         return AVERROR(EINVAL);
-    }
     const size_t bytes = shape.format.slot_bytes;
     uint8_t *const memory = av_mallocz(bytes);
     frame->buf[0] = memory ? av_buffer_create(memory, bytes, free_heap, mark, 0) : NULL;
@@ -830,13 +791,11 @@ static int get_buffer(AVCodecContext *codec, AVFrame *frame, int flags) {
     struct shmframe_decoder_slots *const slots = codec->opaque;
     const AVPixFmtDescriptor *const descriptor = av_pix_fmt_desc_get(frame->format);
     if (!(codec->codec->capabilities & AV_CODEC_CAP_DR1) || codec->hw_frames_ctx || !descriptor ||
-        (descriptor->flags & AV_PIX_FMT_FLAG_HWACCEL)) {
+        (descriptor->flags & AV_PIX_FMT_FLAG_HWACCEL))
         return avcodec_default_get_buffer2(codec, frame, flags);
-    }
     const int result = lend_slot(slots, codec, frame);
-    if (!result) {
+    if (!result)
         return 0;
-    }
     return lend_heap(slots, codec, frame,
                      result == -EINVAL ? &slots->other_geometry : &slots->no_slot);
 }
@@ -866,17 +825,15 @@ int shmframe_decoder_slots_open(struct shmframe_writer *writer, struct AVCodecCo
 }
 
 void shmframe_decoder_slots_close(struct shmframe_decoder_slots *slots) {
-    if (!slots) {
+    if (!slots)
         return;
-    }
     sweep(slots);
     for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++) {
         /* Frames that the caller still has: their bytes stay as long as the ring does. */
-        if (entry->state == ENTRY_PINNED) {
+        if (entry->state == ENTRY_PINNED)
             shmframe_writer_unpin(slots->writer, entry->loan.ring, entry->loan.slot);
-        } else if (entry->state == ENTRY_LENT) {
+        else if (entry->state == ENTRY_LENT)
             shmframe_writer_abandon(slots->writer, &entry->loan);
-        }
         av_buffer_unref(&entry->reference);
     }
     pthread_mutex_destroy(&slots->mutex);
@@ -887,12 +844,10 @@ void shmframe_decoder_slots_close(struct shmframe_decoder_slots *slots) {
 
 static struct entry *find_entry(struct shmframe_decoder_slots *slots, const AVFrame *frame) {
     const void *const opaque = frame->buf[0] ? av_buffer_get_opaque(frame->buf[0]) : NULL;
-    for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++) {
+    for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++)
         if (entry == opaque && entry->state != ENTRY_FREE &&
-            entry->reference->data == frame->buf[0]->data) {
+            entry->reference->data == frame->buf[0]->data)
             return entry;
-        }
-    }
     return NULL;
 }
 
@@ -903,15 +858,13 @@ static bool is_in_place(const struct shmframe_decoder_slots *slots, const struct
     const struct shmframe_video_format *const video = &loan->format->video;
     if (loan->ring != slots->shape.ring || frame->format != slots->shape.pixel_format ||
         frame->width != (int)video->width || frame->height != (int)video->height ||
-        frame->crop_left || frame->crop_top || frame->crop_right || frame->crop_bottom) {
+        frame->crop_left || frame->crop_top || frame->crop_right || frame->crop_bottom)
         return false;
-    }
     for (uint32_t i = 0; i < loan->format->plane_count; i++) {
         const bool is_line = loan->format->plane[i].rows > 1;
         if (frame->data[i] != loan->data + loan->format->plane[i].offset ||
-            (is_line && frame->linesize[i] != (int)loan->format->plane[i].line_bytes)) {
+            (is_line && frame->linesize[i] != (int)loan->format->plane[i].line_bytes))
             return false;
-        }
     }
     return true;
 }
@@ -923,9 +876,8 @@ static uint64_t *find_cause(struct shmframe_decoder_slots *slots, const struct e
         return entry->state == ENTRY_PINNED ? &slots->counters.copied_repeated
                                             : &slots->counters.copied_geometry;
     }
-    if (mark == &slots->no_slot) {
+    if (mark == &slots->no_slot)
         return &slots->counters.copied_no_slot;
-    }
     return mark == &slots->other_geometry ? &slots->counters.copied_geometry
                                           : &slots->counters.copied_codec;
 }
@@ -959,9 +911,8 @@ int shmframe_decoder_slots_loan(struct shmframe_decoder_slots *slots, const stru
     }
     struct shmframe_loan loan;
     int result = shmframe_writer_loan(slots->writer, deadline_ns, &loan);
-    if (result) {
+    if (result)
         return result;
-    }
     result = shmframe_loan_copy_avframe(&loan, frame);
     if (result) {
         shmframe_writer_abandon(slots->writer, &loan);

@@ -58,16 +58,12 @@ static int check_texts(const struct shmframe_format *format) {
             return error_set(-EINVAL, "%s: too long, it must end with a NUL within %zu bytes",
                              texts[i].name, texts[i].bytes);
         }
-        for (size_t c = 0; c < length; c++) {
-            if (text[c] < ' ' || text[c] > '~') {
+        for (size_t c = 0; c < length; c++)
+            if (text[c] < ' ' || text[c] > '~')
                 return error_set(-EINVAL, "%s: byte %zu is not printable ASCII", texts[i].name, c);
-            }
-        }
-        for (size_t c = length; c < texts[i].bytes; c++) {
-            if (text[c]) {
+        for (size_t c = length; c < texts[i].bytes; c++)
+            if (text[c])
                 return error_set(-EINVAL, "%s: bytes after the NUL must be 0", texts[i].name);
-            }
-        }
     }
     return 0;
 }
@@ -92,9 +88,8 @@ static int check_rational(struct shmframe_rational value, bool may_be_zero, cons
 }
 
 static int check_side(uint32_t value, uint32_t max, const char *field) {
-    if (value < 1 || value > max) {
+    if (value < 1 || value > max)
         return error_set(-EINVAL, "%s is %u: it must be 1 to %u", field, value, max);
-    }
     return 0;
 }
 
@@ -157,18 +152,14 @@ static uint32_t coded_height(const struct shmframe_video_format *video) {
 
 static int check_video(const struct shmframe_video_format *video) {
     int result = check_side(video->width, SHMFRAME_SIDE_MAX, "video.width");
-    if (!result) {
+    if (!result)
         result = check_side(video->height, SHMFRAME_SIDE_MAX, "video.height");
-    }
-    if (!result) {
+    if (!result)
         result = check_side(coded_width(video), SHMFRAME_CODED_SIDE_MAX, "video.coded_width");
-    }
-    if (!result) {
+    if (!result)
         result = check_side(coded_height(video), SHMFRAME_CODED_SIDE_MAX, "video.coded_height");
-    }
-    if (result) {
+    if (result)
         return result;
-    }
     if ((uint64_t)video->crop_left + video->width > coded_width(video) ||
         (uint64_t)video->crop_top + video->height > coded_height(video)) {
         return error_set(-EINVAL, "%ux%u pixels at %u,%u do not lie within the coded %ux%u",
@@ -186,9 +177,8 @@ static int check_video(const struct shmframe_video_format *video) {
                          rotation);
     }
     if ((result = check_rational(video->frame_rate, true, "video.frame_rate")) ||
-        (result = check_rational(video->sample_aspect, true, "video.sample_aspect"))) {
+        (result = check_rational(video->sample_aspect, true, "video.sample_aspect")))
         return result;
-    }
     return check_hdr(&video->hdr);
 }
 
@@ -201,12 +191,10 @@ static int check_audio(const struct shmframe_audio_format *audio) {
         return error_set(-EINVAL, "audio.sample_rate is %u: it must be 1 to %d", audio->sample_rate,
                          SAMPLE_RATE_MAX);
     }
-    if (audio->samples_max < 1) {
+    if (audio->samples_max < 1)
         return error_set(-EINVAL, "audio.samples_max is 0: a block holds at least one sample");
-    }
-    if (audio->reserved) {
+    if (audio->reserved)
         return error_set(-EINVAL, "audio.reserved must be 0");
-    }
     return 0;
 }
 
@@ -220,19 +208,16 @@ static int check_data(const struct shmframe_data_format *data) {
 
 static bool is_zero(const void *memory, size_t bytes) {
     const uint8_t *const byte = memory;
-    for (size_t i = 0; i < bytes; i++) {
-        if (byte[i]) {
+    for (size_t i = 0; i < bytes; i++)
+        if (byte[i])
             return false;
-        }
-    }
     return true;
 }
 
 static int check_description(const struct shmframe_format *format) {
     int result = check_rational(format->time_base, false, "time_base");
-    if (result) {
+    if (result)
         return result;
-    }
     switch ((enum shmframe_kind)format->kind) {
     case SHMFRAME_VIDEO:
         result = check_video(&format->video);
@@ -246,12 +231,10 @@ static int check_description(const struct shmframe_format *format) {
     case SHMFRAME_NONE:
         return error_set(-EINVAL, "kind is 0: set SHMFRAME_VIDEO, SHMFRAME_AUDIO or SHMFRAME_DATA");
     }
-    if (format->kind > SHMFRAME_DATA) {
+    if (format->kind > SHMFRAME_DATA)
         return error_set(-EINVAL, "kind %u is none of enum shmframe_kind", format->kind);
-    }
-    if (result) {
+    if (result)
         return result;
-    }
     if ((format->kind != SHMFRAME_VIDEO && !is_zero(&format->video, sizeof format->video)) ||
         (format->kind != SHMFRAME_AUDIO && !is_zero(&format->audio, sizeof format->audio)) ||
         (format->kind != SHMFRAME_DATA && !is_zero(&format->data, sizeof format->data))) {
@@ -303,9 +286,8 @@ static int check_crop_step(const struct shmframe_video_format *video,
     const bool is_bayer = descriptor->flags & AV_PIX_FMT_FLAG_BAYER;
     uint32_t step_x = is_bayer ? 2 : 1u << descriptor->log2_chroma_w;
     const uint32_t step_y = is_bayer ? 2 : 1u << descriptor->log2_chroma_h;
-    if (descriptor->flags & AV_PIX_FMT_FLAG_BITSTREAM) {
+    if (descriptor->flags & AV_PIX_FMT_FLAG_BITSTREAM)
         step_x = 8; /* pixels of 1, 2, 4 or 8 bits: whole bytes in any case */
-    }
     if (video->crop_left % step_x || video->crop_top % step_y) {
         return error_set(-EINVAL,
                          "video.crop_left %u and crop_top %u must be multiples of %u and %u in %s",
@@ -320,15 +302,12 @@ static int measure_picture(enum AVPixelFormat pixel_format, uint32_t width, uint
     int lines[4];
     ptrdiff_t line_bytes[4];
     size_t plane_bytes[4];
-    if (av_image_fill_linesizes(lines, pixel_format, (int)width) < 0) {
+    if (av_image_fill_linesizes(lines, pixel_format, (int)width) < 0)
         return -ENOTSUP;
-    }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         line_bytes[i] = lines[i];
-    }
-    if (av_image_fill_plane_sizes(plane_bytes, pixel_format, (int)height, line_bytes) < 0) {
+    if (av_image_fill_plane_sizes(plane_bytes, pixel_format, (int)height, line_bytes) < 0)
         return -ENOTSUP;
-    }
     int planes = 0;
     for (; planes < 4 && plane_bytes[planes]; planes++) {
         /* A palette has no lines. */
@@ -342,14 +321,12 @@ static int measure_picture(enum AVPixelFormat pixel_format, uint32_t width, uint
 static int measure_video(const struct shmframe_video_format *video, struct extent extents[]) {
     enum AVPixelFormat pixel_format;
     int result = find_pixel_format(video->pixel_format, &pixel_format);
-    if (result) {
+    if (result)
         return result;
-    }
     const AVPixFmtDescriptor *const descriptor = av_pix_fmt_desc_get(pixel_format);
     result = check_crop_step(video, descriptor);
-    if (result) {
+    if (result)
         return result;
-    }
     uint32_t row_bytes[4], rows[4], coded_row_bytes[4], coded_rows[4];
     const int planes = measure_picture(pixel_format, video->width, video->height, row_bytes, rows);
     if (planes < 0 || measure_picture(pixel_format, coded_width(video), coded_height(video),
@@ -399,9 +376,8 @@ static int measure_row(uint64_t bytes, uint32_t planes, struct extent extents[])
 static int measure_audio(const struct shmframe_audio_format *audio, struct extent extents[]) {
     enum AVSampleFormat sample_format;
     const int result = find_sample_format(audio->sample_format, &sample_format);
-    if (result) {
+    if (result)
         return result;
-    }
     const uint64_t sample_bytes = (uint64_t)av_get_bytes_per_sample(sample_format);
     const bool is_planar = av_sample_fmt_is_planar(sample_format);
     const uint64_t samples = (uint64_t)audio->samples_max * (is_planar ? 1 : audio->channels);
@@ -499,12 +475,10 @@ static int check_plane(const struct shmframe_format *format, uint32_t i,
 }
 
 static bool is_apart(const struct span *a, const struct span *b) {
-    if (a->end <= b->begin || b->end <= a->begin) {
+    if (a->end <= b->begin || b->end <= a->begin)
         return true;
-    }
-    if (a->line_bytes != b->line_bytes) {
+    if (a->line_bytes != b->line_bytes)
         return false;
-    }
     /* Side by side in lines that they share, as some devices place both chroma planes. */
     const uint64_t line = a->line_bytes;
     const uint64_t distance = (b->begin % line + line - a->begin % line) % line;
@@ -524,31 +498,24 @@ static int check_planes(const struct shmframe_format *format, const struct exten
     struct span spans[SHMFRAME_PLANES_MAX];
     for (uint32_t i = 0; i < planes; i++) {
         const int result = check_plane(format, i, &extents[i], &spans[i]);
-        if (result) {
+        if (result)
             return result;
-        }
-        for (uint32_t other = 0; other < i; other++) {
-            if (!is_apart(&spans[other], &spans[i])) {
+        for (uint32_t other = 0; other < i; other++)
+            if (!is_apart(&spans[other], &spans[i]))
                 return error_set(-EINVAL, "plane[%u] and plane[%u] overlap", other, i);
-            }
-        }
     }
-    if (!is_zero(&format->plane[planes],
-                 (SHMFRAME_PLANES_MAX - planes) * sizeof format->plane[0])) {
+    if (!is_zero(&format->plane[planes], (SHMFRAME_PLANES_MAX - planes) * sizeof format->plane[0]))
         return error_set(-EINVAL, "planes from plane[%u] on must be 0", planes);
-    }
     return 0;
 }
 
 int format_check(const struct shmframe_format *format) {
     struct extent extents[SHMFRAME_PLANES_MAX];
     int result = check_texts(format);
-    if (!result) {
+    if (!result)
         result = check_description(format);
-    }
-    if (!result) {
+    if (!result)
         result = measure(format, extents);
-    }
     return result < 0 ? result : check_planes(format, extents, (uint32_t)result);
 }
 
@@ -566,19 +533,15 @@ uint64_t format_coded_offset(const struct shmframe_format *format, uint32_t plan
 /* What may be left 0 gets its default; names get their canonical spelling. */
 static void fill_defaults(struct shmframe_format *format) {
     pad_texts(format);
-    if (!format->time_base.num && !format->time_base.den) {
+    if (!format->time_base.num && !format->time_base.den)
         format->time_base = (struct shmframe_rational){1, 1000000000};
-    }
-    if (format->kind != SHMFRAME_VIDEO) {
+    if (format->kind != SHMFRAME_VIDEO)
         return;
-    }
     struct shmframe_video_format *const video = &format->video;
-    if (!video->frame_rate.num && !video->frame_rate.den) {
+    if (!video->frame_rate.num && !video->frame_rate.den)
         video->frame_rate.den = 1;
-    }
-    if (!video->sample_aspect.num && !video->sample_aspect.den) {
+    if (!video->sample_aspect.num && !video->sample_aspect.den)
         video->sample_aspect.den = 1;
-    }
     if (strnlen(video->pixel_format, sizeof video->pixel_format) < sizeof video->pixel_format) {
         const char *const name = av_get_pix_fmt_name(av_get_pix_fmt(video->pixel_format));
         if (name && strlen(name) < sizeof video->pixel_format) {
@@ -593,18 +556,14 @@ int shmframe_format_complete(struct shmframe_format *format) {
     struct extent extents[SHMFRAME_PLANES_MAX];
     fill_defaults(&full);
     int result = check_texts(&full);
-    if (!result) {
+    if (!result)
         result = check_description(&full);
-    }
-    if (!result) {
+    if (!result)
         result = check_names(&full);
-    }
-    if (!result) {
+    if (!result)
         result = measure(&full, extents);
-    }
-    if (result < 0) {
+    if (result < 0)
         return result;
-    }
     const uint32_t planes = (uint32_t)result;
     if (full.plane_count == 0) {
         result = lay_out(&full, extents, planes);
@@ -617,12 +576,10 @@ int shmframe_format_complete(struct shmframe_format *format) {
             }
         }
     }
-    if (!result) {
+    if (!result)
         result = check_planes(&full, extents, planes);
-    }
-    if (!result) {
+    if (!result)
         *format = full;
-    }
     return result;
 }
 
@@ -645,9 +602,8 @@ int shmframe_format_video(struct shmframe_format *out_format, const char *pixel_
                  av_get_pix_fmt_name(found));
         result = shmframe_format_complete(&format);
     }
-    if (!result) {
+    if (!result)
         *out_format = format;
-    }
     return result;
 }
 
@@ -659,23 +615,20 @@ int shmframe_format_audio(struct shmframe_format *out_format, const char *sample
     };
     enum AVSampleFormat found;
     int result = find_sample_format(sample_format, &found);
-    if (result) {
+    if (result)
         return result;
-    }
     set_text(format.audio.sample_format, sizeof format.audio.sample_format, sample_format);
     AVChannelLayout layout = {0};
-    if (channels >= 1 && channels <= SHMFRAME_CHANNELS_MAX) {
+    if (channels >= 1 && channels <= SHMFRAME_CHANNELS_MAX)
         av_channel_layout_default(&layout, (int)channels);
-    }
     if (layout.order == AV_CHANNEL_ORDER_NATIVE) {
         av_channel_layout_describe(&layout, format.audio.channel_layout,
                                    sizeof format.audio.channel_layout);
     }
     av_channel_layout_uninit(&layout);
     result = shmframe_format_complete(&format);
-    if (!result) {
+    if (!result)
         *out_format = format;
-    }
     return result;
 }
 
@@ -683,9 +636,8 @@ int shmframe_format_data(struct shmframe_format *out_format, const char *type, u
     struct shmframe_format format = {.kind = SHMFRAME_DATA, .data = {.bytes_max = bytes_max}};
     set_text(format.data.type, sizeof format.data.type, type ? type : "");
     const int result = shmframe_format_complete(&format);
-    if (!result) {
+    if (!result)
         *out_format = format;
-    }
     return result;
 }
 
@@ -706,9 +658,8 @@ static size_t describe_video(const struct shmframe_video_format *video, char *te
         snprintf(fields, sizeof fields, " %s field first",
                  video->field_order == SHMFRAME_TOP_FIRST ? "top" : "bottom");
     }
-    if (video->rotation_degrees) {
+    if (video->rotation_degrees)
         snprintf(turn, sizeof turn, " turned %d", video->rotation_degrees);
-    }
     return (size_t)snprintf(text, bytes, "%ux%u %.*s%s%s%s", video->width, video->height,
                             (int)sizeof video->pixel_format, video->pixel_format, rate, fields,
                             turn);

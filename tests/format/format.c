@@ -32,9 +32,8 @@ static uint64_t picture_bytes(enum AVPixelFormat pixel_format, uint32_t width, u
     ptrdiff_t aligned[4];
     size_t bytes[4];
     ck_assert_int_ge(av_image_fill_linesizes(lines, pixel_format, (int)width), 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         aligned[i] = (lines[i] + 63) / 64 * 64;
-    }
     ck_assert_int_ge(av_image_fill_plane_sizes(bytes, pixel_format, (int)height, aligned), 0);
     return (uint64_t)bytes[0] + bytes[1] + bytes[2] + bytes[3];
 }
@@ -59,9 +58,8 @@ START_TEST(every_software_pixel_format_has_libavutils_geometry) {
     int formats = 0;
     for (enum AVPixelFormat p = next_pixel_format(AV_PIX_FMT_NONE); p != AV_PIX_FMT_NONE;
          p = next_pixel_format(p)) {
-        if (!is_software(p)) {
+        if (!is_software(p))
             continue;
-        }
         formats++;
         for (size_t s = 0; s < SIZES; s++) {
             const uint32_t width = sizes[s][0], height = sizes[s][1];
@@ -437,9 +435,8 @@ START_TEST(names_follow_the_rule) {
     ck_assert(shmframe_name_is_valid("cam-1.sound_x"));
     static const char *const bad[] = {"",    ".a",  "-a",     "_a",      "A",
                                       "a b", "a/b", "file:x", "\xc3\xa4"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!shmframe_name_is_valid(bad[i]), "%s", bad[i]);
-    }
 }
 END_TEST
 
@@ -477,18 +474,16 @@ START_TEST(random_bytes_are_judged_without_harm) {
         struct shmframe_format format = good[round % 3];
         uint8_t *const byte = (uint8_t *)&format;
         if (round % 100 == 0) {
-            for (size_t i = 0; i < sizeof format; i++) {
+            for (size_t i = 0; i < sizeof format; i++)
                 byte[i] = (uint8_t)draw();
-            }
             format.kind = (uint32_t)(draw() % 5);
         }
         for (uint64_t change = 1 + draw() % 3; change; change--) {
             /* Most of a format is zeros that must stay so: aim at the part that counts. */
             const size_t at = draw() % 4 ? draw() % 120 : draw() % sizeof format;
             byte[at] = draw() % 2 ? (uint8_t)draw() : (uint8_t)(byte[at] + 1);
-            if (draw() % 3 == 0) {
+            if (draw() % 3 == 0)
                 format.plane[draw() % 4].offset += draw() % 1024 - 512;
-            }
         }
         struct shmframe_format other = format;
         if (format_check(&format) == 0) {
