@@ -1,5 +1,6 @@
 /* What the litmus programs share. They are one-shot programs for a checker of C11 (GenMC); with
- * larger FRAMES the same programs run for a while on real threads, under ThreadSanitizer or bare. */
+ * larger FRAMES the same programs run for a while on real threads, under ThreadSanitizer or bare.
+ */
 #ifndef LITMUS_H
 #define LITMUS_H
 #include <assert.h>
@@ -7,15 +8,15 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#define load(place, order) atomic_load_explicit(&(place), memory_order_##order)
+#define load(place, order)         atomic_load_explicit(&(place), memory_order_##order)
 #define store(place, value, order) atomic_store_explicit(&(place), value, memory_order_##order)
-#define fence(order) atomic_thread_fence(memory_order_##order)
+#define fence(order)               atomic_thread_fence(memory_order_##order)
 
 enum { PUBLISHED = 1, RETIRED = 2, WRITING = 3 };
 #define STATE(seq, kind) ((unsigned)(seq) << 2 | (kind))
-#define WORD(seq, slot) ((unsigned)(seq) << 8 | (slot))
-#define SEQ(word) ((word) >> 8)
-#define SLOT(word) ((word)&0xff)
+#define WORD(seq, slot)  ((unsigned)(seq) << 8 | (slot))
+#define SEQ(word)        ((word) >> 8)
+#define SLOT(word)       ((word)&0xff)
 
 /* In a loop that waits for another thread. */
 #ifdef YIELD

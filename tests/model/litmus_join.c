@@ -12,9 +12,9 @@
 #ifndef LOOKS
 #define LOOKS 1
 #endif
-#define SLOTS 3
+#define SLOTS   3
 #define GRANTED 1
-#define GONE 2
+#define GONE    2
 #ifdef MUT_WORD_RELAXED
 #define BUMP relaxed
 #else
@@ -25,12 +25,12 @@
 #else
 #define LOOK acquire
 #endif
-#define LOAD(p, order) load(p, order)
+#define LOAD(p, order)         load(p, order)
 #define STORE(p, value, order) store(p, value, order)
 
 static _Atomic unsigned head, state[SLOTS], lease;
-static _Atomic unsigned word, entry;           /* notice page */
-static _Atomic unsigned sent, left, is_over;   /* socket, pidfd */
+static _Atomic unsigned word, entry;         /* notice page */
+static _Atomic unsigned sent, left, is_over; /* socket, pidfd */
 static unsigned payload[SLOTS];
 
 static void *write_frames(void *unused) {

@@ -71,7 +71,7 @@ static _Atomic unsigned head, tail, place[INDEX], state[SLOTS], lease[READERS];
 static unsigned payload[SLOTS][2];
 
 /* The macros paste the order's name, so it must be expanded first. */
-#define LOAD(p, order) load(p, order)
+#define LOAD(p, order)         load(p, order)
 #define STORE(p, value, order) store(p, value, order)
 
 static void *write_frames(void *unused) {

@@ -9,7 +9,7 @@
 #define RETIRE release
 #endif
 #define STORE(p, value, order) store(p, value, order)
-#define SLOTS 4
+#define SLOTS                  4
 
 static _Atomic unsigned head, tail, state[SLOTS];
 

@@ -1,5 +1,6 @@
 /* W: waiting against head. No wake-up is lost: in GenMC the loops end, on real threads the program
- * does. LOCKSTEP: the writer waits for each frame to be taken, so that no later bell mends a lost one.
+ * does. LOCKSTEP: the writer waits for each frame to be taken, so that no later bell mends a lost
+ * one.
  */
 #include "litmus.h"
 #ifndef FRAMES
