@@ -140,26 +140,29 @@ bool consumer_has_enough(uint64_t frames) {
     return consumer_settings.frames && frames >= consumer_settings.frames;
 }
 
+void consumer_tell_event(const struct shmframe_reader_event *event, const char *stream) {
+    switch (event->type) {
+    case SHMFRAME_WRITER_GONE:
+        program_warn("%s: its writer is gone; waiting for the next one", stream);
+        break;
+    case SHMFRAME_RESTARTED:
+        program_warn("%s: a new writer, generation %u", stream, event->generation);
+        break;
+    case SHMFRAME_FORMAT:
+        program_warn("%s: a new format, generation %u", stream, event->generation);
+        break;
+    case SHMFRAME_EVICTED:
+        program_warn("%s: the supervisor evicted this reader", stream);
+        break;
+    case SHMFRAME_READER_EVENT_NONE:
+    case SHMFRAME_ENDED:
+    case SHMFRAME_LOST:
+        break;
+    }
+}
+
 void consumer_tell_events(struct shmframe_reader *reader, const char *stream) {
     struct shmframe_reader_event event;
-    while (shmframe_reader_next_event(reader, &event) == 0) {
-        switch (event.type) {
-        case SHMFRAME_WRITER_GONE:
-            program_warn("%s: its writer is gone; waiting for the next one", stream);
-            break;
-        case SHMFRAME_RESTARTED:
-            program_warn("%s: a new writer, generation %u", stream, event.generation);
-            break;
-        case SHMFRAME_FORMAT:
-            program_warn("%s: a new format, generation %u", stream, event.generation);
-            break;
-        case SHMFRAME_EVICTED:
-            program_warn("%s: the supervisor evicted this reader", stream);
-            break;
-        case SHMFRAME_READER_EVENT_NONE:
-        case SHMFRAME_ENDED:
-        case SHMFRAME_LOST:
-            break;
-        }
-    }
+    while (shmframe_reader_next_event(reader, &event) == 0)
+        consumer_tell_event(&event, stream);
 }

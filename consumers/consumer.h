@@ -39,5 +39,7 @@ bool consumer_has_enough(uint64_t frames);
 /* Tells in one line each what happened to the stream since the last call: its writer went, another
  * came, the format changed, this reader was evicted. Losses are left to the counters. */
 void consumer_tell_events(struct shmframe_reader *reader, const char *stream);
+/* The line of one event. */
+void consumer_tell_event(const struct shmframe_reader_event *event, const char *stream);
 
 #endif

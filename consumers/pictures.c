@@ -53,22 +53,26 @@ void pictures_close(struct pictures *pictures) {
 
 /* ---- When ---- */
 
+/* How long after its capture sound is heard; 0: pictures need not care. */
+static int64_t sound_delay(struct pictures *pictures, bool *out_is_measured) {
+    int64_t sound_ns = 0;
+    *out_is_measured = false;
+    const bool is_held_for = pictures->delay_max_ns > 0 && pictures->listener &&
+                             listener_delay_ns(pictures->listener, &sound_ns, out_is_measured);
+    return is_held_for ? sound_ns : 0;
+}
+
 /* How long after its capture a picture is to be shown; 0: at once. */
 static int64_t delay_ns(struct pictures *pictures) {
-    int64_t wanted_ns = 0;
-    if (pictures->delay_max_ns == 0 || !pictures->sound ||
-        !sound_delay_ns(pictures->sound, &wanted_ns)) {
-        return 0;
-    }
-    return wanted_ns < pictures->delay_max_ns ? wanted_ns : pictures->delay_max_ns;
+    bool is_measured;
+    const int64_t sound_ns = sound_delay(pictures, &is_measured);
+    return sound_ns < pictures->delay_max_ns ? sound_ns : pictures->delay_max_ns;
 }
 
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
-    int64_t sound_ns = 0;
-    const bool is_short =
-        pictures->delay_max_ns > 0 && pictures->sound && sound_is_heard(pictures->sound) &&
-        sound_delay_ns(pictures->sound, &sound_ns) && sound_ns > pictures->delay_max_ns;
-    if (!is_short) {
+    bool is_measured;
+    const int64_t sound_ns = sound_delay(pictures, &is_measured);
+    if (!is_measured || sound_ns <= pictures->delay_max_ns) {
         pictures->short_ns = 0;
         return 0;
     }
@@ -92,13 +96,14 @@ int64_t pictures_due_ns(struct pictures *pictures) {
                                     : INT64_MAX;
 }
 
-int64_t pictures_late_ns(struct pictures *pictures, int64_t now_ns) {
-    if (now_ns >= pictures->judge_next_ns) {
-        pictures->judge_next_ns = now_ns + judge_ns;
-        const struct meter_summary skew = meter_summarize(&pictures->skew, now_ns, 2 * judge_ns);
-        pictures->late_ns = pictures->delay_max_ns > 0 && skew.p50_ns > 0 ? skew.p50_ns : 0;
+void pictures_judge_lateness(struct pictures *pictures, int64_t now_ns) {
+    if (!pictures->listener || now_ns < pictures->judge_next_ns) {
+        return;
     }
-    return pictures->late_ns;
+    pictures->judge_next_ns = now_ns + judge_ns;
+    const struct meter_summary skew = meter_summarize(&pictures->skew, now_ns, 2 * judge_ns);
+    const bool is_late = pictures->delay_max_ns > 0 && skew.p50_ns > 0;
+    listener_set_lateness(pictures->listener, is_late ? skew.p50_ns : 0, pictures->delay_max_ns);
 }
 
 /* ---- What ---- */
@@ -134,9 +139,6 @@ static void begin_format(struct pictures *pictures, const struct shmframe_format
         params->policy == SHMFRAME_LATEST || params->depth + params->leases <= DEPTH_SPARE
             ? 0
             : (params->depth + params->leases - DEPTH_SPARE) * pictures->interval_ns;
-    if (pictures->sound) {
-        sound_set_delay_limit(pictures->sound, pictures->delay_max_ns);
-    }
     char description[128];
     shmframe_format_describe(format, description, sizeof description);
     snprintf(pictures->title, sizeof pictures->title, "%s  %s", pictures->source.stream,
@@ -147,8 +149,9 @@ static void begin_format(struct pictures *pictures, const struct shmframe_format
 static void measure_skew(struct pictures *pictures, const struct shmframe_lease *lease,
                          int64_t present_ns) {
     int64_t sound_ns;
-    if (!pictures->sound || !sound_is_heard(pictures->sound) ||
-        !sound_delay_ns(pictures->sound, &sound_ns)) {
+    bool is_measured;
+    if (!pictures->listener || !listener_delay_ns(pictures->listener, &sound_ns, &is_measured) ||
+        !is_measured) {
         return;
     }
     const int64_t skew_ns = present_ns - lease->frame.capture_ns - sound_ns;

@@ -2,6 +2,7 @@
 #ifndef CONSUMERS_PICTURES_H
 #define CONSUMERS_PICTURES_H
 
+#include "listener.h"
 #include "screen.h"
 #include "source.h"
 
@@ -14,7 +15,7 @@ struct held_picture {
 struct pictures {
     struct source source;
     struct screen *screen;                 /* borrowed */
-    struct sound *sound;                   /* borrowed; NULL: nothing to be in step with */
+    struct listener *listener;             /* borrowed; NULL: nothing to be in step with */
     char title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": none was shown yet */
     uint64_t shown, late, converted;
     struct meter age, display, skew;
@@ -28,7 +29,6 @@ struct pictures {
     int64_t cost_ns;      /* to bring one to the screen */
     int64_t short_ns;     /* since when delay_max_ns has not been enough; 0: it is */
     int64_t judge_next_ns;
-    int64_t late_ns;
 };
 
 /* Opens `params->stream`. Errors: as source_open(). */
@@ -50,7 +50,7 @@ bool pictures_has_room(const struct pictures *pictures);
 int64_t pictures_due_ns(struct pictures *pictures);
 /* The depth that is needed to hold pictures until their sound is heard; 0: the present one does. */
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns);
-/* By how much pictures are typically shown later than their sound is heard; 0: not later. */
-int64_t pictures_late_ns(struct pictures *pictures, int64_t now_ns);
+/* To be called now and then: tells the listener by how much pictures are later than their sound. */
+void pictures_judge_lateness(struct pictures *pictures, int64_t now_ns);
 
 #endif

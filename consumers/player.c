@@ -33,29 +33,33 @@ struct player {
 /* ---- What the user sees and wants ---- */
 
 static void gather_facts(struct player *player, int64_t now_ns) {
-    const struct pictures *const pictures = &player->stage->pictures;
-    const struct shmframe_reader_counters picture_counters = source_counters(&pictures->source);
-    const struct shmframe_reader_counters sound_counters = source_counters(&player->stage->sounds);
+    struct stage *const stage = player->stage;
+    const struct pictures *const pictures = &stage->pictures;
+    const struct shmframe_reader_counters counters = source_counters(&pictures->source);
     const bool has_picture = pictures->title[0] != '\0';
+    struct listener_state sound = {0};
     struct overlay_facts facts = {
         .picture_title = has_picture ? pictures->title : NULL,
-        .sound_title = player->stage->sound_title[0] != '\0' ? player->stage->sound_title : NULL,
         .age = &pictures->age,
         .display = &pictures->display,
         .skew = has_picture ? &pictures->skew : NULL,
         .shown = pictures->shown,
         .late = pictures->late,
         .converted = pictures->converted,
-        .lost = picture_counters.lost_late + picture_counters.lost_restart,
-        .skipped = picture_counters.skipped,
-        .sound_lost = sound_counters.lost_late + sound_counters.lost_restart,
+        .lost = counters.lost_late + counters.lost_restart,
+        .skipped = counters.skipped,
         .is_paused = player->is_paused,
         .is_muted = player->is_muted,
     };
-    if (player->stage->sound) {
-        sound_get_state(player->stage->sound, &facts.sound);
+    if (stage->listener) {
+        const struct shmframe_reader_counters sounds =
+            source_counters(listener_source(stage->listener));
+        listener_get_state(stage->listener, &sound);
+        facts.sound_title = sound.title[0] != '\0' ? sound.title : NULL;
+        facts.sound_lost = sounds.lost_late + sounds.lost_restart;
+        facts.sound = sound.sound;
     }
-    screen_set_facts(player->stage->screen, &facts, now_ns);
+    screen_set_facts(stage->screen, &facts, now_ns);
 }
 
 static bool save_screen(struct player *player, const char *path) {
@@ -80,17 +84,21 @@ static void save_screen_by_time(struct player *player) {
 }
 
 static void obey_user(struct player *player) {
+    struct listener *const listener = player->stage->listener;
     enum window_command command;
     while ((command = screen_next_command(player->stage->screen)) != WINDOW_NOTHING) {
         if (command == WINDOW_QUIT) {
             program_stop();
         } else if (command == WINDOW_PAUSE) {
             player->is_paused = !player->is_paused;
+            if (listener) {
+                listener_set_paused(listener, player->is_paused);
+            }
         } else if (command == WINDOW_SCREENSHOT) {
             save_screen_by_time(player);
-        } else if (command == WINDOW_MUTE && player->stage->sound) {
+        } else if (command == WINDOW_MUTE && listener) {
             player->is_muted = !player->is_muted;
-            sound_set_muted(player->stage->sound, player->is_muted);
+            listener_set_muted(listener, player->is_muted);
         }
         player->refresh_next_ns = 0;
     }
@@ -156,57 +164,48 @@ static bool is_over(const struct player *player, int64_t now_ns) {
     if (program_is_stopping() || now_ns >= player->end_ns || player->has_failed) {
         return true;
     }
-    const struct source *const pictures = &player->stage->pictures.source;
-    if (consumer_has_enough(pictures->stream[0] != '\0'
+    const struct source *source = &player->stage->pictures.source;
+    if (source->stream[0] == '\0') {
+        source = listener_source(player->stage->listener);
+    }
+    if (consumer_has_enough(source == &player->stage->pictures.source
                                 ? player->stage->pictures.shown
-                                : source_counters(&player->stage->sounds).delivered)) {
+                                : source_counters(source).delivered)) {
         return true;
     }
     return !player->settings.stage.is_staying && stage_is_over(player->stage);
 }
 
 /* Sleeps without a reader: until the instant, a signal, or mail. */
-static void nap(struct player *player, int64_t until_ns) {
+static void nap(struct shmframe_session *session, int64_t until_ns) {
     const int64_t left_ns = until_ns - shmframe_now_ns();
     if (left_ns <= 0) {
         return;
     }
     struct pollfd descriptors[] = {
         {.fd = program_stop_fd(), .events = POLLIN},
-        {.fd = shmframe_session_fd(player->stage->session), .events = POLLIN},
+        {.fd = shmframe_session_fd(session), .events = POLLIN},
     };
     const struct timespec timeout = {
         .tv_sec = left_ns / SECOND_NS,
         .tv_nsec = left_ns % SECOND_NS,
     };
     ppoll(descriptors, 2, &timeout, NULL);
-    shmframe_session_dispatch(player->stage->session);
+    shmframe_session_dispatch(session);
 }
 
-/* Sleeps until a frame can be taken, a picture is due, or the user may want something. */
+/* Sleeps until a picture can be taken, one is due, or the user may want something. */
 static void wait(struct player *player) {
-    struct shmframe_reader *readers[2];
-    uint32_t count = 0;
-    int64_t until_ns = player->events_next_ns;
-    const int64_t due_ns = pictures_due_ns(&player->stage->pictures);
-    if (due_ns < until_ns) {
-        until_ns = due_ns;
-    }
-    if (source_is_flowing(&player->stage->pictures.source) &&
-        pictures_has_room(&player->stage->pictures)) {
-        readers[count++] = player->stage->pictures.source.reader;
-    }
-    if (stage_wants_sound(player->stage)) {
-        readers[count++] = player->stage->sounds.reader;
-    }
+    struct pictures *const pictures = &player->stage->pictures;
+    const int64_t due_ns = pictures_due_ns(pictures);
+    int64_t until_ns = player->events_next_ns < due_ns ? player->events_next_ns : due_ns;
     if (until_ns > player->end_ns) {
         until_ns = player->end_ns;
     }
-    if (count > 0) {
-        uint64_t ready;
-        shmframe_readers_wait(readers, count, until_ns, &ready);
+    if (source_is_flowing(&pictures->source) && pictures_has_room(pictures)) {
+        shmframe_reader_wait(pictures->source.reader, until_ns);
     } else {
-        nap(player, until_ns);
+        nap(player->stage->session, until_ns);
     }
 }
 
@@ -218,10 +217,6 @@ int player_run(struct player *player) {
     while (!is_over(player, now_ns)) {
         wait(player);
         now_ns = shmframe_now_ns();
-        if (stage->sound) {
-            stage_take_sounds(stage, player->is_paused);
-            sound_update(stage->sound, now_ns, pictures_late_ns(&stage->pictures, now_ns));
-        }
         pictures_show(&stage->pictures, player->is_paused, consumer_settings.frames);
         update_screen(player, now_ns);
         stage_look_after(stage, now_ns);
@@ -236,26 +231,29 @@ int player_run(struct player *player) {
 }
 
 void player_get_report(const struct player *player, struct player_report *out_report) {
+    const struct pictures *const pictures = &player->stage->pictures;
     *out_report = (struct player_report){
         .duration_ns = player->ended_ns - player->started_ns,
-        .shown = player->stage->pictures.shown,
-        .late = player->stage->pictures.late,
-        .converted = player->stage->pictures.converted,
-        .heard = player->stage->heard,
-        .skew = player->stage->pictures.skew_sizes,
+        .shown = pictures->shown,
+        .late = pictures->late,
+        .converted = pictures->converted,
+        .skew = pictures->skew_sizes,
     };
-    if (player->stage->sound) {
-        struct sound_state state;
-        sound_get_state(player->stage->sound, &state);
-        out_report->dropouts = state.dropouts;
-        out_report->sound_delay_ns = state.delay_ns;
+    if (player->stage->listener) {
+        struct listener_state state;
+        listener_get_state(player->stage->listener, &state);
+        out_report->heard = state.heard;
+        out_report->dropouts = state.sound.dropouts;
+        out_report->sound_delay_ns = state.sound.delay_ns;
     }
 }
 
 const struct source *player_pictures(const struct player *player) {
-    return &player->stage->pictures.source;
+    const struct source *const source = &player->stage->pictures.source;
+    return source->stream[0] != '\0' ? source : NULL;
 }
 
 const struct source *player_sounds(const struct player *player) {
-    return &player->stage->sounds;
+    struct listener *const listener = player->stage->listener;
+    return listener && listener_is_open(listener) ? listener_source(listener) : NULL;
 }

@@ -30,7 +30,7 @@ void player_destroy(struct player *player);
 int player_run(struct player *player);
 
 void player_get_report(const struct player *player, struct player_report *out_report);
-/* For tables at the end: the sources that were opened have a stream. */
+/* For tables at the end; NULL: there was none. */
 const struct source *player_pictures(const struct player *player);
 const struct source *player_sounds(const struct player *player);
 

@@ -60,6 +60,9 @@ int screen_set_format(struct screen *screen, const struct shmframe_format *forma
 }
 
 void screen_show_alone(struct screen *screen) {
+    if (window_is_shown(screen->window)) {
+        return;
+    }
     screen->has_overlay = true;
     window_fit(screen->window, alone_size);
 }

@@ -15,7 +15,7 @@ struct window *screen_window(struct screen *screen);
 /* Pictures of `format` come next; the window appears, if it has not. Errors: -ENOTSUP, with
  * screen_trouble(). */
 int screen_set_format(struct screen *screen, const struct shmframe_format *format);
-/* There is sound, but no picture: the window appears and shows the overlay. */
+/* There is sound, but no picture: the window appears, if it has not, and shows the overlay. */
 void screen_show_alone(struct screen *screen);
 const char *screen_trouble(const struct screen *screen);
 bool screen_is_converting(const struct screen *screen);

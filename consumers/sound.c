@@ -1,19 +1,15 @@
 #include "sound.h"
 
+#include "converter.h"
 #include "speaker.h"
 #include "sync.h"
 #include <errno.h>
-#include <libavutil/channel_layout.h>
-#include <libavutil/opt.h>
-#include <libavutil/samplefmt.h>
-#include <libswresample/swresample.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define MS INT64_C(1000000)
 
-static const int64_t margin_min_ns = 8 * MS;
+static const int64_t margin_min_ns =
+    20 * MS; /* a processor that is busy may keep us waiting for so long */
 static const int64_t margin_max_ns = 250 * MS;
 static const int64_t excess_ns = 300 * MS;         /* beyond what was primed: thrown away */
 static const int64_t dropout_memory_ns = 500 * MS; /* dry for longer: the source had stopped */
@@ -21,10 +17,8 @@ static const int64_t look_again_ns = 1000 * MS;
 
 struct sound {
     struct speaker *speaker;
-    struct SwrContext *converter;
+    struct converter *converter;
     struct shmframe_format format; /* kind SHMFRAME_NONE: none yet */
-    float *converted;
-    uint32_t converted_frames;
     int64_t block_ns;
 
     struct sync_line captured; /* by position in the queue */
@@ -60,8 +54,7 @@ void sound_destroy(struct sound *sound) {
         return;
     }
     speaker_destroy(sound->speaker);
-    swr_free(&sound->converter);
-    free(sound->converted);
+    converter_destroy(sound->converter);
     free(sound);
 }
 
@@ -88,88 +81,6 @@ static void set_prime(struct sound *sound) {
     speaker_set_prime(sound->speaker, frames > 0 ? frames : 1);
 }
 
-/* ---- Conversion ---- */
-
-/* The stream's layout: by name, or by number of channels where it has none. */
-static int parse_layout(const struct shmframe_audio_format *audio, AVChannelLayout *out_layout) {
-    if (audio->channel_layout[0] != '\0' &&
-        av_channel_layout_from_string(out_layout, audio->channel_layout) == 0) {
-        if (out_layout->nb_channels == (int)audio->channels) {
-            return 0;
-        }
-        av_channel_layout_uninit(out_layout);
-    }
-    av_channel_layout_default(out_layout, (int)audio->channels);
-    return 0;
-}
-
-/* A converter to the speaker's rate and channels. It always resamples, so that its speed can be
- * adjusted. `with_map`: the first channels as they are, where layouts cannot be mixed. */
-static struct SwrContext *create_converter(const struct sound *sound, bool with_map) {
-    const struct shmframe_audio_format *const audio = &sound->format.audio;
-    const int channels = (int)speaker_channels(sound->speaker);
-    AVChannelLayout in = {0}, out = {0};
-    av_channel_layout_default(&out, channels);
-    parse_layout(audio, &in);
-    int map[SHMFRAME_CHANNELS_MAX];
-    for (int i = 0; i < channels; i++) {
-        map[i] = i < (int)audio->channels ? i : -1;
-    }
-    struct SwrContext *converter = NULL;
-    int error = swr_alloc_set_opts2(&converter, &out, AV_SAMPLE_FMT_FLT,
-                                    (int)speaker_rate_hz(sound->speaker), with_map ? &out : &in,
-                                    av_get_sample_fmt(audio->sample_format),
-                                    (int)audio->sample_rate, 0, NULL);
-    if (error >= 0) {
-        av_opt_set_int(converter, "flags", SWR_FLAG_RESAMPLE, 0);
-        av_opt_set_int(converter, "linear_interp", 1, 0);
-        if (with_map) {
-            error = swr_set_channel_mapping(converter, map);
-        }
-    }
-    if (error >= 0) {
-        error = swr_init(converter);
-    }
-    if (error < 0) {
-        swr_free(&converter);
-    }
-    av_channel_layout_uninit(&in);
-    av_channel_layout_uninit(&out);
-    return converter;
-}
-
-/* Converts a block into sound->converted. Returns frames, or a negative errno. */
-static int convert(struct sound *sound, const struct shmframe_lease *lease) {
-    const uint32_t samples = lease->frame.samples;
-    const int most = swr_get_out_samples(sound->converter, (int)samples);
-    if (most < 0) {
-        return -EINVAL;
-    }
-    if ((uint32_t)most > sound->converted_frames) {
-        const size_t bytes =
-            (size_t)most * speaker_channels(sound->speaker) * sizeof *sound->converted;
-        float *const converted = realloc(sound->converted, bytes);
-        if (!converted) {
-            return -ENOMEM;
-        }
-        sound->converted = converted;
-        sound->converted_frames = (uint32_t)most;
-    }
-    const uint8_t *planes[SHMFRAME_PLANES_MAX] = {0};
-    for (unsigned i = 0; i < lease->format->plane_count; i++) {
-        planes[i] = shmframe_lease_plane(lease, i);
-    }
-    uint8_t *out = (uint8_t *)sound->converted;
-    return swr_convert(sound->converter, &out, most, planes, (int)samples);
-}
-
-/* Plays what comes from now on slightly slower or faster than it was captured. */
-static void set_speed(struct sound *sound) {
-    const int distance = (int)speaker_rate_hz(sound->speaker);
-    const int delta = (int)lround((1 - sound->cushion.speed) * distance);
-    swr_set_compensation(sound->converter, delta, distance);
-}
-
 /* ---- Formats ---- */
 
 static bool fits_device(const struct sound *sound, const struct shmframe_format *format) {
@@ -177,7 +88,7 @@ static bool fits_device(const struct sound *sound, const struct shmframe_format 
            sound->format.audio.channels == format->audio.channels;
 }
 
-static int start_speaker(struct sound *sound) {
+static int open_speaker(struct sound *sound) {
     const int error = speaker_start(sound->speaker, sound->format.audio.sample_rate,
                                     sound->format.audio.channels);
     if (error) {
@@ -187,35 +98,31 @@ static int start_speaker(struct sound *sound) {
     sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
     sound->expected_ns = 0;
     sound->dry_ns = 0;
-    set_prime(sound);
     return 0;
 }
 
-static int start_converter(struct sound *sound) {
-    swr_free(&sound->converter);
-    sound->converter = create_converter(sound, false);
-    if (!sound->converter) {
-        sound->converter = create_converter(sound, true);
+/* Speaker, unless it fits already, and converter for the format. Without them there is no format.
+ */
+static int start(struct sound *sound, bool is_speaker_fitting) {
+    converter_destroy(sound->converter);
+    sound->converter = NULL;
+    int error = is_speaker_fitting ? 0 : open_speaker(sound);
+    if (!error) {
+        set_prime(sound);
+        error = converter_create(&sound->format, speaker_rate_hz(sound->speaker),
+                                 speaker_channels(sound->speaker), &sound->converter);
     }
-    free(sound->converted);
-    sound->converted = NULL;
-    sound->converted_frames = 0;
-    return sound->converter ? 0 : -ENOTSUP;
+    if (error) {
+        sound->format.kind = SHMFRAME_NONE;
+    }
+    return error;
 }
 
 int sound_set_format(struct sound *sound, const struct shmframe_format *format) {
     const bool is_fitting = fits_device(sound, format);
     sound->format = *format;
     sound->block_ns = frames_to_ns(format->audio.samples_max, format->audio.sample_rate);
-    int error = is_fitting ? 0 : start_speaker(sound);
-    if (!error) {
-        set_prime(sound);
-        error = start_converter(sound);
-    }
-    if (error) {
-        sound->format.kind = SHMFRAME_NONE;
-    }
-    return error;
+    return start(sound, is_fitting);
 }
 
 /* ---- Playing ---- */
@@ -239,9 +146,8 @@ bool sound_has_room(const struct sound *sound) {
 
 /* What came between the last block and this one: nothing, silence, or another time line. */
 static void bridge_gap(struct sound *sound, const struct shmframe_lease *lease) {
-    const bool is_new = (lease->flags & SHMFRAME_LEASE_RESTARTED) ||
-                        (lease->frame.flags & SHMFRAME_DISCONTINUITY) || sound->expected_ns == 0 ||
-                        sound->dry_ns != 0;
+    const bool is_new =
+        (lease->flags & SHMFRAME_LEASE_RESTARTED) || sound->expected_ns == 0 || sound->dry_ns != 0;
     const int64_t captured_ns = lease->frame.capture_ns;
     if (is_new) {
         jump(sound);
@@ -287,15 +193,16 @@ int64_t sound_push(struct sound *sound, const struct shmframe_lease *lease) {
     }
     bridge_gap(sound, lease);
     judge_dryness(sound, lease->acquire_ns);
-    const int frames = convert(sound, lease);
+    const float *samples;
+    const int frames = converter_run(sound->converter, lease, &samples);
     if (frames < 0) {
         return 0;
     }
     struct samples *const queue = speaker_queue(sound->speaker);
-    samples_append(queue, sound->converted, (uint32_t)frames);
+    samples_append(queue, samples, (uint32_t)frames);
     sound->expected_ns = lease->frame.capture_ns + length_ns;
     /* The queue ends with the newest sample that the converter has let go. */
-    const int64_t held_back_ns = swr_get_delay(sound->converter, 1000000000);
+    const int64_t held_back_ns = converter_delay_ns(sound->converter);
     sync_line_observe(&sound->captured, samples_head(queue), sound->expected_ns - held_back_ns);
     return sound_is_heard(sound)
                ? lease->frame.capture_ns + sync_delay_ns(&sound->captured, &sound->heard)
@@ -322,8 +229,8 @@ static void look_after_device(struct sound *sound, int64_t now_ns) {
         return;
     }
     sound->look_next_ns = now_ns + look_again_ns;
-    if (!speaker_is_alive(sound->speaker) && start_speaker(sound) == 0) {
-        start_converter(sound);
+    if (!speaker_is_alive(sound->speaker)) {
+        start(sound, false);
     }
 }
 
@@ -334,14 +241,15 @@ void sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) 
     speaker_advance(sound->speaker, now_ns);
     read_reports(sound, now_ns);
     look_after_device(sound, now_ns);
+    if (!is_open(sound)) {
+        return;
+    }
     int64_t delay_ns = 0;
     const bool may_grow =
         sound_delay_ns(sound, &delay_ns) && delay_ns + picture_late_ns < sound->delay_limit_ns;
     if (sync_cushion_step(&sound->cushion, now_ns, may_grow ? picture_late_ns : 0)) {
         set_prime(sound);
-        if (sound->converter) {
-            set_speed(sound);
-        }
+        converter_set_speed(sound->converter, sound->cushion.speed);
     }
 }
 
@@ -374,6 +282,10 @@ bool sound_is_drained(struct sound *sound) {
     return !is_open(sound) || !speaker_is_playing(sound->speaker);
 }
 
+const char *sound_trouble(const struct sound *sound) {
+    return speaker_trouble(sound->speaker);
+}
+
 void sound_get_state(const struct sound *sound, struct sound_state *out_state) {
     *out_state = (struct sound_state){0};
     if (!is_open(sound)) {
@@ -381,8 +293,6 @@ void sound_get_state(const struct sound *sound, struct sound_state *out_state) {
     }
     const uint32_t rate_hz = speaker_rate_hz(sound->speaker);
     *out_state = (struct sound_state){
-        .device = speaker_name(sound->speaker),
-        .trouble = speaker_trouble(sound->speaker),
         .rate_hz = rate_hz,
         .channels = speaker_channels(sound->speaker),
         .queued_ns = frames_to_ns(samples_fill(speaker_queue(sound->speaker)), rate_hz),

@@ -10,8 +10,6 @@
 struct sound;
 
 struct sound_state {
-    const char *device;  /* "null": none */
-    const char *trouble; /* why there is none, or NULL */
     uint32_t rate_hz, channels;
     int64_t queued_ns; /* sound in the queue before the device */
     int64_t delay_ns;  /* heard - captured, when known or as expected; see sound_delay_ns() */
@@ -55,6 +53,8 @@ void sound_set_delay_limit(struct sound *sound, int64_t limit_ns);
 void sound_set_muted(struct sound *sound, bool is_muted);
 /* Whether everything that was pushed has been taken by the device. */
 bool sound_is_drained(struct sound *sound);
+/* NULL, or why nobody hears it. */
+const char *sound_trouble(const struct sound *sound);
 void sound_get_state(const struct sound *sound, struct sound_state *out_state);
 
 #endif

@@ -109,16 +109,29 @@ void source_close(struct source *source) {
     source->reader = NULL;
 }
 
+static void collect_events(struct source *source) {
+    while (source->events < SOURCE_EVENTS &&
+           shmframe_reader_next_event(source->reader, &source->event[source->events]) == 0) {
+        source->events++;
+    }
+}
+
+void source_tell(struct source *source) {
+    for (uint32_t i = 0; i < source->events; i++) {
+        consumer_tell_event(&source->event[i], source->stream);
+    }
+    source->events = 0;
+    if (source->trouble[0] != '\0') {
+        program_fail("stream %s: %s", source->stream, source->trouble);
+    }
+}
+
 bool source_take(struct source *source, struct shmframe_lease *out_lease) {
     const int result = shmframe_reader_acquire(source->reader, SHMFRAME_NOW, out_lease);
-    if (result == 0) {
-        source->has_ended = false;
-        if (out_lease->flags) {
-            consumer_tell_events(source->reader, source->stream);
-        }
-        return true;
-    }
     switch (result) {
+    case 0:
+        source->has_ended = false;
+        break;
     case -ENODATA:
         source->has_ended = true;
         break;
@@ -133,12 +146,16 @@ bool source_take(struct source *source, struct shmframe_lease *out_lease) {
     case -EINTR:
         break;
     default:
-        program_fail("%s: %s", source->stream, shmframe_last_error());
+        snprintf(source->trouble, sizeof source->trouble, "%s", shmframe_last_error());
+        break;
     }
-    consumer_tell_events(source->reader, source->stream);
-    return false;
+    if (result != 0 || out_lease->flags != 0) {
+        collect_events(source);
+    }
+    return result == 0;
 }
 
 bool source_is_flowing(const struct source *source) {
-    return source->reader && !source->is_evicted && (!source->has_ended || source->is_staying);
+    return source->reader && !source->is_evicted && source->trouble[0] == '\0' &&
+           (!source->has_ended || source->is_staying);
 }

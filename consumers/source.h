@@ -1,13 +1,19 @@
 /* A stream that is being read: its reader, and what became of it.
  *
- * A source can be closed and opened again, at another stream or in another way; what it measured
- * adds up.
+ * A source can be closed and opened again in another way; what it measured adds up. It keeps what
+ * is to be said, so that the thread that takes frames need not be the one that speaks.
+ *
+ * Threads: one at a time; counters and hops from any, while the source stays open.
  */
 #ifndef CONSUMERS_SOURCE_H
 #define CONSUMERS_SOURCE_H
 
 #include "hops.h"
 #include <shmframe/shmframe.h>
+
+enum {
+    SOURCE_EVENTS = 16, /* kept until they are told */
+};
 
 struct source {
     struct shmframe_reader *reader; /* NULL: closed */
@@ -16,7 +22,11 @@ struct source {
     bool is_staying;                  /* frames may come after the end: another writer's */
     bool has_ended;                   /* the stream ended; cleared when a frame comes after all */
     bool is_evicted;
+    char trouble[256];   /* "": none; otherwise it cannot be read any more */
     struct hops earlier; /* of readers before this one */
+
+    struct shmframe_reader_event event[SOURCE_EVENTS];
+    uint32_t events;
 };
 
 /* Opens `params->stream`. If the stream has too few slots for the depth asked for, it takes what it
@@ -30,9 +40,13 @@ int source_reopen(struct source *source, struct shmframe_session *session,
 /* Leases must be back. */
 void source_close(struct source *source);
 
-/* Takes a frame if there is one. False: not now; or for good, see has_ended and is_evicted. What
- * happened to the stream meanwhile is told in one line each. */
+/* Takes a frame if there is one. False: not now; or for good, see has_ended, is_evicted, trouble.
+ */
 bool source_take(struct source *source, struct shmframe_lease *out_lease);
+
+/* Tells in one line each what happened to the stream since the last call; trouble ends the program.
+ */
+void source_tell(struct source *source);
 
 /* Whether frames may come. */
 bool source_is_flowing(const struct source *source);

@@ -26,7 +26,6 @@ struct speaker {
     uint32_t channels;
     int64_t latency_ns;
     int64_t null_next_ns; /* when the null device takes its next buffer */
-    char name[128];
     char trouble[160];
     struct samples queue;
 
@@ -226,7 +225,6 @@ static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t chann
         return -ENOTSUP;
     }
     speaker->trouble[0] = '\0';
-    snprintf(speaker->name, sizeof speaker->name, "%s", device->name);
     return 0;
 }
 
@@ -262,7 +260,6 @@ int speaker_start(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) 
     if (error != -ENOTSUP) {
         return error;
     }
-    snprintf(speaker->name, sizeof speaker->name, "null");
     speaker->rate_hz = rate_hz;
     speaker->channels = channels;
     speaker->latency_ns = 0;
@@ -276,10 +273,6 @@ uint32_t speaker_rate_hz(const struct speaker *speaker) {
 
 uint32_t speaker_channels(const struct speaker *speaker) {
     return speaker->channels;
-}
-
-const char *speaker_name(const struct speaker *speaker) {
-    return speaker->name;
 }
 
 const char *speaker_trouble(const struct speaker *speaker) {

@@ -35,7 +35,6 @@ void speaker_stop(struct speaker *speaker);
 /* What was obtained. */
 uint32_t speaker_rate_hz(const struct speaker *speaker);
 uint32_t speaker_channels(const struct speaker *speaker);
-const char *speaker_name(const struct speaker *speaker);
 /* NULL, or why there is a null device. */
 const char *speaker_trouble(const struct speaker *speaker);
 /* From being taken out of the queue until it is heard, as the device tells at open. */

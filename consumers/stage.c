@@ -30,22 +30,24 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
     if (trouble) {
         program_warn("%s", trouble);
     }
-    if (settings->has_sound && sound_create(&stage->sound)) {
+    if (settings->has_sound &&
+        listener_create(settings->is_muted, settings->is_staying, &stage->listener)) {
         program_fail("no memory for the sound");
     }
-    if (stage->sound) {
-        sound_set_muted(stage->sound, settings->is_muted);
-    }
     stage->pictures.screen = stage->screen;
-    stage->pictures.sound = stage->sound;
+    stage->pictures.listener = stage->listener;
 }
 
 /* ---- Streams ---- */
 
+static bool is_listening(const struct stage *stage) {
+    return stage->listener && listener_is_open(stage->listener);
+}
+
 /* Pictures with sound wait for it, so each of them is wanted; alone the newest is the best. */
 static struct shmframe_reader_params picture_params(const struct stage *stage, const char *stream) {
     if (stage->has_auto_policy) {
-        const bool is_each_wanted = stage->sounds.reader || consumer_settings.depth > 0;
+        const bool is_each_wanted = is_listening(stage) || consumer_settings.depth > 0;
         consumer_settings.policy = is_each_wanted ? "in-order" : "latest";
     }
     struct shmframe_reader_params params = consumer_reader_params(stream);
@@ -81,16 +83,16 @@ static void open_streams(struct stage *stage) {
     if (!finder_wait(&stage->finder, &found)) {
         return;
     }
-    if (found.audio && stage->sound) {
+    if (found.audio && stage->listener) {
         struct shmframe_reader_params params = sound_params(stage, found.audio);
         params.deadline_ns = deadline_ns;
-        fail_unless_stopping(found.audio, source_open(&stage->sounds, stage->session, &params));
+        fail_unless_stopping(found.audio, listener_open(stage->listener, stage->session, &params));
     }
     if (found.video) {
         struct shmframe_reader_params params = picture_params(stage, found.video);
         params.deadline_ns = deadline_ns;
         fail_unless_stopping(found.video, pictures_open(&stage->pictures, stage->session, &params));
-    } else if (!stage->sound) {
+    } else if (!stage->listener) {
         program_fail("%s is sound only: leave out --no-sound", stage->finder.name);
     }
 }
@@ -132,7 +134,7 @@ static bool is_open(struct stage *stage, const char *stream, int error) {
 
 /* One of the pair may come later than the other. */
 static void look_for_missing(struct stage *stage, int64_t now_ns) {
-    const bool is_sound_missing = stage->sound && stage->sounds.stream[0] == '\0';
+    const bool is_sound_missing = stage->listener && !is_listening(stage);
     const bool is_picture_missing = stage->pictures.source.stream[0] == '\0';
     if (now_ns < stage->look_next_ns || stage->has_lost_hope ||
         (!is_sound_missing && !is_picture_missing)) {
@@ -142,7 +144,7 @@ static void look_for_missing(struct stage *stage, int64_t now_ns) {
     const struct finder_result found = finder_look(&stage->finder);
     if (is_sound_missing && found.audio) {
         const struct shmframe_reader_params params = sound_params(stage, found.audio);
-        if (is_open(stage, found.audio, source_open(&stage->sounds, stage->session, &params)) &&
+        if (is_open(stage, found.audio, listener_open(stage->listener, stage->session, &params)) &&
             stage->pictures.source.reader && stage->has_auto_policy) {
             reopen_pictures(stage);
         }
@@ -150,67 +152,6 @@ static void look_for_missing(struct stage *stage, int64_t now_ns) {
     if (is_picture_missing && found.video) {
         const struct shmframe_reader_params params = picture_params(stage, found.video);
         is_open(stage, found.video, pictures_open(&stage->pictures, stage->session, &params));
-    }
-}
-
-/* Sound whose place was taken away is over; the pictures go on without. */
-static void look_after_evicted(struct stage *stage) {
-    if (stage->sounds.is_evicted) {
-        source_close(&stage->sounds);
-        stage->sounds.is_evicted = false;
-    }
-}
-
-/* ---- Sound ---- */
-
-static void begin_sound(struct stage *stage, const struct shmframe_format *format) {
-    char description[128];
-    shmframe_format_describe(format, description, sizeof description);
-    if (sound_set_format(stage->sound, format)) {
-        program_fail("stream %s: sound of format %s cannot be played", stage->sounds.stream,
-                     description);
-    }
-    snprintf(stage->sound_title, sizeof stage->sound_title, "%s  %s", stage->sounds.stream,
-             description);
-    if (!stage->pictures.source.reader) {
-        screen_show_alone(stage->screen);
-    }
-}
-
-/* There may be no sound device from the beginning, or it may go away. */
-static void look_after_speaker(struct stage *stage) {
-    if (!stage->sound || stage->has_told_silence) {
-        return;
-    }
-    struct sound_state state;
-    sound_get_state(stage->sound, &state);
-    if (state.trouble) {
-        stage->has_told_silence = true;
-        program_warn("%s: sound goes to a null device, nobody hears it", state.trouble);
-    }
-}
-
-bool stage_wants_sound(const struct stage *stage) {
-    return source_is_flowing(&stage->sounds) &&
-           (stage->sounds.params.policy != SHMFRAME_LOSSLESS || sound_has_room(stage->sound));
-}
-
-void stage_take_sounds(struct stage *stage, bool is_paused) {
-    struct shmframe_lease lease;
-    while (stage_wants_sound(stage) && source_take(&stage->sounds, &lease)) {
-        if (stage->sound_title[0] == '\0' || (lease.flags & SHMFRAME_LEASE_NEW_FORMAT)) {
-            begin_sound(stage, lease.format);
-        }
-        if (is_paused) {
-            sound_jump(stage->sound);
-        } else {
-            const int64_t heard_ns = sound_push(stage->sound, &lease);
-            if (heard_ns > 0) {
-                shmframe_reader_present(stage->sounds.reader, &lease, heard_ns);
-                stage->heard++;
-            }
-        }
-        shmframe_reader_release(stage->sounds.reader, &lease);
     }
 }
 
@@ -223,7 +164,6 @@ int stage_create(const struct stage_settings *settings, struct stage **out_stage
     }
     stage->has_auto_policy = !consumer_settings.policy;
     stage->pictures.source.is_staying = settings->is_staying;
-    stage->sounds.is_staying = settings->is_staying;
     picture_params(stage, settings->name); /* for its checks */
 
     stage->session = program_open_session();
@@ -234,7 +174,7 @@ int stage_create(const struct stage_settings *settings, struct stage **out_stage
     open_devices(stage, settings);
     open_streams(stage);
     *out_stage = stage;
-    return stage->pictures.source.reader || stage->sounds.reader ? 0 : -EINTR;
+    return stage->pictures.source.reader || is_listening(stage) ? 0 : -EINTR;
 }
 
 void stage_destroy(struct stage *stage) {
@@ -242,21 +182,33 @@ void stage_destroy(struct stage *stage) {
         return;
     }
     pictures_close(&stage->pictures);
-    source_close(&stage->sounds);
-    sound_destroy(stage->sound);
+    listener_destroy(stage->listener);
     screen_destroy(stage->screen);
     program_close_session(stage->session);
     free(stage);
 }
 
 void stage_look_after(struct stage *stage, int64_t now_ns) {
+    source_tell(&stage->pictures.source);
+    if (stage->listener) {
+        listener_tell(stage->listener);
+    }
+    pictures_judge_lateness(&stage->pictures, now_ns);
     look_for_missing(stage, now_ns);
-    look_after_evicted(stage);
-    look_after_speaker(stage);
     look_after_depth(stage, now_ns);
+    if (!stage->pictures.source.reader) {
+        screen_show_alone(stage->screen);
+    }
 }
 
 bool stage_is_over(const struct stage *stage) {
-    return !source_is_flowing(&stage->pictures.source) && !source_is_flowing(&stage->sounds) &&
-           stage->pictures.held_count == 0 && (!stage->sound || sound_is_drained(stage->sound));
+    if (source_is_flowing(&stage->pictures.source) || stage->pictures.held_count > 0) {
+        return false;
+    }
+    if (!is_listening(stage)) {
+        return true;
+    }
+    struct listener_state state;
+    listener_get_state(stage->listener, &state);
+    return state.is_over;
 }

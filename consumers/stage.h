@@ -2,7 +2,7 @@
  *
  *   source --> pictures (held until they are due) --> screen: window, picture, overlay
  *                  ^ when
- *   source --> sound (conversion, queue) --> speaker
+ *   source --> listener: sound (conversion, queue) --> speaker
  *
  * Whatever cannot be had is told in one clear line and ends the program.
  */
@@ -26,11 +26,8 @@ struct stage_settings {
 struct stage {
     struct shmframe_session *session;
     struct screen *screen;
-    struct sound *sound; /* NULL: not wanted */
+    struct listener *listener; /* NULL: sound is not wanted */
     struct pictures pictures;
-    struct source sounds;
-    char sound_title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": nothing was heard yet */
-    uint64_t heard;                              /* blocks whose instant of being heard was known */
 
     struct finder finder;
     int64_t look_next_ns; /* for the stream that is missing */
@@ -46,12 +43,6 @@ struct stage {
  * to be destroyed. Errors: -EINTR asked to stop meanwhile; -ENOMEM. */
 int stage_create(const struct stage_settings *settings, struct stage **out_stage);
 void stage_destroy(struct stage *stage);
-
-/* Whether a block of sound would be of use; a writer that waits for this reader is kept waiting
- * meanwhile. */
-bool stage_wants_sound(const struct stage *stage);
-/* Hands what sound there is to the speaker; while paused, passes it over. */
-void stage_take_sounds(struct stage *stage, bool is_paused);
 
 /* What is to be looked at now and then: streams that come later, devices that go. */
 void stage_look_after(struct stage *stage, int64_t now_ns);

@@ -94,7 +94,7 @@ static void print_text(const struct player *player, const struct player_report *
            " late, %" PRIu64 " converted",
            report->shown, seconds, seconds > 0 ? (double)report->shown / seconds : 0, report->late,
            report->converted);
-    if (sources[1]->stream[0] != '\0') {
+    if (sources[1]) {
         printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
                to_ms(report->sound_delay_ns), report->dropouts);
     }
@@ -106,7 +106,7 @@ static void print_text(const struct player *player, const struct player_report *
     }
     putchar('\n');
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (sources[i]->stream[0] != '\0') {
+        if (sources[i]) {
             static struct hops hops;
             source_read_hops(sources[i], &hops);
             printf("\n%s\n", sources[i]->stream);
@@ -127,7 +127,7 @@ static void print_json(const struct player *player, const struct player_report *
     const struct source *const sources[] = {player_pictures(player), player_sounds(player)};
     json_t *const streams = json_array();
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (sources[i]->stream[0] != '\0') {
+        if (sources[i]) {
             static struct hops hops;
             source_read_hops(sources[i], &hops);
             json_t *const stream = json_pack("{s:s}", "stream", sources[i]->stream);

@@ -162,6 +162,10 @@ void window_fit(struct window *window, struct fit_size natural) {
     }
 }
 
+bool window_is_shown(const struct window *window) {
+    return window->is_shown;
+}
+
 void window_set_title(struct window *window, const char *title) {
     SDL_SetWindowTitle(window->window, title);
 }

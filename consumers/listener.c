@@ -1,0 +1,220 @@
+#include "listener.h"
+
+#include "program.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* The null device and the speaker's reports are looked after at least this often. */
+static const int64_t look_ns = 10000000;
+
+struct listener {
+    pthread_t thread;
+    bool has_thread;
+    bool has_told_silence; /* that there is no sound device */
+
+    /* All below belongs to whoever holds it; the reader itself, inside `source`, to the thread as
+     * long as there is one. */
+    pthread_mutex_t mutex;
+    struct source source;
+    struct sound *sound;
+    struct listener_state state;
+    int64_t late_ns;
+    bool is_paused;
+    bool is_stopping;
+};
+
+static void lock(struct listener *listener) {
+    pthread_mutex_lock(&listener->mutex);
+}
+
+static void unlock(struct listener *listener) {
+    pthread_mutex_unlock(&listener->mutex);
+}
+
+/* ---- The thread ---- */
+
+static bool begin_format(struct listener *listener, const struct shmframe_format *format) {
+    struct source *const source = &listener->source;
+    char description[128];
+    shmframe_format_describe(format, description, sizeof description);
+    snprintf(listener->state.title, sizeof listener->state.title, "%s  %s", source->stream,
+             description);
+    if (sound_set_format(listener->sound, format)) {
+        snprintf(source->trouble, sizeof source->trouble, "sound of format %s cannot be played",
+                 description);
+        return false;
+    }
+    return true;
+}
+
+static void play(struct listener *listener, struct shmframe_lease *lease) {
+    if (listener->state.title[0] == '\0' || (lease->flags & SHMFRAME_LEASE_NEW_FORMAT)) {
+        if (!begin_format(listener, lease->format)) {
+            return;
+        }
+    }
+    if (listener->is_paused) {
+        sound_jump(listener->sound);
+        return;
+    }
+    const int64_t heard_ns = sound_push(listener->sound, lease);
+    if (heard_ns > 0) {
+        shmframe_reader_present(listener->source.reader, lease, heard_ns);
+        listener->state.heard++;
+    }
+}
+
+/* Whether a block would be of use; a writer that waits for this reader is kept waiting meanwhile.
+ */
+static bool wants_sound(const struct listener *listener) {
+    return source_is_flowing(&listener->source) &&
+           (listener->source.params.policy != SHMFRAME_LOSSLESS || sound_has_room(listener->sound));
+}
+
+static void take_all(struct listener *listener) {
+    struct shmframe_lease lease;
+    while (wants_sound(listener) && source_take(&listener->source, &lease)) {
+        play(listener, &lease);
+        shmframe_reader_release(listener->source.reader, &lease);
+    }
+}
+
+static void nap(void) {
+    const struct timespec time = {.tv_nsec = look_ns};
+    nanosleep(&time, NULL);
+}
+
+static void *listen(void *user) {
+    struct listener *const listener = user;
+    struct shmframe_reader *const reader = listener->source.reader;
+    lock(listener);
+    while (!listener->is_stopping) {
+        take_all(listener);
+        sound_update(listener->sound, shmframe_now_ns(), listener->late_ns);
+        const bool is_waiting = wants_sound(listener) && !program_is_stopping();
+        unlock(listener);
+        if (is_waiting) {
+            shmframe_reader_wait(reader, shmframe_deadline_ns(look_ns));
+        } else {
+            nap();
+        }
+        lock(listener);
+    }
+    unlock(listener);
+    return NULL;
+}
+
+/* ---- Its user ---- */
+
+int listener_create(bool is_muted, bool is_staying, struct listener **out_listener) {
+    struct listener *const listener = calloc(1, sizeof *listener);
+    if (!listener) {
+        return -ENOMEM;
+    }
+    pthread_mutex_init(&listener->mutex, NULL);
+    listener->source.is_staying = is_staying;
+    if (sound_create(&listener->sound) != 0) {
+        listener_destroy(listener);
+        return -ENOMEM;
+    }
+    sound_set_muted(listener->sound, is_muted);
+    *out_listener = listener;
+    return 0;
+}
+
+static void stop(struct listener *listener) {
+    if (!listener->has_thread) {
+        return;
+    }
+    lock(listener);
+    listener->is_stopping = true;
+    unlock(listener);
+    pthread_join(listener->thread, NULL);
+    listener->has_thread = false;
+}
+
+void listener_destroy(struct listener *listener) {
+    if (!listener) {
+        return;
+    }
+    stop(listener);
+    source_close(&listener->source);
+    sound_destroy(listener->sound);
+    pthread_mutex_destroy(&listener->mutex);
+    free(listener);
+}
+
+/* Signals are for the program's own thread. */
+static int start(struct listener *listener) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&listener->thread, NULL, listen, listener);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    listener->has_thread = !error;
+    return -error;
+}
+
+int listener_open(struct listener *listener, struct shmframe_session *session,
+                  const struct shmframe_reader_params *params) {
+    const int error = source_open(&listener->source, session, params);
+    return error ? error : start(listener);
+}
+
+bool listener_is_open(const struct listener *listener) {
+    return listener->has_thread;
+}
+
+bool listener_delay_ns(struct listener *listener, int64_t *out_delay_ns, bool *out_is_measured) {
+    lock(listener);
+    const bool is_known = sound_delay_ns(listener->sound, out_delay_ns);
+    *out_is_measured = sound_is_heard(listener->sound);
+    unlock(listener);
+    return is_known;
+}
+
+void listener_set_lateness(struct listener *listener, int64_t late_ns, int64_t delay_limit_ns) {
+    lock(listener);
+    listener->late_ns = late_ns;
+    sound_set_delay_limit(listener->sound, delay_limit_ns);
+    unlock(listener);
+}
+
+void listener_set_paused(struct listener *listener, bool is_paused) {
+    lock(listener);
+    listener->is_paused = is_paused;
+    unlock(listener);
+}
+
+void listener_set_muted(struct listener *listener, bool is_muted) {
+    lock(listener);
+    sound_set_muted(listener->sound, is_muted);
+    unlock(listener);
+}
+
+void listener_get_state(struct listener *listener, struct listener_state *out_state) {
+    lock(listener);
+    *out_state = listener->state;
+    sound_get_state(listener->sound, &out_state->sound);
+    out_state->is_over = !source_is_flowing(&listener->source) && sound_is_drained(listener->sound);
+    unlock(listener);
+}
+
+void listener_tell(struct listener *listener) {
+    lock(listener);
+    source_tell(&listener->source);
+    const char *const trouble = sound_trouble(listener->sound);
+    if (trouble && !listener->has_told_silence) {
+        listener->has_told_silence = true;
+        program_warn("%s: sound goes to a null device, nobody hears it", trouble);
+    }
+    unlock(listener);
+}
+
+const struct source *listener_source(const struct listener *listener) {
+    return &listener->source;
+}

@@ -1,0 +1,48 @@
+/* Listens to a stream of sound, in a thread of its own: whatever the window is busy with, the
+ * speaker is fed.
+ *
+ * Life: create, open at most once, destroy.
+ * Threads: all calls from one thread, which is not the listener's.
+ */
+#ifndef CONSUMERS_LISTENER_H
+#define CONSUMERS_LISTENER_H
+
+#include "sound.h"
+#include "source.h"
+
+struct listener;
+
+struct listener_state {
+    char title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": nothing was heard yet */
+    struct sound_state sound;
+    uint64_t heard; /* blocks whose instant of being heard was known */
+    bool is_over;   /* nothing is to come or to be heard any more */
+};
+
+/* Looks for sound devices, which may take a second. Errors: -ENOMEM. */
+int listener_create(bool is_muted, bool is_staying, struct listener **out_listener);
+void listener_destroy(struct listener *listener);
+
+/* Begins to listen. Errors: as shmframe_reader_open(); -EAGAIN no thread. */
+int listener_open(struct listener *listener, struct shmframe_session *session,
+                  const struct shmframe_reader_params *params);
+bool listener_is_open(const struct listener *listener);
+
+/* How long after its capture sound is heard; *out_is_measured: that is not only expected. False:
+ * there is no sound yet. */
+bool listener_delay_ns(struct listener *listener, int64_t *out_delay_ns, bool *out_is_measured);
+/* By how much pictures are typically later than their sound, and how much delay they can bear. */
+void listener_set_lateness(struct listener *listener, int64_t late_ns, int64_t delay_limit_ns);
+
+/* While paused, sound is passed over. */
+void listener_set_paused(struct listener *listener, bool is_paused);
+void listener_set_muted(struct listener *listener, bool is_muted);
+
+void listener_get_state(struct listener *listener, struct listener_state *out_state);
+/* Tells in one line each what happened to stream and device; what cannot be played at all ends the
+ * program. */
+void listener_tell(struct listener *listener);
+/* Its stream, counters and hops; nothing else, while it is open. */
+const struct source *listener_source(const struct listener *listener);
+
+#endif
