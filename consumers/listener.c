@@ -95,7 +95,8 @@ static void *listen(void *user) {
     while (!listener->is_stopping) {
         take_all(listener);
         sound_update(listener->sound, shmframe_now_ns(), listener->late_ns);
-        const bool is_waiting = wants_sound(listener) && !program_is_stopping();
+        const bool is_waiting =
+            wants_sound(listener) && source_can_wait(&listener->source) && !program_is_stopping();
         unlock(listener);
         if (is_waiting) {
             shmframe_reader_wait(reader, shmframe_deadline_ns(look_ns));

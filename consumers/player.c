@@ -202,7 +202,7 @@ static void wait(struct player *player) {
     if (until_ns > player->end_ns) {
         until_ns = player->end_ns;
     }
-    if (source_is_flowing(&pictures->source) && pictures_has_room(pictures)) {
+    if (source_can_wait(&pictures->source) && pictures_has_room(pictures)) {
         shmframe_reader_wait(pictures->source.reader, until_ns);
     } else {
         nap(player->stage->session, until_ns);

@@ -159,3 +159,7 @@ bool source_is_flowing(const struct source *source) {
     return source->reader && !source->is_evicted && source->trouble[0] == '\0' &&
            (!source->has_ended || source->is_staying);
 }
+
+bool source_can_wait(const struct source *source) {
+    return source_is_flowing(source) && !source->has_ended;
+}

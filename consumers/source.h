@@ -50,6 +50,9 @@ void source_tell(struct source *source);
 
 /* Whether frames may come. */
 bool source_is_flowing(const struct source *source);
+/* Whether it is worth waiting for the reader: after the end of a stream its next writer may come,
+ * but a reader that has told the end need not sleep until then. */
+bool source_can_wait(const struct source *source);
 
 /* All that was measured since the first open. */
 void source_read_hops(const struct source *source, struct hops *out_hops);
