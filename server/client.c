@@ -321,12 +321,15 @@ static unsigned count_sessions(const struct server *server, const struct process
 }
 
 void client_turn_away(int socket, int code, const char *text) {
+    static struct log_limit limit; /* of all who have no limit of their own yet */
     union message message;
     message_init(&message, MESSAGE_ERROR, 0);
     message.error.code = code;
     message_put_text(message.error.text, sizeof(message.error.text), text);
     channel_send(socket, &message, NULL);
-    log_event("event=connection-refused errno=%d reason=%s", -code, log_quote(text).text);
+    if (log_limit_passes(&limit, shmframe_now_ns()))
+        log_event("event=connection-refused errno=%d reason=%s", -code,
+                  log_quote(message.error.text).text);
     close(socket);
 }
 

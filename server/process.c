@@ -21,23 +21,26 @@ static bool pidfd_is_dead(int pidfd) {
     return poll(&poll_pidfd, 1, 0) > 0;
 }
 
-/* 0: the process is gone. The name in the file's second field may hold spaces and parentheses, so
- * fields are counted from the last parenthesis. */
-static uint64_t read_start_time(pid_t pid) {
+/* Errors: -ESRCH the process is gone; -EMFILE, -ENFILE. The name in the file's second field may
+ * hold spaces and parentheses, so fields are counted from the last parenthesis. */
+static int read_start_time(pid_t pid, uint64_t *out_start_time) {
     char path[64], text[1024];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
+        return errno == EMFILE || errno == ENFILE ? -errno : -ESRCH;
     ssize_t length = read(fd, text, sizeof(text) - 1);
     close(fd);
     if (length <= 0)
-        return 0;
+        return -ESRCH;
     text[length] = '\0';
     const char *field = strrchr(text, ')');
     for (unsigned number = 2; field && number < 22; number++)
         field = strchr(field + 1, ' ');
-    return field ? strtoull(field + 1, NULL, 10) : 0;
+    if (!field)
+        return -ESRCH;
+    *out_start_time = strtoull(field + 1, NULL, 10);
+    return 0;
 }
 
 static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *user) {
@@ -113,11 +116,14 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
     int pidfd = open_peer_pidfd(socket, peer.pid);
     if (pidfd < 0)
         return pidfd;
-    const uint64_t start_time = read_start_time(peer.pid);
+    uint64_t start_time;
+    int code = read_start_time(peer.pid, &start_time);
     /* Alive after the reading: then it was its own start time that was read. */
-    if (start_time == 0 || pidfd_is_dead(pidfd)) {
+    if (code == 0 && pidfd_is_dead(pidfd))
+        code = -ESRCH;
+    if (code < 0) {
         close(pidfd);
-        return -ESRCH;
+        return code;
     }
     return reference_pidfd(server, peer.pid, start_time, pidfd, out_process);
 }
@@ -136,9 +142,13 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
     int pidfd = open_pidfd(pid);
     if (pidfd < 0)
         return pidfd == -EMFILE || pidfd == -ENFILE || pidfd == -ENOMEM ? pidfd : -ESRCH;
-    if (read_start_time(pid) != start_time || pidfd_is_dead(pidfd)) {
+    uint64_t its_start_time;
+    int code = read_start_time(pid, &its_start_time);
+    if (code == 0 && (its_start_time != start_time || pidfd_is_dead(pidfd)))
+        code = -ESRCH;
+    if (code < 0) {
         close(pidfd);
-        return -ESRCH;
+        return code;
     }
     return reference_pidfd(server, pid, start_time, pidfd, out_process);
 }

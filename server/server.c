@@ -96,11 +96,31 @@ static void tick_streams(struct server *server) {
 static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
     (void)usec;
     struct server *server = user;
+    (void)source;
     tick_clients(server);
     tick_streams(server);
-    sd_event_source_set_time_relative(source, TICK_NS / 1000);
-    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
+}
+
+/* Whether something is due later that no event will tell of. */
+static bool needs_tick(const struct server *server) {
+    const struct client *client;
+    const struct stream *stream;
+    TAILQ_FOREACH (client, &server->clients, all)
+        if (client->socket < 0 || client->queued || client->tokens < 1)
+            return true;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        if (stream_waits_for_return(stream))
+            return true;
+    return false;
+}
+
+static void arm_tick(struct server *server) {
+    int enabled;
+    if (sd_event_source_get_enabled(server->tick_source, &enabled) > 0 || !needs_tick(server))
+        return;
+    sd_event_source_set_time_relative(server->tick_source, TICK_NS / 1000);
+    sd_event_source_set_enabled(server->tick_source, SD_EVENT_ONESHOT);
 }
 
 /* After every event: what could not be done while lists were being walked. */
@@ -114,6 +134,7 @@ static int on_after_event(sd_event_source *source, void *user) {
     }
     if (server->names_changed)
         names_save(server);
+    arm_tick(server);
     return 0;
 }
 

@@ -113,3 +113,19 @@ void stream_end_grace(struct stream *stream) {
     if (!stream->owner || process_is_dead(stream->owner))
         stream_set_gone(stream, SHMFRAME_STREAM_WRITER_GONE);
 }
+
+static bool has_held(const struct stream_ring *ring) {
+    const struct stream_link *link;
+    if (ring)
+        TAILQ_FOREACH (link, &ring->links, of_ring)
+            if (link->state == LINK_HELD)
+                return true;
+    return false;
+}
+
+bool stream_waits_for_return(const struct stream *stream) {
+    if (!stream->writer && !stream->owner && stream->generation != stream->gone_generation)
+        return true;
+    return (stream->writer && has_held(stream->writer->ring)) ||
+           (stream->opener && has_held(stream->opener->opening));
+}

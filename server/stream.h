@@ -121,6 +121,8 @@ void stream_note_idle(struct stream *stream);
 /* Once the former supervisor's writers have had their time: those that did not come back and do
  * not live are gone. */
 void stream_end_grace(struct stream *stream);
+/* Whether it has something of before a restart that nobody has come back for yet. */
+bool stream_waits_for_return(const struct stream *stream);
 /* Says that the writer of the newest ring is gone. */
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);
 

@@ -1,0 +1,236 @@
+/* The socket's place: one supervisor, in a folder of its own. */
+#include "peer.h"
+
+#include <shmframe/shmframe.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct supervisor supervisor;
+static char text[4096];
+
+static void begin(void) {
+    supervisor_prepare(&supervisor);
+}
+
+static void end(void) {
+    supervisor_clean(&supervisor);
+}
+
+/* Must refuse to start, with one line that holds `expected`. */
+static void refuse_at(const char *socket, const char *expected) {
+    const char *const arguments[] = {"shmframed", "--socket", socket, NULL};
+    ck_assert_int_eq(supervisor_run(arguments, text, sizeof(text)), 1);
+    ck_assert_msg(strstr(text, expected) != NULL, "no '%s' in: %s", expected, text);
+    ck_assert_msg(strncmp(text, "shmframed: ", 11) == 0, "%s", text);
+    ck_assert_msg(strchr(text, '\n') == text + strlen(text) - 1, "more than one line: %s", text);
+}
+
+static unsigned mode_of(const char *path) {
+    struct stat info;
+    ck_assert_int_eq(lstat(path, &info), 0);
+    return info.st_mode & 07777;
+}
+
+START_TEST(the_socket_is_closed_to_others) {
+    umask(0);
+    supervisor_start(&supervisor);
+    ck_assert_uint_eq(mode_of(supervisor.socket), 0600);
+    char path[128];
+    snprintf(path, sizeof(path), "%s.lock", supervisor.socket);
+    ck_assert_uint_eq(mode_of(path), 0600);
+}
+END_TEST
+
+START_TEST(a_missing_folder_is_made_for_us_alone) {
+    umask(0);
+    ck_assert_int_eq(rmdir(supervisor.folder), 0);
+    supervisor_start(&supervisor);
+    ck_assert_uint_eq(mode_of(supervisor.folder), 0700);
+}
+END_TEST
+
+START_TEST(a_second_supervisor_refuses_and_names_the_first) {
+    supervisor_start(&supervisor);
+    char pid[32];
+    snprintf(pid, sizeof(pid), "(pid %d)", (int)supervisor.pid);
+    refuse_at(supervisor.socket, pid);
+    struct peer peer;
+    peer_open(&peer, &supervisor, "peer"); /* the first one goes on */
+    peer_expect_silence(&peer);
+    peer_close(&peer);
+}
+END_TEST
+
+START_TEST(a_stale_socket_is_replaced) {
+    supervisor_start(&supervisor);
+    supervisor_kill(&supervisor);
+    ck_assert_int_eq(access(supervisor.socket, F_OK), 0);
+    supervisor_start(&supervisor);
+    struct peer peer;
+    peer_open(&peer, &supervisor, "peer");
+    peer_close(&peer);
+}
+END_TEST
+
+START_TEST(a_file_in_the_sockets_place_is_left_alone) {
+    int fd = open(supervisor.socket, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    close(fd);
+    refuse_at(supervisor.socket, "no socket of ours");
+    ck_assert_int_eq(access(supervisor.socket, F_OK), 0);
+    ck_assert_int_eq(unlink(supervisor.socket), 0);
+    ck_assert_int_eq(symlink("/tmp/no-such-socket", supervisor.socket), 0);
+    refuse_at(supervisor.socket, "no socket of ours");
+    ck_assert_int_eq(unlink(supervisor.socket), 0);
+}
+END_TEST
+
+START_TEST(a_folder_open_to_others_is_refused) {
+    static const mode_t modes[] = {0750, 0705, 0710, 0701, 0777};
+    for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        ck_assert_int_eq(chmod(supervisor.folder, modes[i]), 0);
+        refuse_at(supervisor.socket, "chmod 700");
+    }
+    ck_assert_int_eq(chmod(supervisor.folder, 0700), 0);
+}
+END_TEST
+
+START_TEST(a_folder_of_somebody_else_is_refused) {
+    if (geteuid() != 0)
+        return; /* only root can make one */
+    ck_assert_int_eq(chown(supervisor.folder, 12345, 12345), 0);
+    refuse_at(supervisor.socket, "must belong to this user");
+    ck_assert_int_eq(chown(supervisor.folder, 0, 0), 0);
+}
+END_TEST
+
+START_TEST(a_link_to_a_folder_is_refused) {
+    char link[96], socket[112];
+    snprintf(link, sizeof(link), "%s-link", supervisor.folder);
+    snprintf(socket, sizeof(socket), "%s/socket", link);
+    ck_assert_int_eq(symlink(supervisor.folder, link), 0);
+    refuse_at(socket, "symbolic link");
+    ck_assert_int_eq(unlink(link), 0);
+}
+END_TEST
+
+START_TEST(a_lock_that_is_a_link_is_refused) {
+    char lock[128];
+    snprintf(lock, sizeof(lock), "%s.lock", supervisor.socket);
+    ck_assert_int_eq(symlink("/tmp/no-such-lock", lock), 0);
+    refuse_at(supervisor.socket, ".lock cannot be opened");
+    ck_assert_int_eq(access("/tmp/no-such-lock", F_OK), -1);
+    ck_assert_int_eq(unlink(lock), 0);
+}
+END_TEST
+
+START_TEST(places_that_cannot_be_are_refused) {
+    refuse_at("/no/such/folder/socket", "/no/such/folder");
+    char longest[256];
+    memset(longest, 'p', sizeof(longest));
+    longest[0] = '/';
+    longest[sizeof(longest) - 1] = '\0';
+    refuse_at(longest, "bytes");
+}
+END_TEST
+
+START_TEST(wrong_options_are_a_usage_error) {
+    static const char *const wrong[][4] = {
+        {"shmframed", "--no-such", NULL},         {"shmframed", "--ready-fd", "x", NULL},
+        {"shmframed", "--ready-fd", "999", NULL}, {"shmframed", "--allow-uid", "-1", NULL},
+        {"shmframed", "operand", NULL},           {"shmframed", "--socket", NULL},
+    };
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        ck_assert_int_eq(supervisor_run(wrong[i], text, sizeof(text)), 2);
+        ck_assert_str_ne(text, "");
+    }
+}
+END_TEST
+
+START_TEST(both_signals_end_it_cleanly) {
+    supervisor_start(&supervisor);
+    struct peer peer;
+    peer_open(&peer, &supervisor, "peer");
+    supervisor_stop(&supervisor); /* SIGTERM; the socket is gone after it */
+    peer_expect_end(&peer);
+    peer_vanish(&peer);
+}
+END_TEST
+
+/* As a service manager does it: the socket is made by us and passed as descriptor 3. */
+START_TEST(a_passed_socket_is_served_and_not_removed) {
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, supervisor.socket);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 8), 0);
+    supervisor.pid = fork();
+    if (supervisor.pid == 0) {
+        char pid[16];
+        snprintf(pid, sizeof(pid), "%d", (int)getpid());
+        setenv("LISTEN_PID", pid, 1);
+        setenv("LISTEN_FDS", "1", 1);
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, STDERR_FILENO);
+        const int moved = fcntl(listener, F_DUPFD, 10);
+        dup2(moved, 3);
+        execl(getenv("SHMFRAMED"), "shmframed", (char *)NULL);
+        _exit(127);
+    }
+    close(listener);
+    struct peer peer;
+    peer_open(&peer, &supervisor, "peer"); /* waits in the backlog until it is there */
+    peer_close(&peer);
+    supervisor_kill(&supervisor);
+    ck_assert_int_eq(access(supervisor.socket, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_user_who_is_not_allowed_is_told) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    supervisor_start(&supervisor);
+    ck_assert_int_eq(chmod(supervisor.folder, 0711), 0);
+    ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
+    ck_assert_int_eq(seteuid(12345), 0);
+    struct peer peer = {.socket = peer_connect(&supervisor)};
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EACCES), "--allow-uid 12345"));
+    peer_expect_end(&peer);
+    peer_vanish(&peer);
+    ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+int main(void) {
+    TCase *cases = tcase_create("place");
+    tcase_set_timeout(cases, 60);
+    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, the_socket_is_closed_to_others);
+    tcase_add_test(cases, a_missing_folder_is_made_for_us_alone);
+    tcase_add_test(cases, a_second_supervisor_refuses_and_names_the_first);
+    tcase_add_test(cases, a_stale_socket_is_replaced);
+    tcase_add_test(cases, a_file_in_the_sockets_place_is_left_alone);
+    tcase_add_test(cases, a_folder_open_to_others_is_refused);
+    tcase_add_test(cases, a_folder_of_somebody_else_is_refused);
+    tcase_add_test(cases, a_link_to_a_folder_is_refused);
+    tcase_add_test(cases, a_lock_that_is_a_link_is_refused);
+    tcase_add_test(cases, places_that_cannot_be_are_refused);
+    tcase_add_test(cases, wrong_options_are_a_usage_error);
+    tcase_add_test(cases, both_signals_end_it_cleanly);
+    tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
+    tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
+    Suite *suite = suite_create("place");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

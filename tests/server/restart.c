@@ -1,0 +1,459 @@
+/* A supervisor dies; the next one picks everything up. */
+#include "peer.h"
+
+#include <shmframe/shmframe.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct supervisor supervisor;
+static struct peer writer, reader;
+static struct test_ring ring;
+
+static void begin(void) {
+    supervisor_prepare(&supervisor);
+    supervisor_start(&supervisor);
+    ring_make(&ring, "test", 16);
+}
+
+static void end(void) {
+    ring_drop(&ring);
+    supervisor_expect_fds_back(&supervisor);
+    supervisor_clean(&supervisor);
+}
+
+/* What a writer knows of a link that it brought, as it stands in its page. */
+static struct message_held_link note_held(const struct peer *peer, uint32_t entry) {
+    const struct notice_entry *place = &peer->page->entry[entry];
+    union message message;
+    message_init(&message, MESSAGE_HELD_LINK, 0);
+    message.held_link.entry = entry;
+    message.held_link.word = atomic_load(&((struct notice_entry *)place)->word);
+    message.held_link.pid = atomic_load(&((struct notice_entry *)place)->pid);
+    message.held_link.start_time = atomic_load(&((struct notice_entry *)place)->start_time);
+    return message.held_link;
+}
+
+/* The writer comes back with generation 1, `held`, and two fresh links at entries 50 and 51. */
+static void return_writer(const struct message_held_link *held, uint32_t count) {
+    peer_open(&writer, &supervisor, "writer");
+    const struct ring_options options = {
+        .links = 2, .held = count, .flags = MESSAGE_RESYNC, .generation = 1, .sequence = 70};
+    peer_send_ring(&writer, &ring, "test", &options);
+    for (uint32_t i = 0; i < count; i++) {
+        union message message = {.held_link = held[i]};
+        message.held_link.generation = 1;
+        peer_send(&writer, &message, NULL);
+    }
+    if (count > 0)
+        for (uint32_t i = 0; i < 2; i++)
+            peer_send_offer(&writer, 0, 1, 50 + i, 150 + i);
+    struct channel_mail mail;
+    do { /* news of links that ended meanwhile may come before */
+        ck_assert_int_eq(
+            poll(&(struct pollfd){.fd = writer.socket, .events = POLLIN}, 1, DEADLINE_MS), 1);
+        ck_assert_int_eq(channel_receive(writer.socket, &mail), 0);
+    } while (mail.message.header.type == MESSAGE_READER_EVENT);
+    ck_assert_int_eq(mail.message.header.type, MESSAGE_OPENED);
+    ck_assert_uint_eq(mail.message.opened.generation, 1);
+    ck_assert_uint_eq(mail.message.opened.sequence, 70);
+}
+
+static void return_reader(const struct message_link *link) {
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "test",
+                     &(struct reader_options){.reader = 6,
+                                              .flags = MESSAGE_RESYNC,
+                                              .generation = link->generation,
+                                              .entry = link->entry,
+                                              .serial = link->serial,
+                                              .head = 60});
+}
+
+/* A writer and a linked reader; then the supervisor is killed and another one started. */
+static struct message_link open_both(struct message_held_link *out_held) {
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&reader);
+    *out_held = note_held(&writer, link.entry);
+    return link;
+}
+
+static void restart(void) {
+    supervisor_kill(&supervisor);
+    supervisor_start(&supervisor);
+}
+
+START_TEST(both_come_back_the_writer_first) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    restart();
+    peer_expect_end(&reader);
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    return_writer(&held, 1);
+    ck_assert_uint_eq(peer_entry(&writer, link.entry), held.word);
+    return_reader(&link);
+    peer_expect_silence(&reader); /* its link goes on: it needs no other */
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(0, ENTRY_GRANTED));
+    peer_close(&reader);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    ck_assert_uint_eq(grant_from_word(peer_entry(&writer, link.entry)).serial, link.serial);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(both_come_back_the_reader_first) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    return_reader(&link);
+    peer_expect_silence(&reader);
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(0, ENTRY_GRANTED));
+    return_writer(&held, 1);
+    peer_expect_silence(&reader);
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(0, ENTRY_GRANTED));
+    ck_assert_uint_eq(peer_entry(&writer, link.entry), held.word);
+    peer_close(&reader);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+/* A process that holds a link and dies while no supervisor is there. */
+static struct message_link link_child(struct message_held_link *out_held, pid_t *out_pid) {
+    int told[2];
+    ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        struct peer peer;
+        peer_open(&peer, &supervisor, "child");
+        peer_open_reader(&peer, "test", &(struct reader_options){.reader = 6});
+        const struct message_link link = peer_expect_link(&peer);
+        if (write(told[1], &link, sizeof(link)) < 0)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    struct message_link link;
+    ck_assert_int_eq(read(told[0], &link, sizeof(link)), sizeof(link));
+    close(told[0]);
+    close(told[1]);
+    *out_held = note_held(&writer, link.entry);
+    *out_pid = pid;
+    return link;
+}
+
+static void kill_child(pid_t pid) {
+    int status;
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+}
+
+START_TEST(a_holder_that_died_meanwhile_is_gone) {
+    struct message_held_link held;
+    pid_t child;
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    const struct message_link link = link_child(&held, &child);
+    ck_assert_uint_eq(held.pid, (uint32_t)child);
+    supervisor_kill(&supervisor);
+    kill_child(child);
+    supervisor_start(&supervisor);
+    peer_vanish(&writer);
+    return_writer(&held, 1);
+    ck_assert_int_eq(grant_from_word(peer_entry(&writer, link.entry)).state, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_holder_that_lives_keeps_its_link_until_it_dies) {
+    struct message_held_link held;
+    pid_t child;
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    const struct message_link link = link_child(&held, &child);
+    restart();
+    peer_vanish(&writer);
+    return_writer(&held, 1);
+    /* Longer than the grace: a living reader may still read. */
+    poll(NULL, 0, 2600);
+    ck_assert_int_eq(grant_from_word(peer_entry(&writer, link.entry)).state, ENTRY_GRANTED);
+    kill_child(child);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_link_whose_process_came_back_without_it_ends) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    return_writer(&held, 1); /* the same process as the reader's, which has closed it */
+    ck_assert_int_eq(grant_from_word(peer_entry(&writer, link.entry)).state, ENTRY_GRANTED);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_reused_pid_is_not_the_holder) {
+    struct message_held_link held;
+    open_both(&held);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    held.start_time++; /* somebody else who had our pid */
+    return_writer(&held, 1);
+    ck_assert_int_eq(grant_from_word(peer_entry(&writer, held.entry)).state, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_stranger_hears_not_yet_and_generations_go_on) {
+    struct message_held_link held;
+    open_both(&held);
+    restart();
+    /* The owner - this process - lives and has not come back. */
+    const pid_t stranger = fork();
+    if (stranger == 0) {
+        struct peer peer;
+        peer_open(&peer, &supervisor, "stranger");
+        peer_send_ring(&peer, &ring, "test", &(struct ring_options){.links = 2});
+        const char *text = peer_expect_error(&peer, -EAGAIN);
+        _exit(strncmp(text, "not yet:", 8) == 0 ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(stranger, &status, 0), stranger);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    return_writer(&held, 1);
+    union message message;
+    message_init(&message, MESSAGE_CLOSE_WRITER, 0);
+    peer_send(&writer, &message, NULL);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 2);
+    ck_assert_uint_eq(mail.message.opened.sequence, 70);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(names_of_the_dead_are_free_and_their_numbers_go_on) {
+    const pid_t child = fork();
+    if (child == 0) {
+        struct peer peer;
+        peer_open(&peer, &supervisor, "child");
+        struct test_ring own; /* mappings are not inherited */
+        ring_make(&own, "test", 8);
+        atomic_store(&own.memory->head, place_word(33, 0));
+        peer_open_ring(&peer, &own, "test", &(struct ring_options){.links = 2});
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    /* In good order: only that way the newest sequence is sure to be in the file. */
+    supervisor_stop(&supervisor);
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 2);
+    ck_assert_uint_eq(mail.message.opened.sequence, 33);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_reader_alone_waits_for_the_next_writer) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    union message message;
+    message_init(&message, MESSAGE_CLOSE_WRITER, 1);
+    peer_send(&writer, &message, NULL);
+    peer_expect_gone(&reader, 6, 1);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    return_reader(&link);
+    peer_expect_gone(&reader, 6, 1);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 2);
+    ck_assert_uint_eq(mail.message.opened.sequence, 60); /* as the reader knew it */
+    const struct message_link next = peer_expect_link(&reader);
+    ck_assert_uint_eq(next.generation, 2);
+    ck_assert_uint_eq(next.flags, MESSAGE_FROM_START);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
+    int go[2];
+    ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        struct peer peer;
+        peer_open(&peer, &supervisor, "child");
+        struct test_ring own; /* mappings are not inherited */
+        ring_make(&own, "test", 8);
+        peer_open_ring(&peer, &own, "test", &(struct ring_options){.links = 2});
+        if (write(go[1], "x", 1) < 0)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    char byte;
+    ck_assert_int_eq(read(go[0], &byte, 1), 1);
+    close(go[0]);
+    close(go[1]);
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&reader);
+    supervisor_kill(&supervisor);
+    kill_child(child);
+    supervisor_start(&supervisor);
+    peer_vanish(&reader);
+    return_reader(&link);
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(1, ENTRY_GRANTED));
+    peer_close(&reader);
+}
+END_TEST
+
+START_TEST(a_reader_of_a_former_generation_gets_the_newest) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    struct test_ring next;
+    ring_make(&next, "test", 16);
+    struct channel_mail mail;
+    while (channel_receive(writer.socket, &mail) == 0) {
+    }
+    peer_send_ring(&writer, &next, "test",
+                   &(struct ring_options){.links = 3, .generation = 1, .first_entry = 30});
+    ck_assert_uint_eq(peer_expect_link(&reader).generation, 2);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    /* The second link did not reach it, as far as it says. */
+    return_reader(&link);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &next, "test",
+                   &(struct ring_options){.links = 3, .flags = MESSAGE_RESYNC, .generation = 2});
+    const struct message_link second = peer_expect_link(&reader);
+    ck_assert_uint_eq(second.generation, 2);
+    ck_assert_uint_eq(second.flags, MESSAGE_FROM_START);
+    /* The same writer's former ring: nobody is gone. */
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(0, ENTRY_GRANTED));
+    peer_close(&reader);
+    peer_close(&writer);
+    ring_drop(&next);
+}
+END_TEST
+
+START_TEST(numbers_that_nobody_can_know_are_refused) {
+    struct message_held_link held;
+    open_both(&held);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    /* The names' file tells of one generation. */
+    peer_open(&reader, &supervisor, "reader");
+    peer_send_reader(&reader, "test",
+                     &(struct reader_options){.flags = MESSAGE_RESYNC, .generation = 5});
+    peer_expect_error(&reader, -EPROTO);
+    peer_expect_end(&reader);
+    peer_vanish(&reader);
+    return_writer(&held, 1);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(without_a_names_file_both_still_come_back) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    supervisor_kill(&supervisor);
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    ck_assert_int_eq(unlink(path), 0);
+    supervisor_start(&supervisor);
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    return_reader(&link);
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(0, ENTRY_GRANTED));
+    return_writer(&held, 1);
+    peer_close(&reader);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_damaged_names_file_does_no_harm) {
+    supervisor_stop(&supervisor);
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    fputs("shmframe-names 1\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0\n"
+          "good 7 7 5 0 0\ngood 8 8 5 0 0\nbad 3 9 0 0 0\nhead 2 2 99999999999999999 0 0\n",
+          file);
+    for (unsigned i = 0; i < 5000; i++)
+        fputc('x', file);
+    fclose(file);
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    struct test_ring good;
+    ring_make(&good, "good", 8);
+    peer_send_ring(&writer, &good, "good", &(struct ring_options){.links = 2});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 8);
+    ck_assert_uint_eq(mail.message.opened.sequence, 5);
+    ring_drop(&good);
+    peer_close(&writer);
+}
+END_TEST
+
+int main(void) {
+    TCase *cases = tcase_create("restart");
+    tcase_set_timeout(cases, 60);
+    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, both_come_back_the_writer_first);
+    tcase_add_test(cases, both_come_back_the_reader_first);
+    tcase_add_test(cases, a_holder_that_died_meanwhile_is_gone);
+    tcase_add_test(cases, a_holder_that_lives_keeps_its_link_until_it_dies);
+    tcase_add_test(cases, a_link_whose_process_came_back_without_it_ends);
+    tcase_add_test(cases, a_reused_pid_is_not_the_holder);
+    tcase_add_test(cases, a_stranger_hears_not_yet_and_generations_go_on);
+    tcase_add_test(cases, names_of_the_dead_are_free_and_their_numbers_go_on);
+    tcase_add_test(cases, a_reader_alone_waits_for_the_next_writer);
+    tcase_add_test(cases, a_writer_that_died_meanwhile_is_gone_for_its_reader);
+    tcase_add_test(cases, a_reader_of_a_former_generation_gets_the_newest);
+    tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
+    tcase_add_test(cases, without_a_names_file_both_still_come_back);
+    tcase_add_test(cases, a_damaged_names_file_does_no_harm);
+    Suite *suite = suite_create("restart");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
