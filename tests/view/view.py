@@ -13,6 +13,7 @@ import zlib
 VIEW = os.environ["VIEW"]
 PATTERN = os.environ["PATTERN"]
 SUPERVISOR = os.environ["SUPERVISOR"]
+SHMFRAME = os.environ["SHMFRAME"]
 
 BARS = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0),
         (0, 0, 191)]
@@ -110,6 +111,35 @@ class View(unittest.TestCase):
         self.assertEqual(done.returncode, wanted, done.stderr)
         return done
 
+    def start_view(self, *arguments):
+        """A view that goes on until end_view()."""
+        process = subprocess.Popen([VIEW, "--format", "json", *arguments], env=self.env,
+                                   cwd=self.folder, stdin=subprocess.DEVNULL, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def end_view(self, process):
+        process.send_signal(signal.SIGINT)
+        report = json.loads(process.communicate(timeout=20)[0])
+        self.assertEqual(process.returncode, 0)
+        return report
+
+    def wait_until_read(self, name, frames):
+        """Until a stream has a reader and that many more frames than now."""
+        end, first = time.monotonic() + 20, None
+        while time.monotonic() < end:
+            done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
+                                  capture_output=True, timeout=20, check=False)
+            streams = json.loads(done.stdout)["streams"] if done.returncode == 0 else []
+            for stream in streams:
+                if stream["name"] == name and stream["readers"] and stream["state"] == "live":
+                    first = stream["head"] if first is None else first
+                    if stream["head"] >= first + frames:
+                        return
+            time.sleep(0.02)
+        self.fail(f"stream {name} is not read")
+
     def report(self, *arguments, wanted=0):
         return json.loads(self.view("--format", "json", *arguments, wanted=wanted).stdout)
 
@@ -187,12 +217,11 @@ class View(unittest.TestCase):
 
     def test_sound_may_come_later(self):
         self.stream("--size", "64x48", "--rate", "30", "--no-sound", "--group", "both")
-        view = subprocess.Popen([VIEW, "--duration", "6", "--format", "json"], env=self.env,
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.processes.append(view)
-        time.sleep(1)
+        view = self.start_view()
+        self.wait_until_read("demo", 10)
         self.start(PATTERN, "--stream", "late", "--group", "both", "--size", "64x48")
-        report = json.loads(view.communicate(timeout=30)[0])
+        self.wait_until_read("late.sound", 100)
+        report = self.end_view(view)
         self.assertEqual({s["stream"] for s in report["streams"]}, {"demo", "late.sound"})
         self.assertGreater(report["heard"], 50)
 
@@ -203,43 +232,33 @@ class View(unittest.TestCase):
 
     def test_it_follows_a_writer_that_died_and_came_back_larger(self):
         pattern = self.stream("--size", "160x120", "--rate", "30", "--no-sound")
-        view = subprocess.Popen([VIEW, "--duration", "5", "--format", "json", "--size", "640x360",
-                                 "--screenshot", self.screenshot], env=self.env,
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.processes.append(view)
-        time.sleep(1.5)
+        view = self.start_view("--size", "640x360", "--screenshot", self.screenshot)
+        self.wait_until_read("demo", 10)
         pattern.send_signal(signal.SIGKILL)
         pattern.wait()
         self.start(PATTERN, "--size", "640x360", "--rate", "30", "--no-sound")
-        report = json.loads(view.communicate(timeout=30)[0])
+        self.wait_until_read("demo", 10)
+        report = self.end_view(view)
         self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
         self.assert_bars(Picture(self.screenshot))
 
     def test_it_stays_for_the_next_writer_if_asked_to(self):
         pattern = self.stream("--size", "64x48", "--rate", "30", "--no-sound")
-        view = subprocess.Popen([VIEW, "--stay", "--duration", "5", "--format", "json"],
-                                env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                text=True)
-        self.processes.append(view)
-        time.sleep(1.5)
+        view = self.start_view("--stay")
+        self.wait_until_read("demo", 10)
         pattern.terminate()
         pattern.wait(10)
-        time.sleep(0.5)
-        self.assertIsNone(view.poll())
         self.start(PATTERN, "--size", "64x48", "--rate", "30", "--no-sound")
-        report = json.loads(view.communicate(timeout=30)[0])
+        self.wait_until_read("demo", 10)
+        self.assertIsNone(view.poll())
+        report = self.end_view(view)
         self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
 
     def test_a_signal_ends_it_with_its_report(self):
         self.stream("--size", "64x48", "--rate", "30")
-        view = subprocess.Popen([VIEW, "--format", "json"], env=self.env, stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL, text=True)
-        self.processes.append(view)
-        time.sleep(1.5)
-        view.send_signal(signal.SIGINT)
-        report = json.loads(view.communicate(timeout=10)[0])
-        self.assertEqual(view.returncode, 0)
-        self.assertGreater(report["shown"], 0)
+        view = self.start_view()
+        self.wait_until_read("demo", 20)
+        self.assertGreater(self.end_view(view)["shown"], 0)
 
     def test_failures_are_one_line(self):
         lines = self.view("--wait", "0", wanted=1).stderr.splitlines()
