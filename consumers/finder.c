@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const int64_t answer_ns = 200000000;
-enum { LOOK_MS = 50 };
+static const int64_t pair_ns = 200000000; /* producers open picture and sound one after the other */
+enum { LOOK_MS = 20 };
 
 static const char *name_of(const struct finder *finder, int index) {
     return index >= 0 ? finder->streams[index].name : NULL;
@@ -19,10 +20,16 @@ struct finder_result finder_look(struct finder *finder) {
     finder->count = listed < 0 ? 0 : listed > FINDER_STREAMS ? FINDER_STREAMS : (uint32_t)listed;
     const struct stream_choice choice =
         choose_streams(finder->streams, (int)finder->count, finder->name);
-    return (struct finder_result){
+    struct finder_result result = {
         .video = name_of(finder, choice.video),
         .audio = name_of(finder, choice.audio),
     };
+    if (result.video && !result.audio) {
+        result.is_pair_likely = finder->streams[choice.video].group[0] != '\0';
+    } else if (result.audio && !result.video) {
+        result.is_pair_likely = strcmp(result.audio, finder->name) != 0;
+    }
+    return result;
 }
 
 /* A stream that is there and can never be shown is not worth waiting for. */
@@ -49,16 +56,22 @@ static void fail_to_find(const struct finder *finder) {
 
 bool finder_wait(struct finder *finder, struct finder_result *out_result) {
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
+    int64_t pair_deadline_ns = SHMFRAME_FOREVER;
     while (!program_is_stopping()) {
         *out_result = finder_look(finder);
+        const int64_t now_ns = shmframe_now_ns();
         if (out_result->video || out_result->audio) {
-            progress_clear();
-            return true;
-        }
-        fail_if_data(finder);
-        if (shmframe_now_ns() >= deadline_ns) {
+            if (!out_result->is_pair_likely || now_ns >= pair_deadline_ns) {
+                progress_clear();
+                return true;
+            }
+            if (pair_deadline_ns == SHMFRAME_FOREVER) {
+                pair_deadline_ns = now_ns + pair_ns;
+            }
+        } else if (now_ns >= deadline_ns) {
             fail_to_find(finder);
         }
+        fail_if_data(finder);
         progress_update("waiting for stream %s", finder->name);
         struct pollfd stop = {.fd = program_stop_fd(), .events = POLLIN};
         poll(&stop, 1, LOOK_MS);

@@ -19,13 +19,14 @@ struct finder {
 struct finder_result {
     const char *video;
     const char *audio;
+    bool is_pair_likely; /* one of a group is there: the other may be about to come */
 };
 
 /* What there is at this moment; nothing while no supervisor answers. */
 struct finder_result finder_look(struct finder *finder);
 
-/* Waits as long as --wait allows; then one line says what there is instead, and the program ends.
- * False: asked to stop. */
+/* Waits as long as --wait allows, and a moment longer for the other of a pair; then one line says
+ * what there is instead, and the program ends. False: asked to stop. */
 bool finder_wait(struct finder *finder, struct finder_result *out_result);
 
 #endif
