@@ -75,12 +75,12 @@ static void refill_tokens(struct client *client) {
 
 /* Which readiness is of use: a client that says too much at once is not read until the next tick.
  */
-static void update_interest(struct client *client, bool may_send) {
+static void update_interest(struct client *client) {
     if (client->socket < 0)
         return;
     refill_tokens(client);
     uint32_t events = client->tokens >= 1 ? EPOLLIN : 0;
-    if (may_send && (client->queued || client->listing.type != MESSAGE_NONE))
+    if (!client->must_wait && (client->queued || client->listing.type != MESSAGE_NONE))
         events |= EPOLLOUT;
     sd_event_source_set_io_events(client->source, events);
     /* A hang-up is reported whatever was asked for: silence must be switched off. */
@@ -135,6 +135,7 @@ void client_send(struct client *client, const union message *message, const int 
                message->header.cookie, log_quote(client->name).text);
     if (client->queued == 0) {
         int code = send_now(client, message, fds);
+        client->must_wait = code == -EMFILE;
         /* A peer that is gone may have left last words: the loop reads them, then its end. */
         if (code == 0 || code == -EPIPE)
             return;
@@ -146,7 +147,7 @@ void client_send(struct client *client, const union message *message, const int 
     }
     STAILQ_INSERT_TAIL(&client->queue, mail, next);
     client->queued++;
-    update_interest(client, true);
+    update_interest(client);
 }
 
 void client_flush(struct client *client) {
@@ -160,11 +161,12 @@ void client_flush(struct client *client) {
         client->queued--;
         free_mail(mail);
     }
+    /* Descriptors on their way are counted for the whole user: no event tells when there is room.
+     */
+    client->must_wait = code == -EMFILE;
     if (code == 0)
         list_continue(client);
-    /* Descriptors on their way are counted for the whole user: no event tells when there is room,
-     * so the next tick tries again. */
-    update_interest(client, code != -EMFILE);
+    update_interest(client);
 }
 
 void client_refuse(struct client *client, uint32_t cookie, int code, const char *text, ...) {
@@ -216,6 +218,8 @@ static bool read_one(struct client *client) {
         log_detail("receive type=%s cookie=%u from=%s", message_name(mail.message.header.type),
                    cookie, log_quote(client->name).text);
         code = handle(client, &mail);
+        if (mail.message.header.type == MESSAGE_OPEN_RING)
+            client->tokens -= MESSAGES_AN_OPEN_RING_COSTS;
     }
     channel_close_fds(&mail);
     if (code < 0) {
@@ -237,7 +241,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
         for (unsigned i = 0; i < LIMIT_MESSAGES_A_TURN && client->socket >= 0; i++)
             if ((!take_token(client) && !is_over) || !read_one(client))
                 break;
-    update_interest(client, true);
+    update_interest(client);
     return 0;
 }
 

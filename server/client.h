@@ -54,6 +54,7 @@ struct client {
 
     STAILQ_HEAD(, client_mail) queue;
     unsigned queued;
+    bool must_wait; /* until the next tick: descriptors on their way are too many */
     struct client_listing listing;
     double tokens; /* messages it may send at once */
     int64_t tokens_ns;

@@ -8,7 +8,7 @@
 enum {
     /* All peers together. */
     LIMIT_CLIENTS = 1024,
-    LIMIT_STREAMS_KNOWN = 4096, /* names remembered, with or without a writer */
+    LIMIT_STREAMS_KNOWN = 1024, /* names remembered, with or without a writer */
     LIMIT_FDS_RESERVED = 64,    /* descriptors that new connections may not take */
     LIMIT_FDS_LAST = 16,        /* descriptors that messages may not take either */
 
@@ -16,10 +16,11 @@ enum {
     LIMIT_SESSIONS_OF_PROCESS = 64,
     LIMIT_STREAMS = 64,
     LIMIT_READERS = 1024,
-    LIMIT_MAIL_QUEUED = 256,      /* messages that wait for room in its socket */
-    LIMIT_MESSAGES_PER_S = 4000,  /* on average; a faster one is read later, not refused */
-    LIMIT_MESSAGES_BURST = 16384, /* all it has to say after a restart of the supervisor */
-    LIMIT_MESSAGES_A_TURN = 64,   /* before the others get theirs */
+    LIMIT_MAIL_QUEUED = 256,          /* messages that wait for room in its socket */
+    LIMIT_MESSAGES_PER_S = 4000,      /* on average; a faster one is read later, not refused */
+    LIMIT_MESSAGES_BURST = 16384,     /* all it has to say after a restart of the supervisor */
+    MESSAGES_AN_OPEN_RING_COSTS = 16, /* it is the most work of all, and writes a file */
+    LIMIT_MESSAGES_A_TURN = 64,       /* before the others get theirs */
     LIMIT_LOG_LINES_PER_S = 20,
     LIMIT_LOG_LINES_BURST = 200,
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,6 +36,17 @@ static int64_t deadline(void) {
     return shmframe_deadline_ns(DEADLINE_MS * INT64_C(1000000));
 }
 
+pid_t fork_bound(void) {
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+    }
+    return pid;
+}
+
 void supervisor_prepare(struct supervisor *supervisor) {
     *supervisor = (struct supervisor){.pid = -1};
     strcpy(supervisor->folder, "/tmp/shmframed-test-XXXXXX");
@@ -46,7 +58,7 @@ void supervisor_start(struct supervisor *supervisor) {
     int ready[2];
     ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
     const char *path = program_path();
-    supervisor->pid = fork();
+    supervisor->pid = fork_bound();
     ck_assert_int_ge(supervisor->pid, 0);
     if (supervisor->pid == 0) {
         char number[16];
@@ -121,7 +133,7 @@ int supervisor_run(const char *const arguments[], char *out_text, size_t text_by
     int text[2];
     ck_assert_int_eq(pipe2(text, O_CLOEXEC), 0);
     const char *path = program_path();
-    pid_t pid = fork();
+    pid_t pid = fork_bound();
     if (pid == 0) {
         dup2(text[1], STDERR_FILENO);
         execv(path, (char *const *)arguments);

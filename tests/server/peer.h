@@ -20,6 +20,9 @@ struct supervisor {
     int fds; /* its descriptors when it was ready */
 };
 
+/* As fork(); the child ends with this process, also when a test fails half-way. */
+pid_t fork_bound(void);
+
 /* Makes a folder for the socket. */
 void supervisor_prepare(struct supervisor *supervisor);
 /* Starts the program (path in $SHMFRAMED) and waits until it is ready. */

@@ -171,7 +171,7 @@ START_TEST(a_passed_socket_is_served_and_not_removed) {
     strcpy(address.sun_path, supervisor.socket);
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
     ck_assert_int_eq(listen(listener, 8), 0);
-    supervisor.pid = fork();
+    supervisor.pid = fork_bound();
     if (supervisor.pid == 0) {
         char pid[16];
         snprintf(pid, sizeof(pid), "%d", (int)getpid());

@@ -134,7 +134,7 @@ END_TEST
 static struct message_link link_child(struct message_held_link *out_held, pid_t *out_pid) {
     int told[2];
     ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
-    const pid_t pid = fork();
+    const pid_t pid = fork_bound();
     if (pid == 0) {
         struct peer peer;
         peer_open(&peer, &supervisor, "child");
@@ -226,7 +226,7 @@ START_TEST(a_stranger_hears_not_yet_and_generations_go_on) {
     open_both(&held);
     restart();
     /* The owner - this process - lives and has not come back. */
-    const pid_t stranger = fork();
+    const pid_t stranger = fork_bound();
     if (stranger == 0) {
         struct peer peer;
         peer_open(&peer, &supervisor, "stranger");
@@ -253,7 +253,7 @@ START_TEST(a_stranger_hears_not_yet_and_generations_go_on) {
 END_TEST
 
 START_TEST(names_of_the_dead_are_free_and_their_numbers_go_on) {
-    const pid_t child = fork();
+    const pid_t child = fork_bound();
     if (child == 0) {
         struct peer peer;
         peer_open(&peer, &supervisor, "child");
@@ -309,7 +309,7 @@ END_TEST
 START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
     int go[2];
     ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
-    const pid_t child = fork();
+    const pid_t child = fork_bound();
     if (child == 0) {
         struct peer peer;
         peer_open(&peer, &supervisor, "child");

@@ -211,7 +211,7 @@ static void act(unsigned rounds) {
 }
 
 static void start_life(pid_t *out_pid, unsigned seed, unsigned rounds) {
-    *out_pid = fork();
+    *out_pid = fork_bound();
     if (*out_pid == 0) {
         srandom(seed);
         act(rounds / 2 + roll(rounds));

@@ -50,7 +50,7 @@ static struct child child_start(void (*act)(struct peer *)) {
     int ready[2], go[2];
     ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
     ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
-    struct child child = {.pid = fork(), .ready = ready[0], .go = go[1]};
+    struct child child = {.pid = fork_bound(), .ready = ready[0], .go = go[1]};
     if (child.pid == 0) {
         close(go[1]);
         struct peer peer;
