@@ -388,7 +388,7 @@ static int start_listening(struct client *client) {
 
 void client_accept(struct server *server, int socket) {
     struct process *process;
-    uid_t uid;
+    uid_t uid = 0;
     int code = check_peer(server, socket, &process, &uid);
     if (code < 0) {
         client_turn_away(socket, code, shmframe_last_error());

@@ -114,6 +114,15 @@ static void expect_want_links(struct peer *peer, uint32_t links) {
     ck_assert_uint_eq(mail.message.want_links.links, links);
 }
 
+static void send_request(struct peer *peer, uint32_t cookie, const char *stream) {
+    union message message;
+    message_init(&message, MESSAGE_REQUEST, cookie);
+    strcpy(message.request.stream, stream);
+    strcpy(message.request.verb, "pause");
+    strcpy(message.request.argument, "now");
+    peer_send(peer, &message, NULL);
+}
+
 /* ---- joining ---- */
 
 START_TEST(a_reader_that_waits_is_linked_before_the_writers_open_returns) {
@@ -487,6 +496,8 @@ START_TEST(a_writer_comes_back_with_its_links) {
     const struct message_link link = peer_expect_link(&reader);
     const uint64_t word = peer_entry(&writer, link.entry);
     peer_vanish(&writer);
+    send_request(&other, 9, "test");
+    peer_expect_error(&other, -EPIPE);                             /* its end has been noticed */
     peer_open_reader(&other, "test", &(struct reader_options){0}); /* waits for it */
     ck_assert_uint_eq(reader_word_gone(peer_entry(&reader, 6)), 0);
 
@@ -534,15 +545,6 @@ START_TEST(a_reader_whose_link_the_writer_does_not_know_is_evicted) {
 END_TEST
 
 /* ---- requests ---- */
-
-static void send_request(struct peer *peer, uint32_t cookie, const char *stream) {
-    union message message;
-    message_init(&message, MESSAGE_REQUEST, cookie);
-    strcpy(message.request.stream, stream);
-    strcpy(message.request.verb, "pause");
-    strcpy(message.request.argument, "now");
-    peer_send(peer, &message, NULL);
-}
 
 START_TEST(requests_go_to_the_writer_and_answers_to_their_askers) {
     peer_open_ring(&writer, &ring, "test", &(struct ring_options){.writer = 5, .links = 2});
