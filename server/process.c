@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* include/linux/sched.h: shown to programs in /proc/PID/stat. */
+enum { PF_EXITING = 0x4 };
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
@@ -21,9 +25,16 @@ static bool pidfd_is_dead(int pidfd) {
     return poll(&poll_pidfd, 1, 0) > 0;
 }
 
+/* Of /proc/PID/stat, see proc_pid_stat(5). */
+struct status {
+    unsigned long long flags;      /* field 9: the kernel's PF_... */
+    unsigned long long start_time; /* field 22 */
+    unsigned long long pending;    /* field 31: signals, bit 0 is number 1 */
+};
+
 /* Errors: -ESRCH the process is gone; -EMFILE, -ENFILE. The name in the file's second field may
  * hold spaces and parentheses, so fields are counted from the last parenthesis. */
-static int read_start_time(pid_t pid, uint64_t *out_start_time) {
+static int read_status(pid_t pid, struct status *out_status) {
     char path[64], text[1024];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -31,15 +42,14 @@ static int read_start_time(pid_t pid, uint64_t *out_start_time) {
         return errno == EMFILE || errno == ENFILE ? -errno : -ESRCH;
     ssize_t length = read(fd, text, sizeof(text) - 1);
     close(fd);
-    if (length <= 0)
+    text[length > 0 ? length : 0] = '\0';
+    const char *end_of_name = strrchr(text, ')');
+    if (!end_of_name ||
+        sscanf(end_of_name,
+               ") %*c %*d %*d %*d %*d %*d %llu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+               "%llu %*u %*d %*u %*u %*u %*u %*u %*u %llu",
+               &out_status->flags, &out_status->start_time, &out_status->pending) != 3)
         return -ESRCH;
-    text[length] = '\0';
-    const char *field = strrchr(text, ')');
-    for (unsigned number = 2; field && number < 22; number++)
-        field = strchr(field + 1, ' ');
-    if (!field)
-        return -ESRCH;
-    *out_start_time = strtoull(field + 1, NULL, 10);
     return 0;
 }
 
@@ -116,8 +126,8 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
     int pidfd = open_peer_pidfd(socket, peer.pid);
     if (pidfd < 0)
         return pidfd;
-    uint64_t start_time;
-    int code = read_start_time(peer.pid, &start_time);
+    struct status status;
+    int code = read_status(peer.pid, &status);
     /* Alive after the reading: then it was its own start time that was read. */
     if (code == 0 && pidfd_is_dead(pidfd))
         code = -ESRCH;
@@ -125,7 +135,7 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
         close(pidfd);
         return code;
     }
-    return reference_pidfd(server, peer.pid, start_time, pidfd, out_process);
+    return reference_pidfd(server, peer.pid, status.start_time, pidfd, out_process);
 }
 
 int process_find(struct server *server, pid_t pid, uint64_t start_time,
@@ -142,9 +152,9 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
     int pidfd = open_pidfd(pid);
     if (pidfd < 0)
         return pidfd == -EMFILE || pidfd == -ENFILE || pidfd == -ENOMEM ? pidfd : -ESRCH;
-    uint64_t its_start_time;
-    int code = read_start_time(pid, &its_start_time);
-    if (code == 0 && (its_start_time != start_time || pidfd_is_dead(pidfd)))
+    struct status status;
+    int code = read_status(pid, &status);
+    if (code == 0 && (status.start_time != start_time || pidfd_is_dead(pidfd)))
         code = -ESRCH;
     if (code < 0) {
         close(pidfd);
@@ -169,4 +179,10 @@ void process_release(struct process *process) {
 
 bool process_is_dead(const struct process *process) {
     return process->is_dead || pidfd_is_dead(process->pidfd);
+}
+
+bool process_is_dying(const struct process *process) {
+    struct status status;
+    return process_is_dead(process) || read_status(process->pid, &status) < 0 ||
+           (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));
 }

@@ -39,4 +39,8 @@ void process_release(struct process *process);
 /* Asks the kernel now, without waiting for the event loop. */
 bool process_is_dead(const struct process *process);
 
+/* Whether it is dead or on its way: for the many milliseconds in which a large process gives its
+ * memory back. Decides nothing but what others are told meanwhile. */
+bool process_is_dying(const struct process *process);
+
 #endif

@@ -110,7 +110,8 @@ static void look_again(struct client *client, struct client *other) {
 static int refuse_taken(const struct stream_writer *other) {
     const struct client *owner = other->client;
     const char *name = other->stream->name;
-    if (owner->socket < 0 && shmframe_now_ns() - owner->away_ns < GRACE_NS)
+    const bool is_just_away = owner->socket < 0 && shmframe_now_ns() - owner->away_ns < GRACE_NS;
+    if (is_just_away || process_is_dying(owner->process))
         return error_set(-EAGAIN,
                          "not yet: stream '%s' was written by %s (pid %d) until a moment "
                          "ago",

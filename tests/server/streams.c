@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -376,6 +377,36 @@ START_TEST(the_next_writer_goes_on_with_generation_and_sequence) {
     const struct message_link link = peer_expect_link(&reader);
     ck_assert_uint_eq(link.generation, 2);
     ck_assert_uint_eq(link.flags, MESSAGE_FROM_START);
+}
+END_TEST
+
+static void act_write_with_much_memory(struct peer *peer) {
+    const size_t bytes = (size_t)256 << 20;
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < bytes; i += PAGE_BYTES)
+        memory[i] = 1;
+    act_write(peer);
+}
+
+START_TEST(who_comes_while_the_writer_is_still_dying_hears_not_yet) {
+    struct child child = child_start(act_write_with_much_memory);
+    kill(child.pid, SIGKILL); /* and not waited for */
+    unsigned refused = 0;
+    for (;;) {
+        peer_send_ring(&writer, &ring, "test", &TWO_LINKS);
+        ck_assert_int_eq(
+            poll(&(struct pollfd){.fd = writer.socket, .events = POLLIN}, 1, DEADLINE_MS), 1);
+        struct channel_mail mail;
+        ck_assert_int_eq(channel_receive(writer.socket, &mail), 0);
+        if (mail.message.header.type == MESSAGE_OPENED)
+            break;
+        ck_assert_int_eq(mail.message.header.type, MESSAGE_ERROR);
+        ck_assert_int_eq(mail.message.error.code, -EAGAIN);
+        refused++;
+        poll(NULL, 0, 1);
+    }
+    child_end(&child, SIGKILL);
+    ck_assert_uint_lt(refused, DEADLINE_MS);
 }
 END_TEST
 
@@ -859,6 +890,7 @@ int main(void) {
     tcase_add_test(cases, a_link_that_nobody_comes_back_for_ends);
     tcase_add_test(cases, readers_hear_at_once_that_the_writer_died);
     tcase_add_test(cases, the_next_writer_goes_on_with_generation_and_sequence);
+    tcase_add_test(cases, who_comes_while_the_writer_is_still_dying_hears_not_yet);
     tcase_add_test(cases, a_writer_that_closes_is_gone_and_the_name_is_free);
     tcase_add_test(cases, a_poisoned_head_does_not_use_up_the_numbers);
     tcase_add_test(cases, followers_are_linked_to_the_next_ring_before_its_open_returns);
