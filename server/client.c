@@ -23,8 +23,8 @@ static int say_hello(struct client *client, struct channel_mail *mail);
 static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail *) = {
     [MESSAGE_HELLO] = say_hello,
     [MESSAGE_OPEN_RING] = stream_writer_open_ring,
-    [MESSAGE_OFFER_LINK] = stream_writer_offer_link,
-    [MESSAGE_HELD_LINK] = stream_writer_held_link,
+    [MESSAGE_OFFER_LINK] = stream_offer_link,
+    [MESSAGE_HELD_LINK] = stream_offer_held,
     [MESSAGE_CLOSE_WRITER] = stream_writer_close,
     [MESSAGE_OPEN_READER] = stream_reader_open,
     [MESSAGE_CLOSE_READER] = stream_reader_close,

@@ -138,13 +138,19 @@ uint64_t stream_ring_memory_bytes(const struct stream_ring *ring);
 /* ---- stream_writer.c: messages of a writer's session. A negative result costs the connection ----
  */
 int stream_writer_open_ring(struct client *client, struct channel_mail *mail);
-int stream_writer_offer_link(struct client *client, struct channel_mail *mail);
-int stream_writer_held_link(struct client *client, struct channel_mail *mail);
 int stream_writer_close(struct client *client, struct channel_mail *mail);
+/* The session's writer of that number; NULL: it has none. */
+struct stream_writer *stream_writer_find(const struct client *client, uint32_t number);
+/* Makes the announced ring the stream's, if everything announced has come. */
+void stream_writer_complete(struct stream_writer *writer);
 /* The writer has left or died. */
 void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state);
 /* Its connection is closed: what was under way on it is over. May destroy the writer. */
 void stream_writer_away(struct stream_writer *writer);
+
+/* ---- stream_offer.c: likewise ---- */
+int stream_offer_link(struct client *client, struct channel_mail *mail);
+int stream_offer_held(struct client *client, struct channel_mail *mail);
 
 /* ---- stream_reader.c: messages of a reader's session ---- */
 int stream_reader_open(struct client *client, struct channel_mail *mail);

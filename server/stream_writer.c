@@ -7,11 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static struct stream_writer *find_writer(const struct client *client, uint32_t number) {
+struct stream_writer *stream_writer_find(const struct client *client, uint32_t number) {
     struct stream_writer *writer;
     TAILQ_FOREACH (writer, &client->writers, of_client)
         if (writer->number == number)
@@ -262,14 +259,14 @@ static void complete(struct stream_writer *writer) {
     stream_link_readers(stream);
 }
 
-static void complete_if_all_came(struct stream_writer *writer) {
+void stream_writer_complete(struct stream_writer *writer) {
     if (writer->opening->links_to_come == 0 && writer->opening->held_to_come == 0)
         complete(writer);
 }
 
 /* Its offers follow all the same. */
 static int refuse_ring(struct client *client, const struct message_open_ring *open, int code) {
-    struct stream_writer *writer = find_writer(client, open->writer);
+    struct stream_writer *writer = stream_writer_find(client, open->writer);
     if (writer)
         writer->offers_to_ignore += open->links + open->held;
     client_refuse(client, open->header.cookie, code, "%s", shmframe_last_error());
@@ -287,7 +284,7 @@ static int announce(struct client *client, const struct message_open_ring *open,
         code = stream_get(client->server, open->stream, &stream);
     if (code < 0)
         return code;
-    struct stream_writer *writer = find_writer(client, open->writer);
+    struct stream_writer *writer = stream_writer_find(client, open->writer);
     if (!writer && client->writer_count >= LIMIT_STREAMS)
         return error_set(-ENOSPC, "the session writes %d streams already, its limit",
                          LIMIT_STREAMS);
@@ -305,13 +302,13 @@ static int announce(struct client *client, const struct message_open_ring *open,
     ring->held_to_come = ring->is_resync ? open->held : 0;
     writer->opening = ring;
     stream->opener = writer;
-    complete_if_all_came(writer);
+    stream_writer_complete(writer);
     return 0;
 }
 
 int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
     const struct message_open_ring *open = &mail->message.open_ring;
-    const struct stream_writer *writer = find_writer(client, open->writer);
+    const struct stream_writer *writer = stream_writer_find(client, open->writer);
     const bool is_resync = open->flags & MESSAGE_RESYNC;
     if (writer && (writer->opening || is_resync || strcmp(writer->stream->name, open->stream) != 0))
         return error_set(-EPROTO, "OPEN_RING for writer %u, which is busy with another",
@@ -336,191 +333,11 @@ int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
     return 0;
 }
 
-/* ---- OFFER_LINK ---- */
-
-static int check_wake(int fd) {
-    struct stat info;
-    int domain = 0;
-    socklen_t length = sizeof(domain);
-    if (fstat(fd, &info) < 0 || !S_ISSOCK(info.st_mode) ||
-        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain != AF_UNIX)
-        return error_set(-EPROTO, "OFFER_LINK: the wake descriptor is not a local socket");
-    return 0;
-}
-
-static int check_link_fds(const int fd[3]) {
-    int code = region_check(fd[0], REGION_LEASE, LINK_PAGE_BYTES, NULL);
-    if (code == 0)
-        code = region_check(fd[1], REGION_SEALED, LINK_PAGE_BYTES, NULL);
-    if (code == 0)
-        code = check_wake(fd[2]);
-    return code;
-}
-
-/* An entry that a link of the writer's older ring has may go over to a link of the newer one. */
-static int take_entry(struct stream_writer *writer, const struct stream_ring *ring,
-                      uint32_t entry) {
-    struct client *client = writer->client;
-    if (entry >= NOTICE_ENTRIES)
-        return error_set(-EPROTO, "a link has entry %u of %u", entry, NOTICE_ENTRIES);
-    struct stream_link *link = NULL;
-    if (client->entry_is_used[entry] && ring == writer->opening && writer->ring)
-        TAILQ_FOREACH (link, &writer->ring->links, of_ring)
-            if (link->entry == entry)
-                break;
-    if (link)
-        stream_link_destroy(link);
-    if (client->entry_is_used[entry])
-        return error_set(-EPROTO, "a link has entry %u, which is in use", entry);
-    client->entry_is_used[entry] = true;
-    return 0;
-}
-
-static unsigned count_unused(const struct stream_ring *ring) {
-    unsigned count = 0;
-    const struct stream_link *link;
-    TAILQ_FOREACH (link, &ring->links, of_ring)
-        count += link->state == LINK_UNUSED;
-    return count;
-}
-
-static int add_link(struct stream_ring *ring, uint32_t entry, uint32_t serial,
-                    struct stream_link **out_link) {
-    int code = take_entry(ring->writer, ring, entry);
-    if (code < 0)
-        return code;
-    struct stream_link *link = calloc(1, sizeof(*link));
-    if (!link) {
-        ring->writer->client->entry_is_used[entry] = false;
-        return error_set(-ENOMEM, "the supervisor has no memory");
-    }
-    *link =
-        (struct stream_link){.ring = ring, .entry = entry, .serial = serial, .fd = {-1, -1, -1}};
-    TAILQ_INSERT_TAIL(&ring->links, link, of_ring);
-    *out_link = link;
-    return 0;
-}
-
-static int add_unused(struct stream_ring *ring, struct channel_mail *mail) {
-    const struct message_offer_link *offer = &mail->message.offer_link;
-    if (count_unused(ring) >= LIMIT_LINKS_UNUSED)
-        return error_set(-EPROTO, "OFFER_LINK: %d unused links are the limit", LIMIT_LINKS_UNUSED);
-    int code = check_link_fds(mail->fd);
-    struct stream_link *link;
-    if (code == 0)
-        code = add_link(ring, offer->entry, offer->serial, &link);
-    if (code < 0)
-        return code;
-    for (unsigned i = 0; i < 3; i++) {
-        link->fd[i] = mail->fd[i];
-        mail->fd[i] = -1;
-    }
-    return 0;
-}
-
-/* True: the offer belongs to a ring that was refused, or to a writer that has left. */
-static bool is_to_ignore(struct stream_writer *writer) {
-    if (!writer)
-        return true;
-    if (writer->offers_to_ignore == 0)
-        return false;
-    writer->offers_to_ignore--;
-    return true;
-}
-
-int stream_writer_offer_link(struct client *client, struct channel_mail *mail) {
-    const struct message_offer_link *offer = &mail->message.offer_link;
-    struct stream_writer *writer = find_writer(client, offer->writer);
-    if (is_to_ignore(writer))
-        return 0;
-    if (writer->opening && writer->opening->links_to_come > 0) {
-        int code = add_unused(writer->opening, mail);
-        if (code < 0)
-            return code;
-        writer->opening->links_to_come--;
-        complete_if_all_came(writer);
-        return 0;
-    }
-    struct stream_ring *ring = writer->ring;
-    if (!ring || offer->generation > ring->generation)
-        return error_set(-EPROTO, "OFFER_LINK for generation %u, which does not exist",
-                         offer->generation);
-    if (offer->generation < ring->generation)
-        return 0; /* asked for before the newer ring came */
-    int code = add_unused(ring, mail);
-    if (code < 0)
-        return code;
-    if (ring->links_wanted > 0)
-        ring->links_wanted--;
-    stream_link_readers(writer->stream);
-    return 0;
-}
-
-/* ---- HELD_LINK ---- */
-
-static void tell_entry(struct client *client, const struct message_held_link *held,
-                       struct grant grant) {
-    notice_set_entry(&client->notice, held->entry, grant_word(grant), (pid_t)held->pid,
-                     held->start_time);
-}
-
-/* The holder lives: the link is his until he claims it, or is found not to want it. */
-static int add_held(struct stream_writer *writer, const struct message_held_link *held,
-                    struct grant grant) {
-    struct process *holder = NULL;
-    int code = process_find(writer->client->server, (pid_t)held->pid, held->start_time, &holder);
-    if (code == -ESRCH) {
-        grant.state = ENTRY_GONE;
-        tell_entry(writer->client, held, grant);
-        return 0;
-    }
-    if (code < 0)
-        return error_set(code, "the holder of a link cannot be watched: %s", strerror(-code));
-    struct stream_link *link;
-    code = add_link(writer->opening, held->entry, grant.serial, &link);
-    if (code < 0) {
-        process_release(holder);
-        return code;
-    }
-    link->state = LINK_HELD;
-    link->grant = grant;
-    link->holder = holder;
-    link->held_ns = shmframe_now_ns();
-    tell_entry(writer->client, held, grant);
-    return 0;
-}
-
-int stream_writer_held_link(struct client *client, struct channel_mail *mail) {
-    const struct message_held_link *held = &mail->message.held_link;
-    struct stream_writer *writer = find_writer(client, held->writer);
-    if (is_to_ignore(writer))
-        return 0;
-    struct stream_ring *ring = writer->opening;
-    if (!ring || ring->held_to_come == 0 || held->generation != ring->generation)
-        return error_set(-EPROTO, "HELD_LINK, which no OPEN_RING announced");
-    const struct grant grant = grant_from_word(held->word);
-    if (held->entry >= NOTICE_ENTRIES || client->entry_is_used[held->entry])
-        return error_set(-EPROTO, "HELD_LINK has entry %u, which is in use or does not exist",
-                         held->entry);
-    if (grant.leases > SHMFRAME_LEASES_MAX || grant.depth > SHMFRAME_DEPTH_MAX)
-        return error_set(-EPROTO, "HELD_LINK tells of a grant that nobody gives");
-    if (grant.state == ENTRY_GRANTED) {
-        int code = add_held(writer, held, grant);
-        if (code < 0)
-            return code;
-    } else {
-        tell_entry(client, held, grant);
-    }
-    ring->held_to_come--;
-    complete_if_all_came(writer);
-    return 0;
-}
-
 /* ---- CLOSE_WRITER ---- */
 
 int stream_writer_close(struct client *client, struct channel_mail *mail) {
     const struct message_close_writer *close_writer = &mail->message.close_writer;
-    struct stream_writer *writer = find_writer(client, close_writer->writer);
+    struct stream_writer *writer = stream_writer_find(client, close_writer->writer);
     if (writer) {
         struct stream *stream = writer->stream;
         if (writer->ring && close_writer->sequence <= LIMIT_SEQUENCE_TOLD)
