@@ -181,8 +181,10 @@ static void show(struct pictures *pictures, struct held_picture *held) {
 /* Judges the first picture. False: it waits for its moment. */
 static bool judge_first(struct pictures *pictures) {
     const int64_t delay = delay_ns(pictures);
-    const int64_t second_due_ns =
-        pictures->held_count > 1 ? due_ns(pictures, &pictures->held[1], delay) : INT64_MAX;
+    /* Without sound nothing is overdue: each picture that was taken is shown. */
+    const int64_t second_due_ns = pictures->held_count > 1 && delay > 0
+                                      ? due_ns(pictures, &pictures->held[1], delay)
+                                      : INT64_MAX;
     const int64_t first_due_ns = due_ns(pictures, &pictures->held[0], delay);
     switch (sync_picture_judge(first_due_ns, second_due_ns, shmframe_now_ns())) {
     case SYNC_WAIT:

@@ -141,6 +141,12 @@ SDL_Renderer *window_renderer(const struct window *window) {
     return window->renderer;
 }
 
+/* The pointer would stand in the picture. */
+static void set_fullscreen(struct window *window, bool is_wanted) {
+    SDL_SetWindowFullscreen(window->window, is_wanted ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
+    SDL_ShowCursor(is_wanted ? SDL_DISABLE : SDL_ENABLE);
+}
+
 void window_fit(struct window *window, struct fit_size natural) {
     if (window->is_shown) {
         return;
@@ -158,7 +164,7 @@ void window_fit(struct window *window, struct fit_size natural) {
     }
     SDL_ShowWindow(window->window);
     if (window->params.is_fullscreen) {
-        SDL_SetWindowFullscreen(window->window, SDL_WINDOW_FULLSCREEN_DESKTOP);
+        set_fullscreen(window, true);
     }
 }
 
@@ -176,10 +182,8 @@ struct fit_size window_size(const struct window *window) {
     return size;
 }
 
-static void toggle_fullscreen(struct window *window) {
-    const uint32_t flags = SDL_GetWindowFlags(window->window);
-    SDL_SetWindowFullscreen(
-        window->window, flags & SDL_WINDOW_FULLSCREEN_DESKTOP ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+static bool is_fullscreen(const struct window *window) {
+    return SDL_GetWindowFlags(window->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
 }
 
 static enum window_command key_command(struct window *window, const SDL_KeyboardEvent *key) {
@@ -194,7 +198,7 @@ static enum window_command key_command(struct window *window, const SDL_Keyboard
         return WINDOW_NOTHING;
     }
     if (key->keysym.sym == SDLK_f) {
-        toggle_fullscreen(window);
+        set_fullscreen(window, !is_fullscreen(window));
         return WINDOW_REDRAW;
     }
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
