@@ -374,7 +374,7 @@ static int measure_row(uint64_t bytes, uint32_t planes, struct extent extents[])
 }
 
 static int measure_audio(const struct shmframe_audio_format *audio, struct extent extents[]) {
-    enum AVSampleFormat sample_format;
+    enum AVSampleFormat sample_format = AV_SAMPLE_FMT_NONE;
     const int result = find_sample_format(audio->sample_format, &sample_format);
     if (result)
         return result;

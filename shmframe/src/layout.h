@@ -10,6 +10,7 @@
  *   R release -> loan       the end of a lease carries the reader's last look at the payload
  *   E end-of-use            WRITING before payload, payload before the reader's last check
  *   G grant -> loan         the notice page's word carries its entries
+ *   S start -> first frame  the writer's word on where a lossless reader begins
  */
 #ifndef SHMFRAME_SRC_LAYOUT_H
 #define SHMFRAME_SRC_LAYOUT_H
@@ -56,8 +57,8 @@ struct slot_header {
     /* slot_word().
      * writer   loan (WRITING), publish (PUBLISHED), publish of a later frame (RETIRED)
      * readers  acquire, release
-     * order    P release store -> acquire load; L relaxed store, fence; E relaxed store, fence
-     * guards   the slot's stamps and payload */
+     * order    P release store -> acquire load; L release store, fence; E relaxed store, fence
+     * guards   the slot's stamps and payload; RETIRED also the tail that made it so */
     alignas(64) _Atomic uint64_t state;
     /* The rest is plain data, guarded by `state`. */
     int64_t capture_ns, loan_ns, publish_ns;
@@ -100,6 +101,7 @@ struct ring {
      * guards   index, slot header and payload up to it */
     alignas(64) _Atomic uint64_t head;
     /* Oldest sequence that is available; 0 before the first. head's line: read with it.
+     * Never goes back. Stored before the first head, so that head never shows without it.
      * writer   publish, before it retires      readers  in-order acquire
      * order    release store -> acquire load   guards nothing by itself: a hint where to look */
     _Atomic uint64_t tail;
@@ -108,10 +110,14 @@ struct ring {
      * order    release store -> acquire load   guards the final value of head */
     _Atomic uint32_t state;
     uint32_t reserved0;
+    /* Sequence of this ring's first frame; 0 before it.
+     * writer   first publish, before head      readers  the first acquire in this ring
+     * order    relaxed; P of head carries it   guards nothing */
+    _Atomic uint64_t first;
     /* For frames published while they are still written (slices); 0 until then. */
     _Atomic uint64_t started;
     _Atomic uint64_t rows_ready;
-    uint64_t reserved1[3];
+    uint64_t reserved1[2];
 
     /* Place words, at sequence % RING_INDEX.
      * writer   publish   readers  in-order acquire
@@ -122,6 +128,7 @@ struct ring {
     alignas(PAGE_BYTES) struct slot_header slot[RING_SLOTS_MAX];
 };
 static_assert(offsetof(struct ring, tail) == 8 && offsetof(struct ring, state) == 16, "head's line");
+static_assert(offsetof(struct ring, first) == 24, "head's line");
 static_assert(offsetof(struct ring, index) == 64, "index");
 static_assert(offsetof(struct ring, geometry) == 4096, "geometry");
 static_assert(offsetof(struct ring, slot) == 8192, "slot headers");
@@ -181,7 +188,12 @@ struct bell_page {
     /* Counted by the writer about this reader. Relaxed; guards nothing. */
     _Atomic uint64_t rings;
     _Atomic uint64_t waits;
-    uint64_t reserved[5];
+    /* 1 + the newest sequence when the writer first noticed the grant: the first frame that it keeps
+     * for this reader; 0 before that.
+     * writer   loan, publish   readers  first acquire of a lossless reader that joins mid-stream
+     * order    S release store -> acquire load   guards nothing: the lease words guard */
+    _Atomic uint64_t start;
+    uint64_t reserved[4];
 };
 static_assert(sizeof(struct bell_page) == 64, "bell");
 

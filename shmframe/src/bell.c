@@ -1,0 +1,148 @@
+#include "bell.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+/* ---- waking ---- */
+
+static void wake(struct ring_link *link, uint32_t waiting) {
+    _Atomic uint32_t *bell = &link->bell->bell;
+    /* Only we write these. The futex call orders the first. */
+    atomic_store_explicit(bell, atomic_load_explicit(bell, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&link->bell->rings,
+                          atomic_load_explicit(&link->bell->rings, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if ((waiting & 3) == WAIT_SOCKET) {
+        /* A full socket has a byte in it already; a closed one has nobody to wake. */
+        if (send(link->wake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            return;
+    } else {
+        futex_wake(bell, 1);
+    }
+}
+
+void bell_ring(struct ring_writer *writer) {
+    for (uint32_t i = 0; i < writer->active_count; i++) {
+        struct ring_link *link = writer->active[i];
+        /* W: relaxed, after the caller's fence. An episode that was rung for once needs no second;
+         * that a number comes again after 2^30 episodes without a ring costs one short sleep. */
+        const uint32_t waiting = atomic_load_explicit(&link->lease->waiting, memory_order_relaxed);
+        if (waiting == 0 || waiting == link->rung)
+            continue;
+        link->rung = waiting;
+        writer->rings++;
+        wake(link, waiting);
+    }
+}
+
+/* ---- sleeping ---- */
+
+static bool see_any(struct ring_reader *const *readers, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (ring_look(readers[i], NULL) != RING_NOTHING)
+            return true;
+    return false;
+}
+
+static void say_waiting(struct ring_reader *reader, enum wait_mode mode) {
+    atomic_store_explicit(&reader->lease->waiting, wait_word(++reader->episode, mode),
+                          memory_order_relaxed);
+}
+
+static void say_awake(struct ring_reader *reader) {
+    atomic_store_explicit(&reader->lease->waiting, 0, memory_order_relaxed);
+}
+
+static uint32_t add_others(struct futex_word *words, uint32_t count,
+                           const struct bell_others *others) {
+    if (others->notice)
+        words[count++] =
+            (struct futex_word){.word = &others->notice->word, .expected = others->notice_seen};
+    if (others->interrupt)
+        words[count++] = (struct futex_word){.word = others->interrupt, .expected = 0};
+    return count;
+}
+
+int bell_sleep(const struct futex_word *words, uint32_t count, int64_t deadline_ns) {
+    const int64_t slice_ns = shmframe_now_ns() + BELL_SLEEP_MAX_NS;
+    return futex_wait(words, count, slice_ns < deadline_ns ? slice_ns : deadline_ns);
+}
+
+int bell_wait(struct ring_reader *const *readers, uint32_t count, const struct bell_others *others,
+              int64_t deadline_ns) {
+    struct futex_word words[BELL_READERS_MAX + 2];
+    for (uint32_t i = 0; i < count; i++) {
+        const _Atomic uint32_t *bell = &readers[i]->bell->bell;
+        words[i] = (struct futex_word){
+            .word = bell, .expected = atomic_load_explicit(bell, memory_order_acquire)};
+        say_waiting(readers[i], WAIT_FUTEX);
+    }
+    /* W, with the one in ring_announce() and ring_end(). */
+    atomic_thread_fence(memory_order_seq_cst);
+    int code = 0;
+    if (!see_any(readers, count))
+        code = bell_sleep(words, add_others(words, count, others), deadline_ns);
+    for (uint32_t i = 0; i < count; i++)
+        say_awake(readers[i]);
+    return code;
+}
+
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct bell_others *others,
+               int64_t until_ns) {
+    enum { LOOKS_PER_CLOCK = 64 };
+    do {
+        for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
+            if (see_any(readers, count))
+                return true;
+            relax();
+        }
+        /* Relaxed: they only tell that it is worth a look. */
+        if (others->notice && atomic_load_explicit(&others->notice->word, memory_order_relaxed) !=
+                                  others->notice_seen)
+            return true;
+        if (others->interrupt && atomic_load_explicit(others->interrupt, memory_order_relaxed))
+            return true;
+    } while (shmframe_now_ns() < until_ns);
+    return false;
+}
+
+bool bell_arm(struct ring_reader *reader) {
+    say_waiting(reader, WAIT_SOCKET);
+    atomic_thread_fence(memory_order_seq_cst); /* W */
+    return !see_any(&reader, 1);
+}
+
+void bell_disarm(struct ring_reader *reader) {
+    say_awake(reader);
+}
+
+/* ---- a lossless writer ---- */
+
+uint32_t bell_arm_space(struct ring_writer *writer, struct ring_link *link,
+                        const struct bell_others *others, struct futex_word *out_words) {
+    struct bell_page *page = link->bell;
+    const _Atomic uint32_t *space = &link->lease->space;
+    out_words[0] = (struct futex_word){
+        .word = space, .expected = atomic_load_explicit(space, memory_order_acquire)};
+    /* Only we write these. */
+    atomic_store_explicit(&page->waits, atomic_load_explicit(&page->waits, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&page->writer_waiting, 1, memory_order_relaxed);
+    /* C, with the one in acquire. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return ring_writer_behind(writer) == link ? add_others(out_words, 1, others) : 0;
+}
+
+void bell_disarm_space(struct ring_link *link) {
+    atomic_store_explicit(&link->bell->writer_waiting, 0, memory_order_relaxed);
+}

@@ -1,0 +1,176 @@
+#include "link.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void close_fd(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* ---- the writer's end ---- */
+
+/* The page gets its memory now: none later would be a signal instead of an error. */
+static int create_page(const char *name, enum region_seal seal, struct region *out_region,
+                       int *out_fd) {
+    int code = region_create(name, LINK_PAGE_BYTES, out_region, out_fd);
+    if (code == 0)
+        code = region_populate(out_region, 0, LINK_PAGE_BYTES, true);
+    if (code == 0)
+        code = region_seal(*out_fd, seal);
+    return code;
+}
+
+/* The writer only looks at the lease page: its own mapping may not write it either. */
+static int create_lease_page(struct region *out_region, int *out_fd) {
+    struct region made = {0};
+    int code = create_page("shmframe-lease", REGION_LEASE, &made, out_fd);
+    region_unmap(&made);
+    return code == 0 ? region_map(*out_fd, LINK_PAGE_BYTES, out_region) : code;
+}
+
+static int create_wake(int *out_ours, int *out_theirs) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return error_set(errno == ENFILE ? -ENFILE : errno == EMFILE ? -EMFILE : -ENOMEM,
+                         "no pair of sockets for a reader: %s", strerror(errno));
+    *out_ours = ends[0];
+    *out_theirs = ends[1];
+    return 0;
+}
+
+int link_writer_create(uint32_t entry, uint32_t serial, struct link_writer **out_link,
+                       int out_fds[LINK_OFFER_FDS]) {
+    struct link_writer *link = calloc(1, sizeof(*link));
+    if (!link)
+        return error_set(-ENOMEM, "no memory for a link");
+    int fds[LINK_OFFER_FDS] = {-1, -1, -1};
+    link->core.wake = -1;
+    int code = create_lease_page(&link->lease, &fds[0]);
+    if (code == 0)
+        code = create_page("shmframe-bell", REGION_SEALED, &link->bell, &fds[1]);
+    if (code == 0)
+        code = create_wake(&link->core.wake, &fds[2]);
+    if (code < 0) {
+        for (unsigned i = 0; i < LINK_OFFER_FDS; i++)
+            close_fd(&fds[i]);
+        link_writer_destroy(link);
+        return code;
+    }
+    link->core.lease = link->lease.base;
+    link->core.bell = link->bell.base;
+    link->core.entry = entry;
+    link->core.serial = serial;
+    memcpy(out_fds, fds, sizeof(fds));
+    *out_link = link;
+    return 0;
+}
+
+void link_writer_destroy(struct link_writer *link) {
+    region_unmap(&link->lease);
+    region_unmap(&link->bell);
+    close_fd(&link->core.wake);
+    free(link);
+}
+
+/* ---- the reader's end ---- */
+
+static int map_ring(struct link_reader *link, int fd, const char *stream) {
+    size_t bytes;
+    int code = region_check(fd, REGION_SEALED, 0, &bytes);
+    if (code < 0)
+        return code;
+    if (bytes < sizeof(struct ring))
+        return error_set(-EPROTO, "a ring of %zu bytes is too short to be one", bytes);
+    code = region_map(fd, bytes, &link->ring);
+    if (code < 0)
+        return code;
+    const struct ring *ring = link->ring.base;
+    link->geometry = ring->geometry; /* copied once; only the copy is looked at */
+    code = layout_check(&link->geometry, bytes);
+    if (code == 0 && strcmp(link->geometry.stream, stream) != 0)
+        code = error_set(-EPROTO, "a ring of stream '%s' came for stream '%s'",
+                         link->geometry.stream, stream);
+    return code;
+}
+
+static int map_pages(struct link_reader *link, const struct channel_mail *mail) {
+    int code = region_check(mail->fd[1], REGION_LEASE, LINK_PAGE_BYTES, NULL);
+    if (code == 0)
+        code = region_map_lease(mail->fd[1], LINK_PAGE_BYTES, &link->lease);
+    if (code == 0)
+        code = region_check(mail->fd[2], REGION_SEALED, LINK_PAGE_BYTES, NULL);
+    if (code == 0)
+        code = region_map(mail->fd[2], LINK_PAGE_BYTES, &link->bell);
+    return code;
+}
+
+static int take_wake(struct link_reader *link, struct channel_mail *mail) {
+    struct stat info;
+    if (fstat(mail->fd[3], &info) < 0 || !S_ISSOCK(info.st_mode))
+        return error_set(-EPROTO, "a link's wake descriptor is not a socket");
+    link->wake = mail->fd[3];
+    mail->fd[3] = -1;
+    return 0;
+}
+
+static int check_grant(const struct message_link *message) {
+    if (message->leases == 0 || message->leases > SHMFRAME_LEASES_MAX || message->generation == 0)
+        return error_set(-EPROTO, "a link grants %u leases in generation %u", message->leases,
+                         message->generation);
+    return 0;
+}
+
+static void init_core(struct link_reader *link, const struct message_link *message) {
+    link->generation = message->generation;
+    link->slots_due =
+        message->slots < link->geometry.slots ? message->slots : link->geometry.slots;
+    link->core = (struct ring_reader){
+        .ring = link->ring.base,
+        .lease = link->lease.base,
+        .bell = link->bell.base,
+        .slots = link->geometry.slots,
+        .leases = message->leases,
+        .is_lossless = message->is_lossless,
+        .begin = message->flags & MESSAGE_FROM_START ? RING_BEGIN_FIRST
+                 : message->is_lossless              ? RING_BEGIN_TOLD
+                                                     : RING_BEGIN_NEWEST,
+    };
+}
+
+int link_reader_create(struct channel_mail *mail, const char *stream,
+                       struct link_reader **out_link) {
+    struct link_reader *link = calloc(1, sizeof(*link));
+    if (!link)
+        return error_set(-ENOMEM, "no memory for a link");
+    link->wake = -1;
+    int code = check_grant(&mail->message.link);
+    if (code == 0)
+        code = map_ring(link, mail->fd[0], stream);
+    if (code == 0)
+        code = map_pages(link, mail);
+    if (code == 0)
+        code = take_wake(link, mail);
+    if (code < 0) {
+        link_reader_destroy(link);
+        return code;
+    }
+    init_core(link, &mail->message.link);
+    *out_link = link;
+    return 0;
+}
+
+void link_reader_destroy(struct link_reader *link) {
+    region_unmap(&link->ring);
+    region_unmap(&link->lease);
+    region_unmap(&link->bell);
+    close_fd(&link->wake);
+    free(link);
+}

@@ -1,0 +1,461 @@
+#include "ring.h"
+
+#include "bell.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+/* Slots met while they are recycled, in one acquire. Each one means that the writer has gone on; who
+ * loses so often tries again later. */
+enum { TRIES_MAX = 64 };
+/* Threads of one writer that may wait for one reader. */
+enum { SPACE_SLEEPERS_MAX = 64 };
+
+static uint64_t max_u64(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Stores that went around the caches (memcpy of large blocks, some decoders) are ordered by nothing
+ * else on x86. Elsewhere the release that follows will do. */
+static void order_streaming_stores(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_sfence();
+#endif
+}
+
+/* ---- the writer's links ---- */
+
+void ring_writer_init(struct ring_writer *writer, struct ring *ring, uint32_t slots,
+                      uint32_t history, uint64_t *sequence, const struct notice_page *notice) {
+    writer->ring = ring;
+    writer->slots = slots;
+    writer->history_least = writer->history = history;
+    writer->sequence = sequence;
+    ring_writer_set_notice(writer, notice);
+}
+
+void ring_writer_set_notice(struct ring_writer *writer, const struct notice_page *notice) {
+    writer->notice = notice;
+    writer->is_notice_new = true;
+}
+
+void ring_writer_add(struct ring_writer *writer, struct ring_link *link) {
+    link->next = atomic_load_explicit(&writer->links, memory_order_relaxed);
+    /* To refresh(): the link is complete before it can be found. */
+    atomic_store_explicit(&writer->links, link, memory_order_release);
+}
+
+struct ring_link *ring_writer_take_over(struct ring_writer *writer) {
+    struct ring_link *over = NULL, *kept = NULL, *next;
+    for (struct ring_link *link = atomic_load_explicit(&writer->links, memory_order_acquire); link;
+         link = next) {
+        next = link->next;
+        struct ring_link **list = link->state == RING_LINK_OVER ? &over : &kept;
+        link->next = *list;
+        *list = link;
+    }
+    atomic_store_explicit(&writer->links, kept, memory_order_release);
+    writer->links_over = 0;
+    return over;
+}
+
+/* Where a lossless reader is. Its word is data: it may slow its writer, as it may by not reading. */
+static uint64_t cursor_of(const struct ring_writer *writer, const struct ring_link *link) {
+    /* C: relaxed, after the caller's fence. */
+    const uint64_t told = atomic_load_explicit(&link->lease->cursor, memory_order_relaxed);
+    const uint64_t first = writer->first ? writer->first : *writer->sequence + 1;
+    return max_u64(min_u64(told, *writer->sequence), max_u64(link->start, first) - 1);
+}
+
+static void activate(struct ring_writer *writer, struct ring_link *link, struct grant grant) {
+    if (grant.leases > SHMFRAME_LEASES_MAX)
+        grant.leases = SHMFRAME_LEASES_MAX;
+    link->grant = grant;
+    link->start = *writer->sequence + 1;
+    /* S: from here on nothing leaves the history that this reader is to get. */
+    atomic_store_explicit(&link->bell->start, link->start, memory_order_release);
+    link->state = RING_LINK_ACTIVE;
+}
+
+static void update_link(struct ring_writer *writer, struct ring_link *link) {
+    /* G: acquire, so that what the grant rests on is there. */
+    const uint64_t word =
+        atomic_load_explicit(&writer->notice->entry[link->entry].word, memory_order_acquire);
+    const struct grant grant = grant_from_word(word);
+    const bool is_ours = grant.serial == link->serial;
+    if (is_ours && grant.state == ENTRY_GRANTED) {
+        if (link->state == RING_LINK_OFFERED)
+            activate(writer, link, grant);
+    } else if (link->state == RING_LINK_ACTIVE || (is_ours && grant.state != ENTRY_NONE)) {
+        link->state = RING_LINK_OVER;
+        writer->links_over++;
+    }
+}
+
+static void read_entries(struct ring_writer *writer) {
+    const uint32_t limit = writer->slots - 1;
+    writer->active_count = writer->lossless = writer->leases = 0;
+    writer->history = writer->history_least;
+    struct ring_link *link = atomic_load_explicit(&writer->links, memory_order_acquire);
+    for (; link; link = link->next) {
+        if (link->state != RING_LINK_OVER)
+            update_link(writer, link);
+        if (link->state != RING_LINK_ACTIVE || writer->active_count == NOTICE_ENTRIES)
+            continue;
+        writer->active[writer->active_count++] = link;
+        writer->lossless += link->grant.is_lossless;
+        writer->leases += link->grant.leases;
+        if (link->grant.depth > writer->history)
+            writer->history = link->grant.depth < limit ? link->grant.depth : limit;
+    }
+}
+
+void ring_writer_refresh(struct ring_writer *writer) {
+    /* G: the word carries the entries. */
+    const uint32_t word = atomic_load_explicit(&writer->notice->word, memory_order_acquire);
+    if (word == writer->notice_seen && !writer->is_notice_new)
+        return;
+    writer->notice_seen = word;
+    writer->is_notice_new = false;
+    read_entries(writer);
+}
+
+struct ring_link *ring_writer_behind(struct ring_writer *writer) {
+    if (writer->lossless == 0)
+        return NULL;
+    for (uint32_t i = 0; i < writer->active_count; i++) {
+        struct ring_link *link = writer->active[i];
+        if (link->grant.is_lossless &&
+            *writer->sequence + 1 - cursor_of(writer, link) > writer->history)
+            return link;
+    }
+    return NULL;
+}
+
+/* ---- loan ---- */
+
+static struct ring_set find_leased(const struct ring_writer *writer) {
+    struct ring_set leased = {{0}};
+    for (uint32_t i = 0; i < writer->active_count; i++) {
+        const struct ring_link *link = writer->active[i];
+        for (uint32_t cell = 0; cell < link->grant.leases; cell++) {
+            /* L: after the fence in ring_loan(). R: the reader has looked for the last time. */
+            const uint64_t lease =
+                atomic_load_explicit(&link->lease->lease[cell], memory_order_acquire);
+            if (lease)
+                ring_set_add(&leased, lease_slot(lease));
+        }
+    }
+    return leased;
+}
+
+/* The lowest slot below `limit` that is not in `busy`; `limit` if there is none. */
+static uint32_t find_free(const struct ring_set *busy, uint32_t limit) {
+    for (uint32_t i = 0; i * 64 < limit; i++) {
+        if (busy->word[i] == UINT64_MAX)
+            continue;
+        const uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(~busy->word[i]);
+        return slot < limit ? slot : limit;
+    }
+    return limit;
+}
+
+int ring_loan(struct ring_writer *writer, uint32_t *out_slot) {
+    /* L, sequentially consistent with the one in acquire: either the reader finds its slot retired,
+     * or we find its lease. The stores of RETIRED come before. */
+    atomic_thread_fence(memory_order_seq_cst);
+    ring_writer_refresh(writer);
+    struct ring_set busy = find_leased(writer);
+    for (unsigned i = 0; i < RING_SLOTS_MAX / 64; i++)
+        busy.word[i] |= writer->loaned.word[i] | writer->kept.word[i] | writer->pinned.word[i];
+    uint32_t slot = find_free(&busy, writer->warm);
+    if (slot == writer->warm)
+        slot = find_free(&busy, writer->slots);
+    if (slot == writer->slots)
+        return -ENOSPC;
+    ring_set_add(&writer->loaned, slot);
+    /* E: WRITING is visible before any byte of the payload changes. */
+    atomic_store_explicit(&writer->ring->slot[slot].state, slot_word(0, SLOT_WRITING),
+                          memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    *out_slot = slot;
+    return 0;
+}
+
+void ring_abandon(struct ring_writer *writer, uint32_t slot) {
+    ring_set_remove(&writer->loaned, slot);
+}
+
+/* ---- publish ---- */
+
+static void write_header(struct slot_header *header, const struct shmframe_frame *frame) {
+    header->capture_ns = frame->capture_ns;
+    header->loan_ns = frame->loan_ns;
+    header->publish_ns = frame->publish_ns;
+    header->pts = frame->pts;
+    header->duration = frame->duration;
+    header->bytes = frame->bytes;
+    header->samples = frame->samples;
+    header->flags = frame->flags;
+    header->device_dropped = frame->device_dropped;
+    if (frame->flags & SHMFRAME_HAS_ORIGIN)
+        header->origin = frame->origin;
+    for (unsigned i = 0; i < SHMFRAME_STAGES && frame->flags & SHMFRAME_HAS_STAGES; i++)
+        header->stage_ns[i] = frame->stage_ns[i];
+    for (unsigned i = 0; i < SHMFRAME_USER_BYTES && frame->flags & SHMFRAME_HAS_USER; i++)
+        header->user[i] = frame->user[i];
+}
+
+void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *frame) {
+    struct ring *ring = writer->ring;
+    const uint64_t sequence = ++*writer->sequence;
+    const uint64_t place = place_word(sequence, slot);
+    frame->sequence = sequence;
+    write_header(&ring->slot[slot], frame);
+    order_streaming_stores();
+    /* P: each of these carries what stands before it; readers come by way of head or index. */
+    atomic_store_explicit(&ring->slot[slot].state, slot_word(sequence, SLOT_PUBLISHED),
+                          memory_order_release);
+    atomic_store_explicit(&ring->index[sequence % RING_INDEX], place, memory_order_release);
+    if (writer->first == 0) {
+        /* Before head, so that a reader never sees a ring with a frame and without these, even if we
+         * die in between. */
+        writer->first = writer->tail = sequence;
+        atomic_store_explicit(&ring->first, sequence, memory_order_relaxed);
+        atomic_store_explicit(&ring->tail, sequence, memory_order_release);
+    }
+    atomic_store_explicit(&ring->head, place, memory_order_release);
+    writer->newest = sequence;
+    writer->slot_at[sequence % RING_INDEX] = (uint8_t)slot;
+    ring_set_add(&writer->kept, slot);
+    ring_set_remove(&writer->loaned, slot);
+}
+
+/* The oldest frame to keep: never one before, as tail does not go back, and never past what a
+ * lossless reader has still to take. */
+static uint64_t find_tail(const struct ring_writer *writer) {
+    uint64_t tail = writer->tail;
+    if (writer->newest >= writer->history)
+        tail = max_u64(tail, writer->newest - writer->history + 1);
+    for (uint32_t i = 0; i < writer->active_count && writer->lossless; i++)
+        if (writer->active[i]->grant.is_lossless)
+            tail = min_u64(tail, cursor_of(writer, writer->active[i]) + 1);
+    return max_u64(tail, writer->tail);
+}
+
+static void retire(struct ring_writer *writer) {
+    const uint64_t tail = find_tail(writer);
+    if (tail == writer->tail)
+        return;
+    atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);
+    for (uint64_t sequence = writer->tail; sequence < tail; sequence++) {
+        const uint32_t slot = writer->slot_at[sequence % RING_INDEX];
+        /* L: before the fence of the next loan. Release, so that who finds it retired finds the new
+         * tail too. */
+        atomic_store_explicit(&writer->ring->slot[slot].state, slot_word(sequence, SLOT_RETIRED),
+                              memory_order_release);
+        ring_set_remove(&writer->kept, slot);
+    }
+    writer->tail = tail;
+}
+
+void ring_announce(struct ring_writer *writer) {
+    /* W, sequentially consistent with the one in bell_wait(): either the reader sees the new head, or
+     * we see that it waits. */
+    atomic_thread_fence(memory_order_seq_cst);
+    /* Links granted since the loan sleep as well as others. */
+    ring_writer_refresh(writer);
+    bell_ring(writer);
+    if (writer->first)
+        retire(writer);
+}
+
+void ring_end(struct ring_writer *writer, enum ring_state state) {
+    atomic_store_explicit(&writer->ring->state, (uint32_t)state, memory_order_release);
+    /* W: as for head. */
+    atomic_thread_fence(memory_order_seq_cst);
+    ring_writer_refresh(writer);
+    bell_ring(writer);
+}
+
+/* ---- acquire ---- */
+
+static int find_cell(const struct ring_reader *reader, uint32_t *out_cell) {
+    for (uint32_t cell = 0; cell < reader->leases; cell++) {
+        /* Acquire: another thread may have ended the lease. */
+        if (!atomic_load_explicit(&reader->lease->lease[cell], memory_order_acquire)) {
+            *out_cell = cell;
+            return 0;
+        }
+    }
+    return -EBUSY;
+}
+
+/* The sequence after which this reader's frames begin; `newest` is of head, not 0. False: not known
+ * yet. */
+static bool find_base(const struct ring_reader *reader, uint64_t newest, uint64_t *out_base) {
+    if (reader->is_begun) {
+        *out_base = reader->cursor;
+        return true;
+    }
+    switch (reader->begin) {
+    case RING_BEGIN_NEWEST:
+        *out_base = newest - 1;
+        return true;
+    case RING_BEGIN_FIRST: {
+        /* Relaxed: the acquire load of head brought it. */
+        const uint64_t first = atomic_load_explicit(&reader->ring->first, memory_order_relaxed);
+        *out_base = first ? first - 1 : 0;
+        return true;
+    }
+    case RING_BEGIN_TOLD: {
+        /* S: until the writer has noticed us, nothing is ours. */
+        const uint64_t start = atomic_load_explicit(&reader->bell->start, memory_order_acquire);
+        *out_base = start - 1;
+        return start != 0 && start <= newest;
+    }
+    }
+    return false;
+}
+
+/* The place of the frame to try; `*out_sequence` is 0 if the ring has moved on meanwhile. */
+static uint64_t find_place(const struct ring_reader *reader, uint64_t head, uint64_t base,
+                           uint64_t *out_sequence) {
+    *out_sequence = place_sequence(head);
+    if (reader->is_latest || base + 1 == *out_sequence)
+        return head;
+    const uint64_t tail = atomic_load_explicit(&reader->ring->tail, memory_order_acquire);
+    const uint64_t sequence = max_u64(base + 1, tail);
+    /* P: as head, for an older frame. */
+    const uint64_t place =
+        atomic_load_explicit(&reader->ring->index[sequence % RING_INDEX], memory_order_acquire);
+    *out_sequence = place_sequence(place) == sequence ? sequence : 0;
+    return place;
+}
+
+static bool try_lease(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
+                      uint32_t slot) {
+    _Atomic uint64_t *word = &reader->lease->lease[cell];
+    /* Release: it ends the word's last use (R). */
+    atomic_store_explicit(word, lease_word(sequence, slot), memory_order_release);
+    /* L, with the one in ring_loan(). */
+    atomic_thread_fence(memory_order_seq_cst);
+    /* P: the state carries header and payload. */
+    const uint64_t state =
+        atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_acquire);
+    if (state == slot_word(sequence, SLOT_PUBLISHED))
+        return true;
+    atomic_store_explicit(word, 0, memory_order_release);
+    return false;
+}
+
+static void tell_cursor(struct ring_reader *reader, uint64_t sequence) {
+    reader->cursor = sequence;
+    reader->is_begun = true;
+    struct lease_page *page = reader->lease;
+    atomic_store_explicit(&page->cursor, sequence, memory_order_relaxed);
+    if (!reader->is_lossless)
+        return;
+    /* C, with the one in bell_arm_space(): either the writer sees the cursor, or we see it wait. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&reader->bell->writer_waiting, memory_order_relaxed))
+        return;
+    const uint32_t space = atomic_load_explicit(&page->space, memory_order_relaxed);
+    atomic_store_explicit(&page->space, space + 1, memory_order_relaxed); /* only we write it */
+    futex_wake(&page->space, SPACE_SLEEPERS_MAX);
+}
+
+int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint64_t *retries) {
+    uint32_t cell;
+    int code = find_cell(reader, &cell);
+    for (unsigned tries = 0; code == 0 && tries < TRIES_MAX; tries++) {
+        /* P: carries the index, header and payload up to it. */
+        const uint64_t head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);
+        uint64_t base, sequence;
+        if (head == 0 || !find_base(reader, place_sequence(head), &base))
+            return -EAGAIN;
+        if (place_sequence(head) <= base)
+            return place_sequence(head) == base ? -EAGAIN : -EPROTO;
+        const uint64_t place = find_place(reader, head, base, &sequence);
+        const uint32_t slot = place_slot(place);
+        if (slot >= reader->slots || sequence > SEQUENCE_MAX)
+            return -EPROTO;
+        if (sequence && try_lease(reader, cell, sequence, slot)) {
+            *out_frame = (struct ring_frame){
+                .sequence = sequence, .passed = sequence - base - 1, .slot = slot, .cell = cell};
+            tell_cursor(reader, sequence);
+            return 0;
+        }
+        ++*retries;
+    }
+    return code ? code : -EAGAIN;
+}
+
+int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
+                 uint32_t slot) {
+    if (cell >= SHMFRAME_LEASES_MAX || slot >= reader->slots)
+        return -EINVAL;
+    _Atomic uint64_t *word = &reader->lease->lease[cell];
+    if (atomic_load_explicit(word, memory_order_relaxed) != lease_word(sequence, slot))
+        return -EINVAL;
+    /* E: our last look at the payload comes before this look at the state. */
+    atomic_thread_fence(memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_relaxed);
+    const bool is_whole = state == slot_word(sequence, SLOT_PUBLISHED) ||
+                          state == slot_word(sequence, SLOT_RETIRED);
+    /* R: from here on the writer may have the slot. */
+    atomic_store_explicit(word, 0, memory_order_release);
+    return is_whole ? 0 : -ESTALE;
+}
+
+bool ring_reader_holds(const struct ring_reader *reader) {
+    for (uint32_t cell = 0; cell < SHMFRAME_LEASES_MAX; cell++)
+        if (atomic_load_explicit(&reader->lease->lease[cell], memory_order_acquire))
+            return true;
+    return false;
+}
+
+bool ring_reader_has_room(const struct ring_reader *reader) {
+    uint32_t cell;
+    return find_cell(reader, &cell) == 0;
+}
+
+enum ring_sight ring_look(const struct ring_reader *reader, enum ring_state *out_state) {
+    /* State before head: what was published before the end is seen before the end. */
+    const uint32_t state = atomic_load_explicit(&reader->ring->state, memory_order_acquire);
+    const uint64_t head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);
+    uint64_t base;
+    if (out_state)
+        *out_state = state <= RING_CLOSED ? (enum ring_state)state : RING_CLOSED;
+    if (head && find_base(reader, place_sequence(head), &base) && place_sequence(head) != base)
+        return RING_FRAME;
+    return state == RING_OPEN ? RING_NOTHING : RING_OVER;
+}
+
+void ring_copy_stamps(const struct ring_reader *reader, const struct ring_frame *frame,
+                      struct shmframe_frame *out_frame) {
+    const struct slot_header *header = &reader->ring->slot[frame->slot];
+    out_frame->sequence = frame->sequence;
+    out_frame->capture_ns = header->capture_ns;
+    out_frame->loan_ns = header->loan_ns;
+    out_frame->publish_ns = header->publish_ns;
+    out_frame->pts = header->pts;
+    out_frame->duration = header->duration;
+    out_frame->bytes = header->bytes;
+    out_frame->samples = header->samples;
+    out_frame->device_dropped = header->device_dropped;
+    /* Volatile: read once, whatever the writer does meanwhile. */
+    const uint32_t flags = *(const volatile uint32_t *)&header->flags;
+    out_frame->flags = flags;
+    if (flags & SHMFRAME_HAS_ORIGIN)
+        out_frame->origin = header->origin;
+    for (unsigned i = 0; i < SHMFRAME_STAGES && flags & SHMFRAME_HAS_STAGES; i++)
+        out_frame->stage_ns[i] = header->stage_ns[i];
+    for (unsigned i = 0; i < SHMFRAME_USER_BYTES && flags & SHMFRAME_HAS_USER; i++)
+        out_frame->user[i] = header->user[i];
+}

@@ -1,0 +1,95 @@
+/* Writer, from inside.
+ *
+ * `mutex` (THREADED) guards the frame path; the session's mutex guards what mail changes. Whoever
+ * needs both takes `mutex` first.
+ */
+#ifndef SHMFRAME_SRC_WRITER_H
+#define SHMFRAME_SRC_WRITER_H
+
+#include "link.h"
+#include "ring.h"
+#include "session.h"
+
+#include <shmframe/writer.h>
+
+enum { WRITER_LINKS = 4, WRITER_EVENTS_MAX = 256, WRITER_LOANS_MAX = 64 };
+
+/* One ring of a writer. The list of its links changes under the session's mutex. */
+struct writer_ring {
+    struct ring_writer core;
+    struct region region;
+    struct session_notice *notice; /* that its links stand in; NULL: not offered yet */
+    int fd;
+    uint64_t payload_offset, slot_stride;
+    struct shmframe_format format;
+    uint32_t id;
+    uint32_t generation; /* 0: not opened yet */
+    uint32_t out;        /* slots loaned or pinned */
+    bool is_resynced;    /* comes back to a supervisor */
+    uint32_t sleepers;   /* threads that wait for a lossless reader's link */
+    uint16_t pins[RING_SLOTS_MAX];
+    int64_t warm_ns; /* when to back with memory what new grants add; 0: nothing to do */
+    struct writer_ring *next; /* older */
+};
+
+struct writer_reader { /* who is linked, as events told */
+    uint32_t number;
+    int32_t pid;
+    char name[SHMFRAME_NAME_BYTES];
+};
+
+enum writer_answer { WRITER_ASKED = 0, WRITER_OPENED, WRITER_REFUSED };
+
+struct shmframe_writer {
+    struct session_object object; /* first */
+    pthread_mutex_t mutex;
+    bool is_threaded, is_live, is_ended;
+    uint32_t loans, history;
+    uint64_t ring_bytes;
+    char stream[SHMFRAME_NAME_BYTES], group[SHMFRAME_NAME_BYTES];
+    int (*before_seal)(void *user, int ring_fd, const struct shmframe_ring_map *map);
+    void *before_seal_user;
+
+    /* The frame path's. */
+    struct writer_ring *ring; /* current; its `next` are older ones; changes under both mutexes */
+    uint64_t sequence;
+    uint32_t last_id;
+    struct shmframe_writer_counters counters;
+
+    /* Under the session's mutex. */
+    struct writer_ring *opening; /* NULL: none */
+    enum writer_answer answer;   /* to the newest OPEN_RING */
+    int refusal;
+    char refusal_text[256];
+    uint64_t opened_sequence;
+    uint32_t opened_generation;
+    bool is_resync_sent;   /* the stream comes back to a supervisor */
+    bool is_resync_opened; /* ... which has agreed: go by its notice page */
+    int lost;             /* why the stream is ours no more; 0: it is */
+    char lost_text[256];
+    struct shmframe_writer_event event[WRITER_EVENTS_MAX];
+    uint32_t event_first, event_count;
+    struct writer_reader *reader; /* array */
+    uint32_t reader_count, reader_room;
+    uint32_t request[WRITER_LOANS_MAX]; /* unanswered; 0: free */
+};
+
+/* ---- writer_mail.c; with the session's mutex held ---- */
+
+extern const struct session_ops writer_ops;
+
+/* Sends OPEN_RING and the offers that go with it, for `ring` of generation 0, or (RESYNC) as one that
+ * comes back. Errors: -ENOTCONN, -ENOMEM, -EMFILE, -ENFILE, -ENOSPC. */
+int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync);
+
+/* Moves on to the newest notice page, if the supervisor that came back has answered; destroys links
+ * that are over and rings that nobody needs. Needs both mutexes. */
+void writer_settle(struct shmframe_writer *writer);
+
+/* From now on the ring's links stand in this page. */
+void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *notice);
+
+/* Destroys a ring with its links. */
+void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring);
+
+#endif

@@ -1,0 +1,431 @@
+/* Writer: what it says to the supervisor, and hears from it. */
+#include "writer.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- links ---- */
+
+static void give_back(struct shmframe_writer *writer, struct ring_link *link) {
+    session_give_entry(writer->object.session, link->entry);
+    link_writer_destroy((struct link_writer *)link);
+}
+
+/* Makes a link, offers it for `generation`, and adds it to the ring. */
+static int offer_link(struct shmframe_writer *writer, struct writer_ring *ring,
+                      uint32_t generation) {
+    struct shmframe_session *session = writer->object.session;
+    uint32_t entry;
+    int code = session_take_entry(session, &entry);
+    if (code < 0)
+        return code;
+    struct link_writer *link;
+    int fds[LINK_OFFER_FDS];
+    code = link_writer_create(entry, session_serial(session), &link, fds);
+    if (code < 0) {
+        session_give_entry(session, entry);
+        return code;
+    }
+    union message message;
+    message_init(&message, MESSAGE_OFFER_LINK, 0);
+    message.offer_link.writer = writer->object.number;
+    message.offer_link.generation = generation;
+    message.offer_link.entry = entry;
+    message.offer_link.serial = link->core.serial;
+    /* In the ring's list before anyone can be granted it (I5). */
+    ring_writer_add(&ring->core, &link->core);
+    code = session_send(session, &message, fds);
+    for (unsigned i = 0; i < LINK_OFFER_FDS; i++)
+        close(fds[i]);
+    return code;
+}
+
+static struct ring_link *first_link(const struct writer_ring *ring) {
+    return atomic_load_explicit(&ring->core.links, memory_order_acquire);
+}
+
+static struct grant read_grant(const struct ring_writer *core, const struct ring_link *link) {
+    return grant_from_word(
+        atomic_load_explicit(&core->notice->entry[link->entry].word, memory_order_acquire));
+}
+
+static bool is_granted(const struct ring_writer *core, const struct ring_link *link) {
+    const struct grant grant = read_grant(core, link);
+    return grant.serial == link->serial && grant.state == ENTRY_GRANTED;
+}
+
+static uint32_t count_granted(const struct writer_ring *ring) {
+    uint32_t count = 0;
+    for (const struct ring_link *link = first_link(ring); link; link = link->next)
+        count += is_granted(&ring->core, link);
+    return count;
+}
+
+uint32_t shmframe_writer_readers(struct shmframe_writer *writer) {
+    session_lock(writer->object.session);
+    const uint32_t count =
+        writer->ring ? count_granted(writer->ring) : 0;
+    session_unlock(writer->object.session);
+    return count;
+}
+
+/* Tells of a link as the former supervisor left it in its page. */
+static int send_held(struct shmframe_writer *writer, const struct writer_ring *ring,
+                     const struct ring_link *link) {
+    const struct notice_entry *entry = &ring->core.notice->entry[link->entry];
+    union message message;
+    message_init(&message, MESSAGE_HELD_LINK, 0);
+    message.held_link.writer = writer->object.number;
+    message.held_link.generation = ring->generation;
+    message.held_link.entry = link->entry;
+    message.held_link.pid = atomic_load_explicit(&entry->pid, memory_order_relaxed);
+    message.held_link.start_time = atomic_load_explicit(&entry->start_time, memory_order_relaxed);
+    message.held_link.word = atomic_load_explicit(&entry->word, memory_order_acquire);
+    return session_send(writer->object.session, &message, NULL);
+}
+
+/* The page may still change, if it was only the connection that broke: what is announced is sent. */
+static uint32_t choose_held(const struct writer_ring *ring) {
+    uint32_t count = 0;
+    for (struct ring_link *link = first_link(ring); link; link = link->next) {
+        link->is_told = is_granted(&ring->core, link);
+        count += link->is_told;
+    }
+    return count;
+}
+
+static int send_chosen(struct shmframe_writer *writer, const struct writer_ring *ring) {
+    int code = 0;
+    for (const struct ring_link *link = first_link(ring); link && code == 0; link = link->next)
+        if (link->is_told)
+            code = send_held(writer, ring, link);
+    return code;
+}
+
+int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync) {
+    struct shmframe_session *session = writer->object.session;
+    union message message;
+    message_init(&message, MESSAGE_OPEN_RING, session_cookie(session));
+    struct message_open_ring *open = &message.open_ring;
+    message_put_text(open->stream, sizeof(open->stream), writer->stream);
+    open->writer = writer->object.number;
+    open->generation = ring->generation;
+    open->flags = (is_resync ? MESSAGE_RESYNC : 0) | (writer->is_live ? MESSAGE_LIVE : 0);
+    open->loans = writer->loans;
+    open->history = writer->history;
+    open->links = WRITER_LINKS;
+    open->held = is_resync ? choose_held(ring) : 0;
+    /* Of the ring, since the frame path's own count is not ours to read here. */
+    open->sequence = place_sequence(
+        atomic_load_explicit(&ring->core.ring->head, memory_order_relaxed));
+    writer->object.cookie = message.header.cookie;
+    writer->answer = WRITER_ASKED;
+    int code = session_send(session, &message, &ring->fd);
+    if (code == 0 && is_resync)
+        code = send_chosen(writer, ring);
+    for (unsigned i = 0; i < WRITER_LINKS && code == 0; i++)
+        code = offer_link(writer, ring, ring->generation);
+    return code;
+}
+
+/* ---- settling: both mutexes held ---- */
+
+void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring) {
+    if (!ring)
+        return;
+    struct ring_link *next;
+    for (struct ring_link *link = first_link(ring); link; link = next) {
+        next = link->next;
+        give_back(writer, link);
+    }
+    session_notice_unref(ring->notice);
+    region_unmap(&ring->region);
+    if (ring->fd >= 0)
+        close(ring->fd);
+    free(ring);
+}
+
+/* Offered links that the former supervisor never gave are no use to the new one. */
+static void end_unclaimed(struct writer_ring *ring) {
+    for (struct ring_link *link = first_link(ring); link; link = link->next) {
+        if (link->state != RING_LINK_OFFERED || !link->is_former ||
+            read_grant(&ring->core, link).serial == link->serial)
+            continue;
+        link->state = RING_LINK_OVER;
+        ring->core.links_over++;
+    }
+}
+
+void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *notice) {
+    session_notice_ref(notice);
+    session_notice_unref(ring->notice);
+    ring->notice = notice;
+    ring_writer_set_notice(&ring->core, notice->page);
+}
+
+/* Links of older rings stay with the page in which they were granted: it does not change any more. */
+static void follow_supervisor(struct shmframe_writer *writer) {
+    if (!writer->is_resync_opened)
+        return;
+    writer->is_resync_sent = writer->is_resync_opened = false;
+    if (writer->ring->is_resynced) {
+        writer->ring->is_resynced = false;
+        writer_ring_set_notice(writer->ring, writer->object.session->notice);
+        end_unclaimed(writer->ring);
+    }
+}
+
+static bool is_needed(const struct shmframe_writer *writer, const struct writer_ring *ring) {
+    return ring == writer->ring || ring->out > 0 || ring->sleepers > 0 ||
+           atomic_load_explicit(&ring->core.ring->state, memory_order_relaxed) == RING_OPEN;
+}
+
+void writer_settle(struct shmframe_writer *writer) {
+    follow_supervisor(writer);
+    struct writer_ring **place = &writer->ring;
+    while (*place) {
+        struct writer_ring *ring = *place;
+        if (!is_needed(writer, ring)) {
+            *place = ring->next;
+            writer->counters.bells_rung += ring->core.rings;
+            writer_ring_destroy(writer, ring);
+            continue;
+        }
+        if (ring->core.links_over > 0 && ring->sleepers == 0) {
+            struct ring_link *next;
+            for (struct ring_link *link = ring_writer_take_over(&ring->core); link; link = next) {
+                next = link->next;
+                give_back(writer, link);
+            }
+        }
+        place = &ring->next;
+    }
+    atomic_store_explicit(&writer->object.has_mail, false, memory_order_relaxed);
+}
+
+/* ---- events ---- */
+
+static struct shmframe_writer_event *add_event(struct shmframe_writer *writer,
+                                               enum shmframe_writer_event_type type) {
+    if (writer->event_count == WRITER_EVENTS_MAX)
+        return NULL;
+    const uint32_t place = (writer->event_first + writer->event_count++) % WRITER_EVENTS_MAX;
+    writer->event[place] = (struct shmframe_writer_event){.type = type};
+    session_kick(writer->object.session);
+    return &writer->event[place];
+}
+
+/* After a restart of the supervisor numbers are new, and only process and name tell. */
+static struct writer_reader *find_reader(struct shmframe_writer *writer,
+                                         const struct message_reader_event *event) {
+    struct writer_reader *similar = NULL;
+    for (uint32_t i = 0; i < writer->reader_count; i++) {
+        struct writer_reader *reader = &writer->reader[i];
+        if (reader->pid != event->pid)
+            continue;
+        if (reader->number == event->number)
+            return reader;
+        if (strcmp(reader->name, event->name) == 0 || event->number == 0)
+            similar = reader;
+    }
+    return similar;
+}
+
+static void add_reader(struct shmframe_writer *writer, const struct message_reader_event *event) {
+    for (uint32_t i = 0; i < writer->reader_count; i++)
+        if (writer->reader[i].number == event->number && writer->reader[i].pid == event->pid)
+            return; /* linked to a new ring */
+    if (writer->reader_count == writer->reader_room) {
+        const uint32_t room = writer->reader_room ? 2 * writer->reader_room : 16;
+        struct writer_reader *more = realloc(writer->reader, room * sizeof(*more));
+        if (!more)
+            return;
+        writer->reader = more;
+        writer->reader_room = room;
+    }
+    struct writer_reader *reader = &writer->reader[writer->reader_count++];
+    *reader = (struct writer_reader){.number = event->number, .pid = event->pid};
+    memcpy(reader->name, event->name, sizeof(reader->name));
+}
+
+static void tell_reader(struct shmframe_writer *writer, enum shmframe_writer_event_type type,
+                        const struct writer_reader *reader) {
+    struct shmframe_writer_event *event = add_event(writer, type);
+    if (!event)
+        return;
+    event->reader = reader->number;
+    event->pid = reader->pid;
+    memcpy(event->name, reader->name, sizeof(event->name));
+}
+
+static void take_reader_event(struct shmframe_writer *writer,
+                              const struct message_reader_event *event) {
+    if (event->flags & MESSAGE_LEFT) {
+        struct writer_reader *reader = find_reader(writer, event);
+        if (!reader)
+            return;
+        tell_reader(writer, SHMFRAME_READER_LEFT, reader);
+        *reader = writer->reader[--writer->reader_count];
+        return;
+    }
+    const uint32_t before = writer->reader_count;
+    add_reader(writer, event);
+    if (writer->reader_count > before)
+        tell_reader(writer, SHMFRAME_READER_JOINED, &writer->reader[before]);
+}
+
+static int send_answer(struct shmframe_writer *writer, uint32_t request, int status,
+                       const char *text) {
+    union message message;
+    message_init(&message, MESSAGE_ANSWER, request);
+    message.answer.status = status;
+    if (text)
+        message_put_text(message.answer.text, sizeof(message.answer.text), text);
+    return session_send(writer->object.session, &message, NULL);
+}
+
+static uint32_t *find_request(struct shmframe_writer *writer, uint32_t cookie) {
+    for (unsigned i = 0; i < WRITER_LOANS_MAX; i++)
+        if (writer->request[i] == cookie)
+            return &writer->request[i];
+    return NULL;
+}
+
+static void take_request(struct shmframe_writer *writer, const struct message_request *request) {
+    uint32_t *place = find_request(writer, 0);
+    struct shmframe_writer_event *event = place ? add_event(writer, SHMFRAME_REQUEST) : NULL;
+    if (!event) {
+        send_answer(writer, request->header.cookie, -EBUSY,
+                    "the writer has too many unanswered requests");
+        return;
+    }
+    *place = event->request = request->header.cookie;
+    memcpy(event->verb, request->verb, sizeof(event->verb));
+    memcpy(event->argument, request->argument, sizeof(event->argument));
+}
+
+int shmframe_writer_next_event(struct shmframe_writer *writer,
+                               struct shmframe_writer_event *out_event) {
+    session_lock(writer->object.session);
+    const int code = writer->event_count ? 0 : -EAGAIN;
+    if (code == 0) {
+        *out_event = writer->event[writer->event_first];
+        writer->event_first = (writer->event_first + 1) % WRITER_EVENTS_MAX;
+        writer->event_count--;
+    }
+    session_unlock(writer->object.session);
+    return code;
+}
+
+int shmframe_writer_answer(struct shmframe_writer *writer, uint32_t request, int status,
+                           const char *text) {
+    if (text && strlen(text) >= SHMFRAME_ARGUMENT_BYTES)
+        return error_set(-EINVAL, "an answer has at most %d bytes", SHMFRAME_ARGUMENT_BYTES - 1);
+    if (status > 0)
+        return error_set(-EINVAL, "an answer's status is 0 or a negative errno, not %d", status);
+    session_lock(writer->object.session);
+    uint32_t *place = request ? find_request(writer, request) : NULL;
+    int code = place ? 0 : error_set(-EINVAL, "there is no request %u to answer", request);
+    if (code == 0) {
+        *place = 0;
+        code = send_answer(writer, request, status, text);
+    }
+    session_unlock(writer->object.session);
+    return code;
+}
+
+/* ---- mail ---- */
+
+static void offer_more(struct shmframe_writer *writer, const struct message_want_links *want) {
+    struct writer_ring *ring = writer->opening && (!writer->ring || writer->is_ended ||
+                                                   writer->ring->generation != want->generation)
+                                   ? writer->opening
+                                   : writer->ring;
+    for (uint32_t i = 0; ring && i < want->links && i < NOTICE_ENTRIES; i++)
+        if (offer_link(writer, ring, want->generation) < 0)
+            return;
+}
+
+static void take_opened(struct shmframe_writer *writer, const struct message_opened *opened) {
+    if (opened->header.cookie != writer->object.cookie)
+        return;
+    writer->answer = WRITER_OPENED;
+    writer->opened_sequence = opened->sequence;
+    writer->opened_generation = opened->generation;
+    writer->is_resync_opened = writer->is_resync_sent;
+}
+
+static void take_error(struct shmframe_writer *writer, const struct message_error *error) {
+    writer->answer = WRITER_REFUSED;
+    writer->refusal = error->code < 0 ? error->code : -EPROTO;
+    message_put_text(writer->refusal_text, sizeof(writer->refusal_text), error->text);
+    if (!writer->is_resync_sent || writer->is_resync_opened)
+        return;
+    if (writer->refusal == -EAGAIN) {
+        session_retry(&writer->object);
+        return;
+    }
+    writer->is_resync_sent = false;
+    writer->lost = writer->refusal;
+    memcpy(writer->lost_text, writer->refusal_text, sizeof(writer->lost_text));
+}
+
+static void take_mail(struct session_object *object, struct channel_mail *mail) {
+    struct shmframe_writer *writer = (struct shmframe_writer *)object;
+    const union message *message = &mail->message;
+    switch ((enum message_type)message->header.type) {
+    case MESSAGE_OPENED:
+        take_opened(writer, &message->opened);
+        break;
+    case MESSAGE_ERROR:
+        take_error(writer, &message->error);
+        break;
+    case MESSAGE_WANT_LINKS:
+        offer_more(writer, &message->want_links);
+        return;
+    case MESSAGE_READER_EVENT:
+        take_reader_event(writer, &message->reader_event);
+        return;
+    case MESSAGE_REQUEST:
+        take_request(writer, &message->request);
+        return;
+    default:
+        return;
+    }
+    atomic_store_explicit(&object->has_mail, true, memory_order_relaxed);
+}
+
+/* What was never granted stays behind; new links are offered to the new supervisor. */
+static void mark_former(struct writer_ring *ring) {
+    for (struct ring_link *link = first_link(ring); link; link = link->next)
+        link->is_former = true;
+}
+
+static void welcome(struct session_object *object) {
+    struct shmframe_writer *writer = (struct shmframe_writer *)object;
+    memset(writer->request, 0, sizeof(writer->request));
+    if (!writer->ring || writer->ring->generation == 0 || writer->is_ended || writer->lost)
+        return;
+    mark_former(writer->ring);
+    writer->ring->is_resynced = writer->is_resync_sent = true;
+    if (writer_send_open(writer, writer->ring, true) < 0)
+        session_retry(object);
+}
+
+static void disconnected(struct session_object *object) {
+    struct shmframe_writer *writer = (struct shmframe_writer *)object;
+    writer->is_resync_sent = writer->is_resync_opened = false;
+    if (writer->opening && writer->answer == WRITER_ASKED) {
+        writer->answer = WRITER_REFUSED;
+        writer->refusal = -ENOTCONN;
+        message_put_text(writer->refusal_text, sizeof(writer->refusal_text),
+                         "the supervisor went away meanwhile");
+    }
+}
+
+const struct session_ops writer_ops = {
+    .take_mail = take_mail, .welcome = welcome, .disconnected = disconnected};
