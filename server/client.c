@@ -28,7 +28,6 @@ static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail
     [MESSAGE_CLOSE_WRITER] = stream_writer_close,
     [MESSAGE_OPEN_READER] = stream_reader_open,
     [MESSAGE_CLOSE_READER] = stream_reader_close,
-    [MESSAGE_READER_MOVED] = stream_reader_moved,
     [MESSAGE_REQUEST] = request_ask,
     [MESSAGE_ANSWER] = request_answer,
     [MESSAGE_LIST_STREAMS] = list_start,

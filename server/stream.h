@@ -155,7 +155,6 @@ int stream_offer_held(struct client *client, struct channel_mail *mail);
 /* ---- stream_reader.c: messages of a reader's session ---- */
 int stream_reader_open(struct client *client, struct channel_mail *mail);
 int stream_reader_close(struct client *client, struct channel_mail *mail);
-int stream_reader_moved(struct client *client, struct channel_mail *mail);
 int stream_reader_evict(struct client *client, struct channel_mail *mail);
 int stream_reader_get_record(struct client *client, struct channel_mail *mail);
 /* The reader has left or died; others may have the room it took. */

@@ -265,17 +265,6 @@ int stream_reader_close(struct client *client, struct channel_mail *mail) {
     return 0;
 }
 
-/* Links of older rings are forgotten already; this is for who lists readers. */
-int stream_reader_moved(struct client *client, struct channel_mail *mail) {
-    const struct message_reader_moved *moved = &mail->message.reader_moved;
-    const struct stream_reader *reader = find_reader(client, moved->reader);
-    if (reader)
-        log_detail("event=reader-moved stream=%s reader=%u generation=%u", reader->stream->name,
-                   reader->number, moved->generation);
-    client_done(client, moved->header.cookie);
-    return 0;
-}
-
 static int refuse_unknown(struct client *client, const struct message_reader_of *of) {
     client_refuse(client, of->header.cookie, -ENOENT,
                   "no reader %u of stream '%s'; 'shmframe ls' lists what there is", of->number,

@@ -43,7 +43,6 @@ static const struct rule rules[MESSAGE_TYPES] = {
     RULE(OPEN_READER, open_reader, 1, FROM_SESSION, TEXT(open_reader, stream),
          TEXT(open_reader, name)),
     RULE(CLOSE_READER, close_reader, 0, FROM_SESSION, NO_TEXT),
-    RULE(READER_MOVED, reader_moved, 0, FROM_SESSION, NO_TEXT),
     RULE(REQUEST, request, 0, FROM_BOTH, TEXT(request, stream), TEXT(request, verb),
          TEXT(request, argument)),
     RULE(ANSWER, answer, 0, FROM_BOTH, TEXT(answer, text)),

@@ -22,7 +22,6 @@ enum message_type {
     MESSAGE_CLOSE_WRITER, /* the stream's writer leaves */
     MESSAGE_OPEN_READER,  /* a reader wants a stream, or (RESYNC) comes back fds: record */
     MESSAGE_CLOSE_READER,
-    MESSAGE_READER_MOVED, /* the reader left all rings below a generation */
     MESSAGE_REQUEST,      /* also supervisor -> writer's session */
     MESSAGE_ANSWER,       /* writer's session -> supervisor -> asking session */
     MESSAGE_LIST_STREAMS, /* answered by one STREAM each, then DONE */
@@ -119,11 +118,6 @@ struct message_close_reader {
     struct message_header header;
     uint32_t reader;
     uint32_t reserved;
-};
-struct message_reader_moved {
-    struct message_header header;
-    uint32_t reader;
-    uint32_t generation;
 };
 struct message_request {
     struct message_header header;
@@ -222,7 +216,6 @@ union message {
     struct message_close_writer close_writer;
     struct message_open_reader open_reader;
     struct message_close_reader close_reader;
-    struct message_reader_moved reader_moved;
     struct message_request request;
     struct message_answer answer;
     struct message_list list;

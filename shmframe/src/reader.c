@@ -38,7 +38,7 @@ static void read_entry(struct shmframe_reader *reader) {
 
 static bool has_notice(const struct shmframe_reader *reader) {
     /* Relaxed: only tells that it is worth a look. */
-    return reader->is_notice_new ||
+    return reader->is_notice_new || reader->object.is_upkeep_due ||
            (reader->notice && atomic_load_explicit(&reader->notice->page->word,
                                                    memory_order_relaxed) != reader->notice_seen);
 }
@@ -50,7 +50,6 @@ static void destroy_left(struct shmframe_reader *reader) {
         if (ring_reader_holds(&link->core))
             continue;
         TAILQ_REMOVE(&reader->left, link, next);
-        reader_unwatch(reader, link);
         link_reader_destroy(link);
     }
 }
@@ -60,7 +59,8 @@ static int look_after(struct shmframe_reader *reader, int64_t now_ns) {
     const bool is_noticed = has_notice(reader);
     if (is_noticed)
         read_entry(reader);
-    session_upkeep(reader->object.session, now_ns, is_noticed);
+    reader->object.is_upkeep_due =
+        !session_upkeep(reader->object.session, now_ns, is_noticed || reader->object.is_upkeep_due);
     destroy_left(reader);
     if (!atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
         return 0;
@@ -92,6 +92,10 @@ static bool move_on(struct shmframe_reader *reader, bool is_restart) {
     TAILQ_REMOVE(&reader->next, next, next);
     TAILQ_INSERT_TAIL(&reader->left, former, next);
     reader->link = next;
+    if (reader->epoll >= 0) {
+        reader_unwatch(reader, former);
+        reader_watch(reader, next);
+    }
     reader->is_end_told = reader->is_gone_told = false;
     if (is_restart) {
         reader->lease_flags |= SHMFRAME_LEASE_RESTARTED;

@@ -37,16 +37,10 @@ static int send_open(struct shmframe_reader *reader) {
     return session_send(session, &message, &reader->record.fd);
 }
 
-static void send_number(struct shmframe_reader *reader, enum message_type type,
-                        uint32_t generation) {
+static void send_close(struct shmframe_reader *reader) {
     union message message;
-    message_init(&message, type, 0);
-    if (type == MESSAGE_CLOSE_READER) {
-        message.close_reader.reader = reader->object.number;
-    } else {
-        message.reader_moved.reader = reader->object.number;
-        message.reader_moved.generation = generation;
-    }
+    message_init(&message, MESSAGE_CLOSE_READER, 0);
+    message.close_reader.reader = reader->object.number;
     if (reader->object.session->is_welcome)
         session_send(reader->object.session, &message, NULL);
 }
@@ -153,8 +147,6 @@ static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
         return code;
     }
     TAILQ_INSERT_TAIL(&reader->next, link, next);
-    if (reader->epoll >= 0)
-        reader_watch(reader, link);
     return 0;
 }
 
@@ -231,11 +223,7 @@ int shmframe_reader_fd(struct shmframe_reader *reader) {
     /* Readable from the start: the first acquire arms it. */
     eventfd_write(mail_event, 1);
     session_unlock(reader->object.session);
-    struct link_reader *link;
-    if (reader->link)
-        reader_watch(reader, reader->link);
-    TAILQ_FOREACH (link, &reader->next, next)
-        reader_watch(reader, link);
+    reader_watch(reader, reader->link);
     return reader->epoll;
 }
 
@@ -325,7 +313,7 @@ void shmframe_reader_close(struct shmframe_reader *reader) {
         return;
     struct shmframe_session *session = reader->object.session;
     session_lock(session);
-    send_number(reader, MESSAGE_CLOSE_READER, 0);
+    send_close(reader);
     session_remove(&reader->object);
     session_give_entry(session, reader->object.number);
     session_notice_unref(reader->notice);

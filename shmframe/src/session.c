@@ -436,15 +436,16 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns) {
     return taken;
 }
 
-void session_upkeep(struct shmframe_session *session, int64_t now_ns, bool is_mail_likely) {
+bool session_upkeep(struct shmframe_session *session, int64_t now_ns, bool is_mail_likely) {
     if (pthread_mutex_trylock(&session->mutex) != 0)
-        return;
+        return false;
     const bool has_mail = is_mail_likely && session->notice &&
                           atomic_load_explicit(&session->notice->page->mail,
                                                memory_order_relaxed) != session->mail_seen;
     if (has_mail || session_upkeep_is_due(session, now_ns))
         session_do_upkeep(session, now_ns);
     session_unlock(session);
+    return true;
 }
 
 /* Sleeps without the mutex; `notice` is held by the caller. */

@@ -40,6 +40,7 @@ struct session_object {
     /* There is something for the object's own thread. Private memory: tells that it is worth taking
      * the mutex. */
     _Atomic bool has_mail;
+    bool is_upkeep_due; /* its own thread's: another one was at it when the supervisor had written */
 };
 
 /* A question that somebody waits for. */
@@ -129,8 +130,9 @@ int session_ask(struct shmframe_session *session, union message *message, const 
                 int64_t deadline_ns, bool (*take)(void *user, struct channel_mail *mail),
                 void *user);
 
-/* From a frame path: upkeep, if it is due and nobody else is at it. */
-void session_upkeep(struct shmframe_session *session, int64_t now_ns, bool is_mail_likely);
+/* From a frame path: upkeep, if it is due. False: another thread was at it, and may have looked
+ * too early. */
+bool session_upkeep(struct shmframe_session *session, int64_t now_ns, bool is_mail_likely);
 
 static inline bool session_upkeep_is_due(const struct shmframe_session *session, int64_t now_ns) {
     return now_ns >= atomic_load_explicit(&session->upkeep_ns, memory_order_relaxed);

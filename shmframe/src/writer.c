@@ -328,7 +328,8 @@ static void look_after(struct shmframe_writer *writer, int64_t now_ns) {
     ring_writer_refresh(&ring->core);
     if (has_notice && warm_target(writer, ring) > ring->core.warm)
         ring->warm_ns = now_ns + WARM_DELAY_NS;
-    session_upkeep(session, now_ns, has_notice);
+    writer->object.is_upkeep_due =
+        !session_upkeep(session, now_ns, has_notice || writer->object.is_upkeep_due);
     if (pthread_mutex_trylock(&session->mutex) == 0) {
         writer_settle(writer);
         session_unlock(session);
@@ -346,6 +347,7 @@ static void warm_one(struct shmframe_writer *writer, struct writer_ring *ring, i
 static void attend(struct shmframe_writer *writer, int64_t now_ns) {
     const struct writer_ring *ring = writer->ring;
     if (ring_writer_has_notice(&ring->core) || ring->core.links_over ||
+        writer->object.is_upkeep_due ||
         session_upkeep_is_due(writer->object.session, now_ns) ||
         atomic_load_explicit(&writer->object.has_mail, memory_order_relaxed))
         look_after(writer, now_ns);
