@@ -259,8 +259,8 @@ static_assert(sizeof(struct notice_entry) == 24 && offsetof(struct notice_page, 
 
 /* ---- the record page: written by one reader -------------------------------------------------- */
 
+/* How many values there are, the buckets tell. */
 struct record_histogram {
-    _Atomic uint64_t count;
     _Atomic int64_t max_ns;
     _Atomic uint64_t bucket[SHMFRAME_HISTOGRAM_BUCKETS];
 };

@@ -53,14 +53,12 @@ static void add_alone(_Atomic uint64_t *word, uint64_t more) {
 }
 
 static void measure_alone(struct record_histogram *histogram, int64_t value_ns) {
-    add_alone(&histogram->count, 1);
     add_alone(&histogram->bucket[histogram_bucket(value_ns)], 1);
     if (value_ns > atomic_load_explicit(&histogram->max_ns, memory_order_relaxed))
         atomic_store_explicit(&histogram->max_ns, value_ns, memory_order_relaxed);
 }
 
 static void measure(struct record_histogram *histogram, int64_t value_ns) {
-    atomic_fetch_add_explicit(&histogram->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histogram->bucket[histogram_bucket(value_ns)], 1,
                               memory_order_relaxed);
     int64_t max_ns = atomic_load_explicit(&histogram->max_ns, memory_order_relaxed);
@@ -152,10 +150,12 @@ int record_get_histogram(const struct record_page *page, enum shmframe_hop hop,
     if ((unsigned)hop >= SHMFRAME_HOPS)
         return error_set(-EINVAL, "there is no hop %d, only 0 to %d", (int)hop, SHMFRAME_HOPS - 1);
     const struct record_histogram *histogram = &page->histogram[hop];
-    out->count = atomic_load_explicit(&histogram->count, memory_order_relaxed);
+    out->count = 0;
     out->max_ns = atomic_load_explicit(&histogram->max_ns, memory_order_relaxed);
-    for (unsigned i = 0; i < SHMFRAME_HISTOGRAM_BUCKETS; i++)
+    for (unsigned i = 0; i < SHMFRAME_HISTOGRAM_BUCKETS; i++) {
         out->bucket[i] = atomic_load_explicit(&histogram->bucket[i], memory_order_relaxed);
+        out->count += out->bucket[i];
+    }
     return 0;
 }
 
