@@ -68,7 +68,7 @@ static uint32_t add_others(struct futex_word *words, uint32_t count,
 }
 
 int bell_sleep(const struct futex_word *words, uint32_t count, int64_t deadline_ns) {
-    const int64_t slice_ns = shmframe_now_ns() + BELL_SLEEP_MAX_NS;
+    const int64_t slice_ns = clock_now_ns() + BELL_SLEEP_MAX_NS;
     return futex_wait(words, count, slice_ns < deadline_ns ? slice_ns : deadline_ns);
 }
 
@@ -112,7 +112,7 @@ bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct 
             return true;
         if (others->interrupt && atomic_load_explicit(others->interrupt, memory_order_relaxed))
             return true;
-    } while (shmframe_now_ns() < until_ns);
+    } while (clock_now_ns() < until_ns);
     return false;
 }
 

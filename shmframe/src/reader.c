@@ -292,7 +292,7 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
         bell_spin(cores, open, &others, min_ns(deadline_ns, now_ns + spin_ns)))
         return 0;
     int code = bell_wait(cores, open, &others, deadline_ns);
-    const int64_t woke_ns = shmframe_now_ns();
+    const int64_t woke_ns = clock_now_ns();
     for (uint32_t i = 0; i < count; i++) {
         readers[i]->wake_ns = woke_ns;
         record_count(&readers[i]->record, RECORD_SLEEPS, 1);
@@ -302,7 +302,7 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
 
 static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int64_t deadline_ns,
                     uint64_t *out_ready) {
-    int64_t now_ns = shmframe_now_ns();
+    int64_t now_ns = clock_now_ns();
     for (bool is_first = true;; is_first = false) {
         const uint64_t ready = find_ready(readers, count, now_ns);
         if (ready) {
@@ -318,7 +318,7 @@ static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int6
             return code;
         if (code == 0 && !is_first)
             record_count(&readers[0]->record, RECORD_SPURIOUS, 1);
-        now_ns = shmframe_now_ns();
+        now_ns = clock_now_ns();
     }
 }
 
@@ -362,14 +362,14 @@ static void drain_wake(struct shmframe_reader *reader) {
 static void disarm(struct shmframe_reader *reader) {
     reader->is_armed = false;
     bell_disarm(&reader->link->core);
-    reader->wake_ns = shmframe_now_ns();
+    reader->wake_ns = clock_now_ns();
 }
 
 /* Nothing was there: makes the descriptor readable for what comes. False: look again. */
 static bool arm(struct shmframe_reader *reader) {
     drain_wake(reader);
     session_lock(reader->object.session);
-    session_do_upkeep(reader->object.session, shmframe_now_ns());
+    session_do_upkeep(reader->object.session, clock_now_ns());
     session_unlock(reader->object.session);
     if (has_notice(reader) ||
         atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
@@ -388,7 +388,7 @@ static int take_or_arm(struct shmframe_reader *reader, struct shmframe_lease *ou
     if (reader->is_armed)
         disarm(reader);
     do {
-        code = take(reader, shmframe_now_ns(), out_lease);
+        code = take(reader, clock_now_ns(), out_lease);
     } while (code == -EAGAIN && reader->epoll >= 0 && !arm(reader));
     return code;
 }
@@ -402,7 +402,7 @@ int shmframe_reader_acquire(struct shmframe_reader *reader, int64_t deadline_ns,
         code = shmframe_reader_wait(reader, deadline_ns);
         if (code < 0)
             break;
-        const int64_t now_ns = shmframe_now_ns();
+        const int64_t now_ns = clock_now_ns();
         code = take(reader, now_ns, out_lease);
         /* A writer that recycles every slot under our hands cannot keep us past the deadline. */
         if (code == -EAGAIN && now_ns >= deadline_ns)
@@ -422,7 +422,7 @@ int shmframe_reader_acquire_batch(struct shmframe_reader *reader, int64_t deadli
     /* What comes instead of a further frame is told by the next call. */
     while (taken < count && ring_reader_has_room(&reader->link->core) &&
            look(reader, false) == 0 && out_leases[taken - 1].link == reader->link &&
-           take(reader, shmframe_now_ns(), &out_leases[taken]) == 0)
+           take(reader, clock_now_ns(), &out_leases[taken]) == 0)
         taken++;
     return (int)taken;
 }
@@ -432,7 +432,7 @@ int shmframe_reader_release(struct shmframe_reader *reader, struct shmframe_leas
         return error_set(-EINVAL, "what is to be released is no lease of this reader");
     const struct link_reader *link = lease->link;
     const uint32_t cell = lease->cell >> 16, slot = lease->cell & 0xffff;
-    const int64_t now_ns = shmframe_now_ns();
+    const int64_t now_ns = clock_now_ns();
     const uint64_t sequence = lease->frame.sequence;
     lease->link = NULL;
     int code = ring_release(&link->core, cell, sequence, slot);

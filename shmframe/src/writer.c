@@ -150,11 +150,11 @@ static bool shall_retry(struct shmframe_session *session, int code, int64_t dead
     enum { PAUSE_NS = 20000000 };
     if (code != -EAGAIN && code != -ENOTCONN)
         return false;
-    const int64_t pause_ns = shmframe_now_ns() + PAUSE_NS;
-    while (shmframe_now_ns() < pause_ns)
+    const int64_t pause_ns = clock_now_ns() + PAUSE_NS;
+    while (clock_now_ns() < pause_ns)
         if (session_await(session, pause_ns) == -EINTR)
             return false;
-    return shmframe_now_ns() < deadline_ns;
+    return clock_now_ns() < deadline_ns;
 }
 
 static int register_ring(struct shmframe_writer *writer, struct writer_ring *ring,
@@ -379,13 +379,13 @@ static int await_space(struct shmframe_writer *writer, int64_t deadline_ns) {
         struct ring_link *link = ring_writer_behind(&writer->ring->core);
         if (!link)
             return 0;
-        const int64_t now_ns = shmframe_now_ns();
+        const int64_t now_ns = clock_now_ns();
         if (session_is_interrupted(writer->object.session) || code == -EINTR)
             return -EINTR;
         if (now_ns >= deadline_ns)
             return deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
         code = sleep_for(writer, link, deadline_ns);
-        attend(writer, shmframe_now_ns());
+        attend(writer, clock_now_ns());
     }
 }
 
@@ -446,14 +446,14 @@ static void fill_loan(const struct writer_ring *ring, uint32_t slot, int64_t now
 int shmframe_writer_loan(struct shmframe_writer *writer, int64_t deadline_ns,
                          struct shmframe_loan *out_loan) {
     lock(writer);
-    int64_t now_ns = shmframe_now_ns();
+    int64_t now_ns = clock_now_ns();
     attend(writer, now_ns);
     const bool may_wait = writer->ring->core.lossless;
     uint32_t slot = 0;
     int code = take_slot(writer, deadline_ns, &slot);
     if (code == 0) {
         if (may_wait)
-            now_ns = shmframe_now_ns();
+            now_ns = clock_now_ns();
         fill_loan(writer->ring, slot, now_ns, out_loan);
         writer->ring->out++; /* it has no pins: those keep a slot from being lent */
     } else if (code == -EAGAIN || code == -ETIMEDOUT || code == -ENOSPC || code == -EBUSY) {
@@ -490,16 +490,21 @@ static bool is_closed(const struct writer_ring *ring) {
     return atomic_load_explicit(&ring->core.ring->state, memory_order_relaxed) != RING_OPEN;
 }
 
-static int check_batch(struct shmframe_writer *writer, const struct shmframe_loan *loans,
-                       uint32_t count) {
-    struct ring_set seen = {{0}};
+static int refuse_not_loaned(const struct shmframe_writer *writer, const char *what) {
+    return error_set(-EINVAL, "stream '%s': what is to be %s is not on loan", writer->stream, what);
+}
+
+/* `ring` is of the first. */
+static int check_batch(const struct shmframe_writer *writer, const struct writer_ring *ring,
+                       const struct shmframe_loan *loans, uint32_t count) {
+    const struct shmframe_format *format = &ring->format;
     for (uint32_t i = 0; i < count; i++) {
-        if (!find_loan(writer, &loans[i]) || loans[i].ring != loans[0].ring ||
-            ring_set_has(&seen, loans[i].slot))
-            return error_set(-EINVAL, "stream '%s': what is to be published is not on loan",
-                             writer->stream);
-        ring_set_add(&seen, loans[i].slot);
-        const struct shmframe_format *format = loans[i].format;
+        if (loans[i].ring != ring->id || loans[i].slot >= ring->core.slots ||
+            !ring_set_has(&ring->core.loaned, loans[i].slot))
+            return refuse_not_loaned(writer, "published");
+        for (uint32_t j = 0; j < i; j++)
+            if (loans[j].slot == loans[i].slot)
+                return refuse_not_loaned(writer, "published twice");
         if (format->kind == SHMFRAME_AUDIO
                 ? loans[i].frame.samples > format->audio.samples_max
                 : loans[i].frame.bytes > format->slot_bytes)
@@ -529,7 +534,7 @@ static void close_older(struct writer_ring *ring) {
 
 static void put_all(struct shmframe_writer *writer, struct writer_ring *ring,
                     struct shmframe_loan *loans, uint32_t count) {
-    const int64_t now_ns = shmframe_now_ns();
+    const int64_t now_ns = clock_now_ns();
     for (uint32_t i = 0; i < count; i++) {
         loans[i].frame.publish_ns = now_ns;
         ring_put(&ring->core, loans[i].slot, &loans[i].frame);
@@ -544,9 +549,10 @@ int shmframe_writer_publish_batch(struct shmframe_writer *writer, struct shmfram
     if (count == 0)
         return 0;
     lock(writer);
-    int code = check_batch(writer, loans, count);
+    struct writer_ring *ring = find_loan(writer, &loans[0]);
+    int code = ring ? check_batch(writer, ring, loans, count)
+                    : refuse_not_loaned(writer, "published");
     if (code == 0) {
-        struct writer_ring *ring = find_ring(writer, loans[0].ring);
         if (is_closed(ring)) {
             code = give_back_stale(writer, ring, loans, count);
         } else {
@@ -572,9 +578,7 @@ int shmframe_writer_abandon(struct shmframe_writer *writer, struct shmframe_loan
         writer->counters.abandoned++;
     }
     unlock(writer);
-    return ring ? 0
-                : error_set(-EINVAL, "stream '%s': what is to be abandoned is not on loan",
-                            writer->stream);
+    return ring ? 0 : refuse_not_loaned(writer, "abandoned");
 }
 
 int shmframe_writer_pin(struct shmframe_writer *writer, const struct shmframe_loan *loan) {
@@ -585,9 +589,7 @@ int shmframe_writer_pin(struct shmframe_writer *writer, const struct shmframe_lo
     if (ring && ring->pins[loan->slot]++ == 0)
         ring_set_add(&ring->core.pinned, loan->slot);
     unlock(writer);
-    return ring ? 0
-                : error_set(-EINVAL, "stream '%s': what is to be pinned is not on loan",
-                            writer->stream);
+    return ring ? 0 : refuse_not_loaned(writer, "pinned");
 }
 
 int shmframe_writer_unpin(struct shmframe_writer *writer, uint32_t ring_id, uint32_t slot) {
@@ -654,7 +656,7 @@ void shmframe_loan_stamp(struct shmframe_loan *loan, unsigned stage) {
     if (!(frame->flags & SHMFRAME_HAS_STAGES))
         memset(frame->stage_ns, 0, sizeof(frame->stage_ns));
     frame->flags |= SHMFRAME_HAS_STAGES;
-    frame->stage_ns[stage] = shmframe_now_ns();
+    frame->stage_ns[stage] = clock_now_ns();
 }
 
 void shmframe_loan_carry(struct shmframe_loan *loan, const struct shmframe_lease *lease) {
@@ -692,7 +694,7 @@ int shmframe_writer_wait_readers(struct shmframe_writer *writer, uint32_t reader
         code = session_await(writer->object.session, deadline_ns);
         session_unlock(writer->object.session);
         lock(writer);
-        attend(writer, shmframe_now_ns());
+        attend(writer, clock_now_ns());
         unlock(writer);
     }
     return code;
