@@ -138,8 +138,7 @@ struct ring_link *ring_writer_behind(struct ring_writer *writer) {
 
 /* ---- loan ---- */
 
-static struct ring_set find_leased(const struct ring_writer *writer) {
-    struct ring_set leased = {{0}};
+static void add_leased(const struct ring_writer *writer, struct ring_set *busy) {
     for (uint32_t i = 0; i < writer->active_count; i++) {
         const struct ring_link *link = writer->active[i];
         for (uint32_t cell = 0; cell < link->grant.leases; cell++) {
@@ -147,10 +146,9 @@ static struct ring_set find_leased(const struct ring_writer *writer) {
             const uint64_t lease =
                 atomic_load_explicit(&link->lease->lease[cell], memory_order_acquire);
             if (lease)
-                ring_set_add(&leased, lease_slot(lease));
+                ring_set_add(busy, lease_slot(lease));
         }
     }
-    return leased;
 }
 
 /* The lowest slot below `limit` that is not in `busy`; `limit` if there is none. */
@@ -169,9 +167,10 @@ int ring_loan(struct ring_writer *writer, uint32_t *out_slot) {
      * or we find its lease. The stores of RETIRED come before. */
     atomic_thread_fence(memory_order_seq_cst);
     ring_writer_refresh(writer);
-    struct ring_set busy = find_leased(writer);
+    struct ring_set busy;
     for (unsigned i = 0; i < RING_SLOTS_MAX / 64; i++)
-        busy.word[i] |= writer->loaned.word[i] | writer->kept.word[i] | writer->pinned.word[i];
+        busy.word[i] = writer->loaned.word[i] | writer->kept.word[i] | writer->pinned.word[i];
+    add_leased(writer, &busy);
     uint32_t slot = find_free(&busy, writer->warm);
     if (slot == writer->warm)
         slot = find_free(&busy, writer->slots);
