@@ -331,8 +331,8 @@ void client_turn_away(int socket, int code, const char *text) {
     message_put_text(message.error.text, sizeof(message.error.text), text);
     channel_send(socket, &message, NULL);
     if (log_limit_passes(&limit, shmframe_now_ns()))
-        log_event("event=connection-refused errno=%d reason=%s", -code,
-                  log_quote(message.error.text).text);
+        log_trouble("event=connection-refused errno=%d reason=%s", -code,
+                    log_quote(message.error.text).text);
     close(socket);
 }
 

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool log_is_verbose;
+static enum log_level log_level;
 static uint64_t lines_dropped;
 
-void log_set_verbose(bool is_verbose) {
-    log_is_verbose = is_verbose;
+void log_set_level(enum log_level level) {
+    log_level = level;
 }
 
 /* stderr belongs to others too, so its flags are not ours to change. A pipe that polls writable
@@ -41,7 +41,16 @@ static void write_line(const char *text, va_list values) {
     lines_dropped = write(STDERR_FILENO, line, end) < 0 ? lines_dropped + 1 : 0;
 }
 
+void log_trouble(const char *text, ...) {
+    va_list values;
+    va_start(values, text);
+    write_line(text, values);
+    va_end(values);
+}
+
 void log_event(const char *text, ...) {
+    if (log_level == LOG_TROUBLE)
+        return;
     va_list values;
     va_start(values, text);
     write_line(text, values);
@@ -49,7 +58,7 @@ void log_event(const char *text, ...) {
 }
 
 void log_detail(const char *text, ...) {
-    if (!log_is_verbose)
+    if (log_level != LOG_DETAILS)
         return;
     va_list values;
     va_start(values, text);

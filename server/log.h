@@ -8,8 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void log_set_verbose(bool is_verbose);
+enum log_level {
+    LOG_EVENTS = 0,  /* trouble, and what happens to streams and peers */
+    LOG_TROUBLE = 1, /* only what keeps the supervisor from doing its work */
+    LOG_DETAILS = 2, /* each message as well */
+};
+void log_set_level(enum log_level level);
 
+void log_trouble(const char *text, ...) __attribute__((format(printf, 1, 2)));
+/* Not with --quiet. */
 void log_event(const char *text, ...) __attribute__((format(printf, 1, 2)));
 /* Only with --verbose. */
 void log_detail(const char *text, ...) __attribute__((format(printf, 1, 2)));

@@ -25,6 +25,7 @@ static const char HELP[] =
     "                    may be given several times\n"
     "  --ready-fd FD     write a newline to FD, and close it, once it listens\n"
     "  --verbose         log every message\n"
+    "  --quiet           log only what keeps it from doing its work\n"
     "  --help            show this text and exit\n"
     "  --version         show the version and exit\n"
     "\n"
@@ -72,13 +73,10 @@ static void set_ready_fd(struct server_params *server, const char *text) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     static const struct option table[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"allow-uid", required_argument, NULL, 'u'},
-        {"ready-fd", required_argument, NULL, 'r'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
+        {"socket", required_argument, NULL, 's'},   {"allow-uid", required_argument, NULL, 'u'},
+        {"ready-fd", required_argument, NULL, 'r'}, {"verbose", no_argument, NULL, 'v'},
+        {"quiet", no_argument, NULL, 'q'},          {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},        {0},
     };
     int letter;
     while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1) {
@@ -93,7 +91,10 @@ static void parse_options(struct options *options, int argc, char **argv) {
             set_ready_fd(&options->server, optarg);
             break;
         case 'v':
-            log_set_verbose(true);
+            log_set_level(LOG_DETAILS);
+            break;
+        case 'q':
+            log_set_level(LOG_TROUBLE);
             break;
         case 'h':
             fputs(HELP, stdout);

@@ -63,8 +63,8 @@ void names_save(struct server *server) {
     if (code == 0 && renameat(listener->folder, beside, listener->folder, listener->names) < 0)
         code = -errno;
     if (code < 0)
-        log_event("event=names-not-saved file=%s reason=%s", log_quote(listener->names).text,
-                  log_quote(strerror(-code)).text);
+        log_trouble("event=names-not-saved file=%s reason=%s", log_quote(listener->names).text,
+                    log_quote(strerror(-code)).text);
 }
 
 static void load_stream(struct server *server, const char *line) {

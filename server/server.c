@@ -219,7 +219,7 @@ static void tell_ready(const struct server *server) {
     if (fd < 0)
         return;
     if (write(fd, "\n", 1) < 0)
-        log_event("event=ready-not-told reason=%s", log_quote(strerror(errno)).text);
+        log_trouble("event=ready-not-told reason=%s", log_quote(strerror(errno)).text);
     close(fd);
 }
 
