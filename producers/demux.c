@@ -340,11 +340,14 @@ static void read_packet(struct demux *demux, AVPacket *packet) {
     if (result < 0) {
         if (result != AVERROR_EOF && result != AVERROR_EXIT)
             note(demux, "reading ended", result, find_end_ns(demux));
+        else if (result == AVERROR_EOF && demux->is_cut_off)
+            note(demux, "truncated inside the last packet", 0, find_end_ns(demux));
         mark_complete(demux);
         return;
     }
     struct track *track = find_track(demux, packet);
-    if (track && (packet->flags & AV_PKT_FLAG_CORRUPT))
+    demux->is_cut_off = packet->flags & AV_PKT_FLAG_CORRUPT;
+    if (track && demux->is_cut_off)
         track->damaged++;
     if (track && track_add_packet(track, packet) < 0) {
         note(demux, "no memory for a packet", 0, find_end_ns(demux));
@@ -375,6 +378,7 @@ static void begin_pass(struct demux *demux, bool is_loop) {
     else
         restart_tracks(demux, position_ns);
     demux->is_pass_empty = true;
+    demux->is_cut_off = false;
 
     pthread_mutex_lock(&demux->mutex);
     /* Frames of before were kept out until here; another seek may have come meanwhile. */

@@ -56,6 +56,7 @@ struct demux {
     /* The thread's own. */
     uint32_t decoded_pass;
     bool is_pass_empty; /* no frame of it came out yet */
+    bool is_cut_off;    /* the newest packet is damaged: if it is the last, it was cut off */
 };
 
 /* Opens and looks at the file, from `start_ns` on; a failure ends the program with one line. */

@@ -29,14 +29,14 @@ enum { LOANS_MAX = 64, SLOTS_BESIDE = 16 };
 
 static struct {
     int64_t start_ns;
-    bool is_looping, is_fast;
+    bool is_looping, is_unpaced;
 } options;
 
 static const struct option_spec specs[] = {
     {"start", 'S', OPTION_DURATION, &options.start_ns, "TIME",
      "begin at that position of the file"},
     {"loop", 'L', OPTION_FLAG, &options.is_looping, NULL, "begin again at the end"},
-    {"fast", 'f', OPTION_FLAG, &options.is_fast, NULL,
+    {"unpaced", 'u', OPTION_FLAG, &options.is_unpaced, NULL,
      "publish as fast as lossless readers take it, not at the file's own pace"},
     {0},
 };
@@ -169,7 +169,7 @@ static void begin_pass(struct media *media) {
     media->has_base = true;
     media->origin_ns = media->end_ns;
     /* A loop goes on without a gap; a seek, or a file that made us wait, begins now. */
-    if (!options.is_fast && (now_ns > media->end_ns || media->end_ns - now_ns > LATE_MAX_NS))
+    if (!options.is_unpaced && (now_ns > media->end_ns || media->end_ns - now_ns > LATE_MAX_NS))
         media->origin_ns = now_ns;
     for (int i = 0; i < DEMUX_TRACKS && media->pass > 1; i++)
         if (media->playing[i].stream)
@@ -195,7 +195,7 @@ static int choose_track(struct media *media) {
 /* Far behind its time, the rest would have to be hurried: the clock goes on from here instead. */
 static void forgive_lateness(struct media *media, struct playing *playing) {
     const int64_t late_ns = producer_media_ns(&media->producer) - playing->due_ns;
-    if (options.is_fast || late_ns < LATE_MAX_NS)
+    if (options.is_unpaced || late_ns < LATE_MAX_NS)
         return;
     media->origin_ns += late_ns;
     playing->due_ns += late_ns;
@@ -210,12 +210,12 @@ static void finish_loan(struct media *media, struct playing *playing, struct shm
     const struct shmframe_rational unit = loan->format->time_base;
     const int64_t duration_ns = av_rescale_q(loan->frame.duration, (AVRational){unit.num, unit.den},
                                              (AVRational){1, SECOND_NS});
-    if (!options.is_fast)
+    if (!options.is_unpaced)
         loan->frame.capture_ns = media->producer.start_ns + playing->due_ns;
     producer_publish(stream, loan, is_copied);
     if (media->end_ns < playing->due_ns + duration_ns)
         media->end_ns = playing->due_ns + duration_ns;
-    if (!options.is_fast && loan->frame.publish_ns > loan->frame.capture_ns + duration_ns)
+    if (!options.is_unpaced && loan->frame.publish_ns > loan->frame.capture_ns + duration_ns)
         stream->late++;
 }
 
@@ -529,7 +529,7 @@ int main(int argc, char **argv) {
         return list_tracks(&media.demux);
 
     producer_open(&media.producer, verbs, &media);
-    media.producer.is_unpaced = options.is_fast;
+    media.producer.is_unpaced = options.is_unpaced;
     if (open_streams(&media)) {
         demux_start(&media.demux);
         if (producer_start(&media.producer))

@@ -72,7 +72,7 @@ static void paint_picture(AVFrame *frame, int number) {
     }
 }
 
-static void open_codec(struct output *output, const struct clip *clip) {
+static void open_codec(struct output *output) {
     if (output->file->oformat->flags & AVFMT_GLOBALHEADER)
         output->codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     output->codec->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
@@ -82,8 +82,6 @@ static void open_codec(struct output *output, const struct clip *clip) {
     ck_assert_int_ge(avcodec_open2(output->codec, NULL, NULL), 0);
     ck_assert_int_ge(avcodec_parameters_from_context(output->stream->codecpar, output->codec), 0);
     output->stream->time_base = output->codec->time_base;
-    if (clip->tag)
-        output->stream->codecpar->codec_tag = clip->tag;
 }
 
 static void add_rotation(AVStream *stream, int degrees) {
@@ -118,7 +116,7 @@ static void open_picture(struct output *output, const struct clip *clip) {
         output->codec->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
     if (av_pix_fmt_desc_get(clip->pixel_format)->name[3] == 'j')
         output->codec->color_range = AVCOL_RANGE_JPEG;
-    open_codec(output, clip);
+    open_codec(output);
     output->stream->avg_frame_rate = clip->rate;
     if (clip->rotation_degrees)
         add_rotation(output->stream, clip->rotation_degrees);
@@ -133,7 +131,7 @@ static void open_sound(struct output *output, const struct clip *clip) {
     output->codec->sample_rate = clip->sample_rate;
     output->codec->time_base = (AVRational){1, clip->sample_rate};
     av_channel_layout_default(&output->codec->ch_layout, clip->channels);
-    open_codec(output, clip);
+    open_codec(output);
 }
 
 static void write_picture(struct output *output, const struct clip *clip, int number) {
@@ -272,6 +270,8 @@ static void take_frames(AVCodecContext *codec, AVFrame *frame, struct clip_truth
     while (avcodec_receive_frame(codec, frame) >= 0) {
         if (codec->codec_type == AVMEDIA_TYPE_AUDIO) {
             clip_add_sound(&truth->sound, frame);
+            if (frame->ch_layout.order != AV_CHANNEL_ORDER_UNSPEC)
+                av_channel_layout_describe(&frame->ch_layout, truth->layout, sizeof(truth->layout));
             continue;
         }
         ck_assert_int_lt(truth->pictures, 1024);

@@ -20,7 +20,6 @@ struct clip {
     const char *sound;    /* name of the encoder; NULL: no sound */
     enum AVSampleFormat sample_format;
     int sample_rate, channels, samples;
-    uint32_t tag; /* codec tag to write instead of the right one; 0: the right one */
     bool is_interlaced;
 };
 
@@ -50,6 +49,7 @@ struct clip_truth {
     } picture[1024];
     int pictures;
     struct clip_sound sound;
+    char layout[64]; /* of the sound's channels; "": FFmpeg does not know it */
 };
 void clip_decode(const char *path, struct clip_truth *out_truth);
 
