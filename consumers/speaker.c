@@ -97,6 +97,21 @@ static void silence_libraries(void) {
     }
 }
 
+/* Whether ALSA, if PortAudio uses it, knows of any device: PortAudio aborts the program if not,
+ * which is so where ALSA's configuration is missing or empty. */
+static bool is_alsa_configured(void) {
+    typedef int config_update(void);
+    typedef int config_search(void *config, const char *key, void **out_node);
+    config_update *const update = (config_update *)dlsym(RTLD_DEFAULT, "snd_config_update");
+    config_search *const search = (config_search *)dlsym(RTLD_DEFAULT, "snd_config_search");
+    void **const config = dlsym(RTLD_DEFAULT, "snd_config");
+    if (!update || !search || !config) {
+        return true;
+    }
+    void *devices = NULL;
+    return update() >= 0 && *config && search(*config, "pcm", &devices) >= 0;
+}
+
 /* ---- The taking thread ---- */
 
 static void leave_report(struct speaker *speaker, const struct speaker_report *report) {
@@ -160,7 +175,7 @@ int speaker_create(struct speaker **out_speaker) {
     memset(speaker, 0, sizeof *speaker);
     silence_libraries();
     const int saved_fd = hush();
-    speaker->has_portaudio = Pa_Initialize() == paNoError;
+    speaker->has_portaudio = is_alsa_configured() && Pa_Initialize() == paNoError;
     unhush(saved_fd);
     *out_speaker = speaker;
     return 0;

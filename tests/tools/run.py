@@ -98,10 +98,10 @@ class Run(unittest.TestCase):
         out, err = run.communicate(timeout=60)
         return run.returncode, out, err
 
-    def node(self, name, program="exec sleep 300"):
-        """A command line that tells its pid in a file, then does what `program` says."""
+    def node(self, name, program="exec sleep 300", trap=":"):
+        """A command line that sets its traps, tells its pid in a file, and does `program`."""
         pid_file = self.path(name)
-        return f"sh -c 'echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; {program}'"
+        return f"sh -c '{trap}; echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; {program}'"
 
     def pid_of(self, name):
         def read():
@@ -152,20 +152,20 @@ class Run(unittest.TestCase):
 
     def test_others_are_asked_with_sigint(self):
         code, out, err = self.call(
-            self.node("asked", 'trap "echo asked; exit 0" INT; while :; do sleep 0.05; done'),
+            self.node("asked", "while :; do sleep 0.05; done", trap='trap "echo asked; exit 0" INT'),
             f"sh -c 'while ! test -e {self.path('asked')}; do sleep 0.05; done'")
         self.assertEqual((code, out, err), (0, "asked\n", ""))
 
     def test_who_ignores_sigint_gets_sigterm_after_two_seconds(self):
         start = time.monotonic()
-        code, _, err = self.call(self.node("deaf", 'trap "" INT; exec sleep 300'),
+        code, _, err = self.call(self.node("deaf", trap='trap "" INT'),
                                  f"sh -c 'while ! test -e {self.path('deaf')}; do sleep 0.05; done'")
         self.assertEqual((code, err), (0, ""))
         self.assertGreaterEqual(time.monotonic() - start, 2)
 
     def test_who_ignores_everything_is_killed_after_five_seconds_and_named(self):
         start = time.monotonic()
-        code, _, err = self.call(self.node("deaf", 'trap "" INT TERM; exec sleep 300'),
+        code, _, err = self.call(self.node("deaf", trap='trap "" INT TERM'),
                                  f"sh -c 'while ! test -e {self.path('deaf')}; do sleep 0.05; done'")
         self.assertEqual(code, 1)
         self.assertGreaterEqual(time.monotonic() - start, 5)
@@ -186,7 +186,7 @@ class Run(unittest.TestCase):
             self.assertEqual((run.returncode, err), (0, ""))
 
     def test_a_second_signal_hurries(self):
-        run = self.start(self.node("deaf", 'trap "" INT TERM; exec sleep 300'))
+        run = self.start(self.node("deaf", trap='trap "" INT TERM'))
         self.pid_of("deaf")
         start = time.monotonic()
         for _ in range(3):

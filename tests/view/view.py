@@ -151,6 +151,11 @@ class View(unittest.TestCase):
             self.assertLessEqual(max(abs(a - b) for a, b in zip(got, wanted)), tolerance,
                                  f"bar {index}: {got}")
 
+    @staticmethod
+    def count(picture, colour, left, top, right, bottom):
+        return sum(picture.pixel(x, y) == colour for x in range(left, right)
+                   for y in range(top, bottom))
+
     def test_the_bars_stand_where_they_are_painted(self):
         self.stream("--size", "322x182", "--rate", "30")
         report = self.report("--frames", "10", "--screenshot", self.screenshot)
@@ -191,9 +196,12 @@ class View(unittest.TestCase):
         self.stream("--size", "640x360", "--rate", "30")
         self.view("--frames", "20", "--overlay", "--screenshot", self.screenshot)
         picture = Picture(self.screenshot)
-        corner = {picture.pixel(x, y) for x in range(400) for y in range(100)}
-        self.assertIn((255, 255, 255), corner)
-        self.assertGreater(len(corner), 10)
+        self.assertGreater(self.count(picture, (255, 255, 255), 0, 8, 400, 104), 2000, "letters")
+        self.assertGreater(self.count(picture, (90, 200, 250), 0, 108, 416, 172), 100, "the curve")
+        # The picture is seen through the panel, and untouched beside it.
+        for x, y in ((85, 105), (265, 105), (350, 105)):
+            dark = [round(part * (255 - 170) / 255) for part in BARS[x * 7 // 640]]
+            self.assertLessEqual(max(abs(a - b) for a, b in zip(picture.pixel(x, y), dark)), 4)
         self.assertEqual(picture.pixel(600, 100), BARS[6])
 
     def test_null_devices_are_told_in_a_line_each(self):
