@@ -315,7 +315,7 @@ struct decoding {
     bool is_end;
 };
 
-static struct decoding open_decoder(int threads) {
+static struct decoding open_decoder_of_type(int threads, int thread_type) {
     struct decoding decoding = {.packet = av_packet_alloc(), .frame = av_frame_alloc()};
     ck_assert_int_eq(avformat_open_input(&decoding.file, clip_path, NULL, NULL), 0);
     ck_assert_int_ge(avformat_find_stream_info(decoding.file, NULL), 0);
@@ -325,8 +325,13 @@ static struct decoding open_decoder(int threads) {
     avcodec_parameters_to_context(decoding.codec, parameters);
     decoding.codec->pkt_timebase = decoding.file->streams[0]->time_base;
     decoding.codec->thread_count = threads;
+    decoding.codec->thread_type = thread_type;
     ck_assert_int_eq(avcodec_open2(decoding.codec, codec, NULL), 0);
     return decoding;
+}
+
+static struct decoding open_decoder(int threads) {
+    return open_decoder_of_type(threads, FF_THREAD_FRAME | FF_THREAD_SLICE);
 }
 
 static bool next_frame(struct decoding *decoding) {
@@ -398,6 +403,204 @@ START_TEST(a_decoders_frames_are_published_where_they_were_decoded) {
     close_decoder(&decoding);
     shmframe_decoder_slots_close(slots);
     ck_assert_int_eq(shmframe_writer_end(writer), 0); /* no loan is left */
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* Decodes the clip into `loans` slots at once, and compares each picture with what libavcodec makes
+ * of it alone. Frames are kept one longer than they are shown, as a player does. */
+static struct shmframe_decoder_counters play_clip(struct decoding *decoding, uint32_t loans,
+                                                  const struct clip_truth *truth,
+                                                  struct shmframe_writer_counters *out_counters) {
+    struct shmframe_format format;
+    ck_assert_msg(shmframe_format_from_decoder(decoding->codec, &format) == 0, "%s",
+                  shmframe_last_error());
+    struct shmframe_writer *writer = open_writer(&format, loans);
+    struct shmframe_reader *reader = open_reader(1);
+    struct shmframe_decoder_slots *slots;
+    ck_assert_int_eq(shmframe_decoder_slots_open(writer, decoding->codec, &slots), 0);
+    int number = 0;
+    for (; next_frame(decoding); number++) {
+        struct shmframe_loan loan;
+        ck_assert_int_eq(shmframe_decoder_slots_loan(slots, decoding->frame, SHMFRAME_NOW, &loan),
+                         0);
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+        struct shmframe_lease lease = acquire(reader);
+        AVFrame *seen;
+        ck_assert_int_eq(shmframe_avframe_from_lease(&lease, &seen), 0);
+        ck_assert_uint_eq(clip_sum_picture(seen), truth->picture[number].sum);
+        av_frame_free(&seen);
+    }
+    ck_assert_int_eq(number, truth->pictures);
+    struct shmframe_decoder_counters counters;
+    shmframe_decoder_slots_counters(slots, &counters);
+    shmframe_writer_counters(writer, out_counters);
+    close_decoder(decoding);
+    shmframe_decoder_slots_close(slots);
+    ck_assert_int_eq(shmframe_writer_end(writer), 0); /* no loan is left */
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+    return counters;
+}
+
+static const struct {
+    const char *encoder;
+    enum AVPixelFormat pixel_format;
+    int b_frames, references, slices;
+    bool is_in_place;
+} decoders[] = {
+    {"libx264", AV_PIX_FMT_YUV420P, 3, 16, 1, true},
+    {"libx264", AV_PIX_FMT_YUV420P10, 0, 1, 4, true},
+    {"libx265", AV_PIX_FMT_YUV420P, 4, 6, 1, true},
+    {"libvpx-vp9", AV_PIX_FMT_YUV420P, 0, 0, 0, true},
+    {"libvpx", AV_PIX_FMT_YUV420P, 0, 0, 0, true},
+    {"mpeg4", AV_PIX_FMT_YUV420P, 2, 0, 0, true},
+    {"mpeg2video", AV_PIX_FMT_YUV420P, 2, 0, 4, true},
+    {"libtheora", AV_PIX_FMT_YUV420P, 0, 0, 0, true},
+    {"mjpeg", AV_PIX_FMT_YUVJ422P, 0, 0, 0, true},
+    {"prores_ks", AV_PIX_FMT_YUV422P10, 0, 0, 0, true},
+    {"ffv1", AV_PIX_FMT_YUV420P, 0, 0, 4, true},
+    {"libaom-av1", AV_PIX_FMT_YUV420P, 0, 0, 0, false}, /* its decoders have memory of their own */
+};
+enum { DECODERS = sizeof(decoders) / sizeof(decoders[0]) };
+
+START_TEST(no_decoder_keeps_more_slots_than_it_says) {
+    static const struct {
+        int threads, type;
+    } ways[] = {
+        {1, FF_THREAD_FRAME}, {2, FF_THREAD_FRAME}, {5, FF_THREAD_FRAME}, {4, FF_THREAD_SLICE}};
+    static struct clip_truth truth;
+    if (!clip_can_encode(decoders[_i].encoder))
+        return;
+    clip_make(&(struct clip){
+        .path = clip_path,
+        .picture = decoders[_i].encoder,
+        .pixel_format = decoders[_i].pixel_format,
+        .width = 178,
+        .height = 146,
+        .rate = {25, 1},
+        .pictures = 50,
+        .gop = 25,
+        .b_frames = decoders[_i].b_frames,
+        .references = decoders[_i].references,
+        .slices = decoders[_i].slices,
+    });
+    clip_decode(clip_path, &truth);
+    ck_assert_int_eq(truth.pictures, 50);
+    for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
+        struct decoding decoding = open_decoder_of_type(ways[way].threads, ways[way].type);
+        const char *name = decoding.codec->codec->name;
+        const bool is_in_place =
+            decoders[_i].is_in_place || (decoding.codec->codec->capabilities & AV_CODEC_CAP_DR1);
+        const uint32_t loans = shmframe_decoder_loans(decoding.codec) + 1;
+        struct shmframe_writer_counters writer;
+        const struct shmframe_decoder_counters counters =
+            play_clip(&decoding, loans, &truth, &writer);
+        const uint64_t copied = is_in_place ? 0 : (uint64_t)truth.pictures;
+        ck_assert_msg(counters.copied == copied && counters.copied_codec == copied,
+                      "%s, %d threads of type %d, %u loans: %ju copied, %ju for lack of a slot",
+                      name, ways[way].threads, ways[way].type, loans, (uintmax_t)counters.copied,
+                      (uintmax_t)counters.copied_no_slot);
+        ck_assert_uint_eq(writer.loans_refused, 0);
+    }
+}
+END_TEST
+
+START_TEST(a_slot_that_the_decoder_refers_to_is_not_lent_again) {
+    make_clip(160, 120, "mjpeg", AV_PIX_FMT_YUVJ420P);
+    struct decoding decoding = open_decoder(1);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_from_decoder(decoding.codec, &format), 0);
+    enum { LOANS = 3, ROUNDS = 20 };
+    struct shmframe_writer *writer = open_writer(&format, LOANS);
+    struct shmframe_decoder_slots *slots;
+    ck_assert_int_eq(shmframe_decoder_slots_open(writer, decoding.codec, &slots), 0);
+    ck_assert(next_frame(&decoding));
+    struct shmframe_loan loan;
+    ck_assert_int_eq(shmframe_decoder_slots_loan(slots, decoding.frame, SHMFRAME_NOW, &loan), 0);
+    const uint32_t referred = loan.slot;
+    ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    /* The only reference that FFmpeg has, and yet not its own to write. */
+    ck_assert(!av_frame_is_writable(decoding.frame));
+
+    /* Retired long ago, and no reader ever leased it. */
+    const uint64_t sum = clip_sum_picture(decoding.frame);
+    for (int i = 0; i < ROUNDS; i++) {
+        ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
+        ck_assert_uint_ne(loan.slot, referred);
+        memset(loan.data, i, format.slot_bytes);
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    }
+    ck_assert_uint_eq(clip_sum_picture(decoding.frame), sum);
+
+    /* Let go of, it is a slot as any other, from the decoder's next on. */
+    av_frame_unref(decoding.frame);
+    bool is_lent = false;
+    for (int i = 0; i < ROUNDS && !is_lent; i++) {
+        ck_assert(next_frame(&decoding));
+        ck_assert_int_eq(shmframe_decoder_slots_loan(slots, decoding.frame, SHMFRAME_NOW, &loan),
+                         0);
+        is_lent = loan.slot == referred;
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+        av_frame_unref(decoding.frame);
+    }
+    ck_assert(is_lent);
+    close_decoder(&decoding);
+    shmframe_decoder_slots_close(slots);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* Some decoders put the next picture into the memory of the last one, if they hold it alone. */
+START_TEST(a_picture_that_is_read_is_not_decoded_over) {
+    static const char *const encoders[] = {"qtrle", "cinepak", "flashsv", "zmbv"};
+    static const enum AVPixelFormat pixels[] = {AV_PIX_FMT_RGB24, AV_PIX_FMT_RGB24,
+                                                AV_PIX_FMT_BGR24, AV_PIX_FMT_BGR0};
+    static struct clip_truth truth;
+    if (!clip_can_encode(encoders[_i]))
+        return;
+    clip_make(&(struct clip){
+        .path = clip_path,
+        .muxer = "mov",
+        .picture = encoders[_i],
+        .pixel_format = pixels[_i],
+        .width = 160,
+        .height = 120,
+        .rate = {25, 1},
+        .pictures = 20,
+    });
+    clip_decode(clip_path, &truth);
+    struct decoding decoding = open_decoder(1);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_from_decoder(decoding.codec, &format), 0);
+    struct shmframe_writer *writer = open_writer(&format, 8);
+    struct shmframe_reader *reader = open_reader(2);
+    struct shmframe_decoder_slots *slots;
+    ck_assert_int_eq(shmframe_decoder_slots_open(writer, decoding.codec, &slots), 0);
+    AVFrame *held = NULL;
+    int number = 0;
+    for (; next_frame(&decoding); number++) {
+        /* The next one is decoded by now. */
+        if (held)
+            ck_assert_uint_eq(clip_sum_picture(held), truth.picture[number - 1].sum);
+        av_frame_free(&held);
+        struct shmframe_loan loan;
+        ck_assert_int_eq(shmframe_decoder_slots_loan(slots, decoding.frame, SHMFRAME_NOW, &loan),
+                         0);
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+        av_frame_unref(decoding.frame);
+        struct shmframe_lease lease = acquire(reader);
+        ck_assert_int_eq(shmframe_avframe_from_lease(&lease, &held), 0);
+        ck_assert_uint_eq(clip_sum_picture(held), truth.picture[number].sum);
+    }
+    ck_assert_int_eq(number, truth.pictures);
+    av_frame_free(&held);
+    struct shmframe_decoder_counters counters;
+    shmframe_decoder_slots_counters(slots, &counters);
+    ck_assert_uint_eq(counters.copied, 0);
+    close_decoder(&decoding);
+    shmframe_decoder_slots_close(slots);
     shmframe_reader_close(reader);
     shmframe_writer_close(writer);
 }
@@ -559,6 +762,9 @@ int main(void) {
     tcase_add_test(tests, what_does_not_fit_is_refused_with_both_named);
     tcase_add_test(tests, data_are_no_avframe);
     tcase_add_loop_test(tests, a_decoders_frames_are_published_where_they_were_decoded, 1, 4);
+    tcase_add_loop_test(tests, no_decoder_keeps_more_slots_than_it_says, 0, DECODERS);
+    tcase_add_test(tests, a_slot_that_the_decoder_refers_to_is_not_lent_again);
+    tcase_add_loop_test(tests, a_picture_that_is_read_is_not_decoded_over, 0, 4);
     tcase_add_test(tests, frames_that_are_dropped_give_their_slots_back);
     tcase_add_test(tests, without_a_free_slot_pictures_are_copied_and_counted);
     tcase_add_test(tests, pictures_of_another_size_are_refused_until_the_format_changes);

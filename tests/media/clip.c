@@ -111,6 +111,13 @@ static void open_picture(struct output *output, const struct clip *clip) {
     output->codec->gop_size = clip->gop ? clip->gop : 12;
     output->codec->max_b_frames = clip->b_frames;
     output->codec->bit_rate = 2000000;
+    if (clip->references)
+        output->codec->refs = clip->references;
+    output->codec->slices = clip->slices;
+    /* What takes minutes otherwise, where the encoder knows the word. */
+    av_opt_set(output->codec->priv_data, "cpu-used", "8", 0);
+    av_opt_set(output->codec->priv_data, "deadline", "realtime", 0);
+    av_opt_set(output->codec->priv_data, "usage", "realtime", 0);
     output->codec->sample_aspect_ratio = (AVRational){1, 1};
     if (clip->is_interlaced)
         output->codec->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;

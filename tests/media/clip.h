@@ -16,6 +16,7 @@ struct clip {
     AVRational rate;
     int pictures;
     int b_frames, gop;
+    int references, slices; /* 0: the encoder's own choice */
     int rotation_degrees; /* clockwise */
     const char *sound;    /* name of the encoder; NULL: no sound */
     enum AVSampleFormat sample_format;
