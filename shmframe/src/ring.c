@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stddef.h>
 
-/* Slots met while they are recycled, in one acquire. Each one means that the writer has gone on; who
- * loses so often tries again later. */
+/* Slots met while they are recycled, in one acquire. Each one means that the writer has gone on;
+ * who loses so often tries again later. */
 enum { TRIES_MAX = 64 };
 /* Threads of one writer that may wait for one reader. */
 enum { SPACE_SLEEPERS_MAX = 64 };
@@ -63,7 +63,8 @@ struct ring_link *ring_writer_take_over(struct ring_writer *writer) {
     return over;
 }
 
-/* Where a lossless reader is. Its word is data: it may slow its writer, as it may by not reading. */
+/* Where a lossless reader is. Its word is data: it may slow its writer, as it may by not reading at
+ * all. */
 static uint64_t cursor_of(const struct ring_writer *writer, const struct ring_link *link) {
     /* C: relaxed, after the caller's fence. */
     const uint64_t told = atomic_load_explicit(&link->lease->cursor, memory_order_relaxed);
@@ -221,8 +222,8 @@ void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *
                           memory_order_release);
     atomic_store_explicit(&ring->index[sequence % RING_INDEX], place, memory_order_release);
     if (writer->first == 0) {
-        /* Before head, so that a reader never sees a ring with a frame and without these, even if we
-         * die in between. */
+        /* Before head, so that a reader never sees a ring with a frame and without these, even if
+         * we die in between. */
         writer->first = writer->tail = sequence;
         atomic_store_explicit(&ring->first, sequence, memory_order_relaxed);
         atomic_store_explicit(&ring->tail, sequence, memory_order_release);
@@ -263,8 +264,8 @@ static void retire(struct ring_writer *writer) {
 }
 
 void ring_announce(struct ring_writer *writer) {
-    /* W, sequentially consistent with the one in bell_wait(): either the reader sees the new head, or
-     * we see that it waits. */
+    /* W, sequentially consistent with the one in bell_wait(): either the reader sees the new head,
+     * or we see that it waits. */
     atomic_thread_fence(memory_order_seq_cst);
     /* Links granted since the loan sleep as well as others. */
     ring_writer_refresh(writer);
@@ -370,10 +371,14 @@ static void tell_cursor(struct ring_reader *reader, uint64_t sequence) {
 
 int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint64_t *retries) {
     uint32_t cell;
+    uint64_t head = 0;
+    bool is_moving = false;
     int code = find_cell(reader, &cell);
     for (unsigned tries = 0; code == 0 && tries < TRIES_MAX; tries++) {
+        const uint64_t head_before = head;
         /* P: carries the index, header and payload up to it. */
-        const uint64_t head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);
+        head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);
+        is_moving |= tries > 0 && head != head_before;
         uint64_t base, sequence;
         if (head == 0 || !find_base(reader, place_sequence(head), &base))
             return -EAGAIN;
@@ -391,7 +396,8 @@ int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint6
         }
         ++*retries;
     }
-    return code ? code : -EAGAIN;
+    /* Between two heads a writer retires once: who refuses so often without a new one has lied. */
+    return code ? code : is_moving ? -EAGAIN : -EPROTO;
 }
 
 int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
@@ -405,8 +411,8 @@ int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t seque
     atomic_thread_fence(memory_order_acquire);
     const uint64_t state =
         atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_relaxed);
-    const bool is_whole = state == slot_word(sequence, SLOT_PUBLISHED) ||
-                          state == slot_word(sequence, SLOT_RETIRED);
+    const bool is_whole =
+        state == slot_word(sequence, SLOT_PUBLISHED) || state == slot_word(sequence, SLOT_RETIRED);
     /* R: from here on the writer may have the slot. */
     atomic_store_explicit(word, 0, memory_order_release);
     return is_whole ? 0 : -ESTALE;
