@@ -73,9 +73,9 @@ def layout_tables():
             yield re.search(r"struct (\w+)", heading)[1], rows
 
 
-def members_of(struct):
-    """The names of a struct's members, as layout.h declares them."""
-    text = re.sub(r"/\*.*?\*/", "", page.read("shmframe/src/layout.h"), flags=re.S)
+def members_of(struct, header="layout.h"):
+    """The names of a struct's members, as the header declares them."""
+    text = re.sub(r"/\*.*?\*/", "", page.read("shmframe/src/" + header), flags=re.S)
     body = re.search(rf"^struct {struct} {{(.*?)^}};", text, flags=re.M | re.S)[1]
     names = []
     for declaration in body.split(";"):
@@ -169,6 +169,22 @@ class Messages(unittest.TestCase):
         real = [(line.split()[0], *(int(figure) for figure in line.split()[1:]))
                 for line in compute(lines)]
         self.assertEqual(sorted(told), sorted(real))
+
+    def test_no_field_of_a_message_is_missing(self):
+        rules = re.findall(r"^ +RULE\((\w+), (\w+),", page.read("shmframe/src/message.c"),
+                           flags=re.M)
+        told = {row[0]: re.findall(r"\w+", row[4]) for _, head, rows in page.tables(PROTOCOL)
+                if head[0] == "message" for row in rows}
+        flags = set(re.findall(r"^ {4}MESSAGE_(\w+) = 1 <<", page.read("shmframe/src/message.h"),
+                               flags=re.M))
+        for name, struct in rules:
+            if struct == "header":
+                continue
+            members = set(members_of("message_" + struct, "message.h")) - {"header", "reserved"}
+            self.assertEqual(members - set(told[name]), set(), name)
+            named = {word for word in told[name] if word.isupper()}
+            self.assertLessEqual(named, flags, name)
+        self.assertEqual(flags, {word for words in told.values() for word in words if word.isupper()})
 
 
 if __name__ == "__main__":
