@@ -50,6 +50,8 @@ static struct SwrContext *create_resampler(const struct converter *converter) {
     if (error >= 0) {
         av_opt_set_int(resampler, "flags", SWR_FLAG_RESAMPLE, 0);
         av_opt_set_int(resampler, "linear_interp", 1, 0);
+        /* Channels that are mixed into fewer must not be louder than the device can play. */
+        av_opt_set_double(resampler, "rematrix_maxval", 1, 0);
         error = swr_init(resampler);
     }
     if (error < 0) {

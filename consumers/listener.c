@@ -3,6 +3,7 @@
 #include "program.h"
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 /* The null device and the speaker's reports are looked after at least this often. */
 static const int64_t look_ns = 10000000;
+/* Sound servers take so long at most to get under way. */
+static const int64_t ready_ns = 1500000000;
 
 struct listener {
     pthread_t thread;
@@ -157,7 +160,21 @@ static int start(struct listener *listener) {
     const int error = pthread_create(&listener->thread, NULL, listen, listener);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     listener->has_thread = !error;
+    if (!error) {
+        /* It sleeps nearly always, but when it is woken the speaker waits. Where the user is not
+         * allowed to ask for this it goes without. */
+        const struct sched_param priority = {.sched_priority = 1};
+        pthread_setschedparam(listener->thread, SCHED_RR, &priority);
+    }
     return -error;
+}
+
+void listener_wait_ready(struct listener *listener) {
+    const int64_t deadline_ns = shmframe_deadline_ns(ready_ns);
+    while (!sound_is_ready(listener->sound) && shmframe_now_ns() < deadline_ns &&
+           !program_is_stopping()) {
+        nap();
+    }
 }
 
 int listener_open(struct listener *listener, struct shmframe_session *session,

@@ -23,6 +23,10 @@ struct listener_state {
 int listener_create(bool is_muted, bool is_staying, struct listener **out_listener);
 void listener_destroy(struct listener *listener);
 
+/* Waits until the device is under way, for a moment at most, so that sound that comes from now on
+ * is heard from its first sample. */
+void listener_wait_ready(struct listener *listener);
+
 /* Begins to listen. Errors: as shmframe_reader_open(); -EAGAIN no thread. */
 int listener_open(struct listener *listener, struct shmframe_session *session,
                   const struct shmframe_reader_params *params);

@@ -9,7 +9,7 @@
 #define MS INT64_C(1000000)
 
 static const int64_t margin_min_ns =
-    20 * MS; /* a processor that is busy may keep us waiting for so long */
+    30 * MS; /* a processor that is busy may keep us waiting for so long */
 static const int64_t margin_max_ns = 250 * MS;
 static const int64_t excess_ns = 300 * MS;         /* beyond what was primed: thrown away */
 static const int64_t dropout_memory_ns = 500 * MS; /* dry for longer: the source had stopped */
@@ -33,14 +33,29 @@ struct sound {
     int64_t dropped_ns;
 };
 
+static int open_speaker(struct sound *sound) {
+    const int error = speaker_start(sound->speaker);
+    if (error) {
+        return error;
+    }
+    sync_line_reset(&sound->captured, speaker_rate_hz(sound->speaker));
+    sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
+    sound->expected_ns = 0;
+    sound->dry_ns = 0;
+    return 0;
+}
+
 int sound_create(struct sound **out_sound) {
     struct sound *const sound = calloc(1, sizeof *sound);
     if (!sound) {
         return -ENOMEM;
     }
-    const int error = speaker_create(&sound->speaker);
+    int error = speaker_create(&sound->speaker);
+    if (!error) {
+        error = open_speaker(sound);
+    }
     if (error) {
-        free(sound);
+        sound_destroy(sound);
         return error;
     }
     sound->delay_limit_ns = margin_max_ns;
@@ -83,35 +98,17 @@ static void set_prime(struct sound *sound) {
 
 /* ---- Formats ---- */
 
-static bool fits_device(const struct sound *sound, const struct shmframe_format *format) {
-    return is_open(sound) && sound->format.audio.sample_rate == format->audio.sample_rate &&
-           sound->format.audio.channels == format->audio.channels;
+bool sound_is_ready(const struct sound *sound) {
+    return speaker_is_warm(sound->speaker);
 }
 
-static int open_speaker(struct sound *sound) {
-    const int error = speaker_start(sound->speaker, sound->format.audio.sample_rate,
-                                    sound->format.audio.channels);
-    if (error) {
-        return error;
-    }
-    sync_line_reset(&sound->captured, speaker_rate_hz(sound->speaker));
-    sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
-    sound->expected_ns = 0;
-    sound->dry_ns = 0;
-    return 0;
-}
-
-/* Speaker, unless it fits already, and converter for the format. Without them there is no format.
- */
-static int start(struct sound *sound, bool is_speaker_fitting) {
+/* From the format to the device that is open. Without a converter there is no format. */
+static int start_converter(struct sound *sound) {
     converter_destroy(sound->converter);
     sound->converter = NULL;
-    int error = is_speaker_fitting ? 0 : open_speaker(sound);
-    if (!error) {
-        set_prime(sound);
-        error = converter_create(&sound->format, speaker_rate_hz(sound->speaker),
-                                 speaker_channels(sound->speaker), &sound->converter);
-    }
+    set_prime(sound);
+    const int error = converter_create(&sound->format, speaker_rate_hz(sound->speaker),
+                                       speaker_channels(sound->speaker), &sound->converter);
     if (error) {
         sound->format.kind = SHMFRAME_NONE;
     }
@@ -119,10 +116,9 @@ static int start(struct sound *sound, bool is_speaker_fitting) {
 }
 
 int sound_set_format(struct sound *sound, const struct shmframe_format *format) {
-    const bool is_fitting = fits_device(sound, format);
     sound->format = *format;
     sound->block_ns = frames_to_ns(format->audio.samples_max, format->audio.sample_rate);
-    return start(sound, is_fitting);
+    return start_converter(sound);
 }
 
 /* ---- Playing ---- */
@@ -230,7 +226,9 @@ static void look_after_device(struct sound *sound, int64_t now_ns) {
     }
     sound->look_next_ns = now_ns + look_again_ns;
     if (!speaker_is_alive(sound->speaker)) {
-        start(sound, false);
+        if (open_speaker(sound) || start_converter(sound)) {
+            sound->format.kind = SHMFRAME_NONE;
+        }
     }
 }
 
@@ -297,7 +295,7 @@ void sound_get_state(const struct sound *sound, struct sound_state *out_state) {
         .channels = speaker_channels(sound->speaker),
         .queued_ns = frames_to_ns(samples_fill(speaker_queue(sound->speaker)), rate_hz),
         .speed = sound->cushion.speed,
-        .dropouts = sound->dropouts,
+        .dropouts = sound->dropouts + speaker_underflows(sound->speaker),
         .dropped_ns = (uint64_t)sound->dropped_ns,
     };
     sound_delay_ns(sound, &out_state->delay_ns);

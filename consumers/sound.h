@@ -18,12 +18,14 @@ struct sound_state {
     uint64_t dropped_ns; /* sound thrown away since too much had come at once */
 };
 
-/* Looks for devices; may take a second. Errors: -ENOMEM. */
+/* Opens a device; it begins with silence. Errors: -ENOMEM. */
 int sound_create(struct sound **out_sound);
 void sound_destroy(struct sound *sound);
 
-/* Begins to play blocks of `format`; opens a device for it, unless the one that is open fits.
- * Errors: -ENOTSUP libswresample cannot convert it; -ENOMEM. */
+/* Whether the device is under way, so that what is pushed is heard soon. */
+bool sound_is_ready(const struct sound *sound);
+
+/* Begins to play blocks of `format`. Errors: -ENOTSUP libswresample cannot convert it; -ENOMEM. */
 int sound_set_format(struct sound *sound, const struct shmframe_format *format);
 
 /* Plays a block, whose lease can be released afterwards. Returns when its first sample is heard, or

@@ -14,7 +14,12 @@
 enum {
     REPORTS = 256, /* a power of two; at 1 ms a buffer a quarter of a second */
 };
-static const double suggested_latency_s = 0.025;
+/* A thread that other programs keep from running for so long is still in time. */
+static const double suggested_latency_s = 0.06;
+static const double rate_wanted_hz = 48000;
+enum { CHANNELS_WANTED = 2 };
+/* Taken since the start, as a multiple of what fits into the device. */
+enum { WARM_FACTOR = 3 };
 static const uint32_t queue_seconds = 2;
 static const int64_t null_period_ns = 5000000;
 static const int64_t null_catch_up_ns = 500000000;
@@ -33,9 +38,10 @@ struct speaker {
     alignas(64) _Atomic uint32_t prime_frames;
     atomic_bool is_muted;
 
-    /* Written by the taking thread. */
-    alignas(64)
-        atomic_bool is_playing; /* guards nothing: for show and for decisions that may be late */
+    /* Written by the taking thread. `taken` and `underflows` guard nothing. */
+    alignas(64) _Atomic uint64_t taken; /* frames, silence included */
+    _Atomic uint32_t underflows;
+    atomic_bool is_playing; /* guards nothing: for show and for decisions that may be late */
     /* Reports left so far.
      * writer   the taking thread, report()       reader  our thread, speaker_next_report()
      * order    R1 release store -> N1 acquire load guards the reports below */
@@ -157,8 +163,12 @@ static void take(struct speaker *speaker, float *out, uint32_t frames, int64_t h
 static int call_back(const void *input, void *output, unsigned long frames,
                      const PaStreamCallbackTimeInfo *time, PaStreamCallbackFlags flags,
                      void *user) {
-    (void)input, (void)flags;
+    (void)input;
     struct speaker *const speaker = user;
+    if ((flags & paOutputUnderflow) && speaker_is_playing(speaker)) {
+        atomic_fetch_add_explicit(&speaker->underflows, 1, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&speaker->taken, frames, memory_order_relaxed);
     const int64_t heard_ns = sync_heard_ns(shmframe_now_ns(), time->currentTime,
                                            time->outputBufferDacTime, speaker->latency_ns);
     take(speaker, output, (uint32_t)frames, heard_ns);
@@ -208,6 +218,18 @@ void speaker_stop(struct speaker *speaker) {
                           memory_order_release);
 }
 
+/* A call-back that comes in time is worth more than a fair share of the processor. Where the user
+ * is not allowed to ask for that, PortAudio goes on without. */
+static void ask_for_promptness(PaStream *stream) {
+    typedef void alsa_enabler(PaStream *, int is_enabled);
+    alsa_enabler *const enable =
+        (alsa_enabler *)dlsym(RTLD_DEFAULT, "PaAlsa_EnableRealtimeScheduling");
+    const PaHostApiInfo *const api = Pa_GetHostApiInfo(Pa_GetDefaultHostApi());
+    if (enable && api && api->type == paALSA) {
+        enable(stream, 1);
+    }
+}
+
 /* Opens the default device; the queue is made for it first, since the call-back uses it. */
 static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
     const PaDeviceIndex index = Pa_GetDefaultOutputDevice();
@@ -231,6 +253,7 @@ static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t chann
         speaker->latency_ns = (int64_t)(info->outputLatency * 1e9);
         speaker->rate_hz = rate_hz;
         speaker->channels = channels;
+        ask_for_promptness(speaker->stream);
         result = Pa_StartStream(speaker->stream);
     }
     if (result != paNoError) {
@@ -243,16 +266,16 @@ static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t chann
     return 0;
 }
 
-/* What was asked for, then what most devices take. */
-static int open_any_device(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
+/* What is wanted, then what the device prefers. */
+static int open_any_device(struct speaker *speaker) {
     const PaDeviceInfo *const device =
         speaker->has_portaudio ? Pa_GetDeviceInfo(Pa_GetDefaultOutputDevice()) : NULL;
     if (!device || device->maxOutputChannels < 1) {
         snprintf(speaker->trouble, sizeof speaker->trouble, "no sound device");
         return -ENOTSUP;
     }
-    const uint32_t rates[] = {rate_hz, (uint32_t)device->defaultSampleRate};
-    const uint32_t counts[] = {channels, 2, 1};
+    const uint32_t rates[] = {(uint32_t)rate_wanted_hz, (uint32_t)device->defaultSampleRate};
+    const uint32_t counts[] = {CHANNELS_WANTED, 1};
     for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
         for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
             if (counts[c] > (uint32_t)device->maxOutputChannels) {
@@ -267,19 +290,31 @@ static int open_any_device(struct speaker *speaker, uint32_t rate_hz, uint32_t c
     return -ENOTSUP;
 }
 
-int speaker_start(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
+int speaker_start(struct speaker *speaker) {
     speaker_stop(speaker);
+    atomic_store_explicit(&speaker->taken, 0, memory_order_relaxed);
     const int saved_fd = hush();
-    const int error = open_any_device(speaker, rate_hz, channels);
+    const int error = open_any_device(speaker);
     unhush(saved_fd);
     if (error != -ENOTSUP) {
         return error;
     }
-    speaker->rate_hz = rate_hz;
-    speaker->channels = channels;
+    speaker->rate_hz = (uint32_t)rate_wanted_hz;
+    speaker->channels = CHANNELS_WANTED;
     speaker->latency_ns = 0;
     speaker->null_next_ns = shmframe_now_ns();
-    return samples_init(&speaker->queue, channels, queue_seconds * rate_hz);
+    return samples_init(&speaker->queue, speaker->channels, queue_seconds * speaker->rate_hz);
+}
+
+bool speaker_is_warm(const struct speaker *speaker) {
+    const int64_t taken_ns =
+        (int64_t)((double)atomic_load_explicit(&speaker->taken, memory_order_relaxed) * 1e9 /
+                  speaker->rate_hz);
+    return !speaker->stream || taken_ns >= WARM_FACTOR * speaker->latency_ns;
+}
+
+uint32_t speaker_underflows(const struct speaker *speaker) {
+    return atomic_load_explicit(&speaker->underflows, memory_order_relaxed);
 }
 
 uint32_t speaker_rate_hz(const struct speaker *speaker) {

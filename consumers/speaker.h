@@ -26,10 +26,13 @@ struct speaker_report {
 int speaker_create(struct speaker **out_speaker);
 void speaker_destroy(struct speaker *speaker);
 
-/* Opens a device as close as can be had to `rate_hz` and `channels`, with a queue for it, and
- * starts it; an earlier one is closed. A null device, if nothing can be opened: speaker_trouble()
- * says why. Errors: -ENOMEM. */
-int speaker_start(struct speaker *speaker, uint32_t rate_hz, uint32_t channels);
+/* Opens the default device, in stereo if it can, with a queue for it, and starts it; an earlier one
+ * is closed. A null device, if nothing can be opened: speaker_trouble() says why. Errors: -ENOMEM.
+ */
+int speaker_start(struct speaker *speaker);
+/* Whether it takes samples as fast as they are heard. Sound servers fill their buffers first, and
+ * then take nothing for up to a second. */
+bool speaker_is_warm(const struct speaker *speaker);
 void speaker_stop(struct speaker *speaker);
 
 /* What was obtained. */
@@ -46,6 +49,8 @@ struct samples *speaker_queue(struct speaker *speaker);
 void speaker_set_prime(struct speaker *speaker, uint32_t frames);
 /* Whether samples are being taken. */
 bool speaker_is_playing(const struct speaker *speaker);
+/* Times that the device ran out of sound since the start although the queue had some. */
+uint32_t speaker_underflows(const struct speaker *speaker);
 void speaker_set_muted(struct speaker *speaker, bool is_muted);
 
 /* To be called every few milliseconds: moves the null device on. */

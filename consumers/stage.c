@@ -84,6 +84,7 @@ static void open_streams(struct stage *stage) {
         return;
     }
     if (found.audio && stage->listener) {
+        listener_wait_ready(stage->listener);
         struct shmframe_reader_params params = sound_params(stage, found.audio);
         params.deadline_ns = deadline_ns;
         fail_unless_stopping(found.audio, listener_open(stage->listener, stage->session, &params));
