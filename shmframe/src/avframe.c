@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "format.h"
+#include "writer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -550,6 +551,47 @@ int shmframe_format_from_decoder(struct AVCodecContext *codec, struct shmframe_f
     return result;
 }
 
+/* The buffer that a level promises, in macroblocks (H.264, table A-1) or in luma samples of which
+ * six pictures fit (H.265, table A.8). */
+struct level {
+    int number;
+    int64_t room;
+};
+
+static const struct level h264_levels[] = {
+    {9, 396},    {10, 396},   {11, 900},   {13, 2376},  {20, 2376},   {21, 4752},   {30, 8100},
+    {31, 18000}, {32, 20480}, {41, 32768}, {42, 34816}, {50, 110400}, {52, 184320}, {62, 696320},
+};
+static const struct level hevc_levels[] = {
+    {30, 36864},  {60, 122880},   {63, 245760},   {90, 552960},
+    {93, 983040}, {123, 2228224}, {156, 8912896}, {186, 35651584},
+};
+
+static int64_t find_room(const struct level *levels, size_t count, int number) {
+    for (size_t i = 0; i < count && number > 0; i++)
+        if (number <= levels[i].number)
+            return levels[i].room;
+    return 0;
+}
+#define FIND_ROOM(levels, number) find_room(levels, sizeof(levels) / sizeof(levels[0]), number)
+
+/* Pictures in the decoded picture buffer, at most: by level and size, 16 where these are not told.
+ */
+static int find_buffer_h264(const AVCodecContext *codec) {
+    const int64_t room = FIND_ROOM(h264_levels, codec->level);
+    const int64_t blocks = (int64_t)((codec->width + 15) / 16) * ((codec->height + 15) / 16);
+    const int64_t pictures = room && blocks ? room / blocks : 16;
+    return pictures < 1 || pictures > 16 ? 16 : (int)pictures;
+}
+
+static int find_buffer_hevc(const AVCodecContext *codec) {
+    const int64_t room = FIND_ROOM(hevc_levels, codec->level);
+    const int64_t samples = (int64_t)codec->width * codec->height;
+    if (!room || samples * 4 <= room)
+        return 16;
+    return samples * 2 <= room ? 12 : samples * 4 <= room * 3 ? 8 : 6;
+}
+
 /* Pictures that the standard lets a decoder refer to; `refs` tells where the stream says so. */
 static int find_references(const AVCodecContext *codec) {
     const AVCodecDescriptor *const descriptor = avcodec_descriptor_get(codec->codec_id);
@@ -557,8 +599,9 @@ static int find_references(const AVCodecContext *codec) {
         return 0;
     switch (codec->codec_id) {
     case AV_CODEC_ID_H264:
+        return codec->refs > 1 ? codec->refs : find_buffer_h264(codec);
     case AV_CODEC_ID_HEVC:
-        return codec->refs > 1 ? codec->refs : 16;
+        return codec->refs > 1 ? codec->refs : find_buffer_hevc(codec);
     case AV_CODEC_ID_VP9:
     case AV_CODEC_ID_AV1:
         return 8;
@@ -572,28 +615,30 @@ static int find_references(const AVCodecContext *codec) {
 
 uint32_t shmframe_decoder_loans(const struct AVCodecContext *codec) {
     enum { LOANS_MAX = 64, THREADS_MAX = 16 };
+    if (codec->codec && !(codec->codec->capabilities & AV_CODEC_CAP_DR1))
+        return 1; /* it has memory of its own: a slot at a time is copied to */
     int threads = codec->thread_count > 0 ? codec->thread_count : THREADS_MAX;
     if (!(codec->thread_type & FF_THREAD_FRAME) ||
         (codec->codec && !(codec->codec->capabilities & AV_CODEC_CAP_FRAME_THREADS)))
         threads = 1;
-    /* One is being decoded by each thread, one is on its way out. */
-    const int loans = find_references(codec) + codec->has_b_frames + threads + 1;
+    /* One is being decoded by each thread, one is on its way out, and one is never lent. */
+    const int loans = find_references(codec) + codec->has_b_frames + threads + 2;
     return loans < LOANS_MAX ? (uint32_t)loans : LOANS_MAX;
 }
 
 /* --- Slots for a decoder ---------------------------------------------------------------------- */
 
-enum entry_state {
-    ENTRY_FREE = 0,
-    ENTRY_LENT = 1,   /* the decoder has it; nothing came out yet */
-    ENTRY_PINNED = 2, /* handed to the caller, who publishes it; the decoder may still read it */
+enum lent_state {
+    LENT_NOT = 0,
+    LENT_OUT = 1,    /* the decoder has it; nothing came out yet */
+    LENT_PINNED = 2, /* handed to the caller, who publishes it; the decoder may still read it */
 };
 
 enum { ENTRIES = 64, PICTURE_PLANES = 4 };
 
 /* A slot that a decoder was given. */
 struct entry {
-    enum entry_state state;
+    enum lent_state state;
     struct shmframe_loan loan;
     /* Ours: as long as it is there, FFmpeg never takes the slot for its own to write. When it is
      * the only one left, the decoder has let go. */
@@ -623,22 +668,28 @@ struct shmframe_decoder_slots {
  * it dropped are given back unpublished. */
 static void sweep(struct shmframe_decoder_slots *slots) {
     for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++) {
-        if (entry->state == ENTRY_FREE || av_buffer_get_ref_count(entry->reference) > 1)
+        if (entry->state == LENT_NOT || av_buffer_get_ref_count(entry->reference) > 1)
             continue;
-        if (entry->state == ENTRY_PINNED)
+        if (entry->state == LENT_PINNED)
             shmframe_writer_unpin(slots->writer, entry->loan.ring, entry->loan.slot);
         else
             shmframe_writer_abandon(slots->writer, &entry->loan);
         av_buffer_unref(&entry->reference);
-        entry->state = ENTRY_FREE;
+        entry->state = LENT_NOT;
     }
 }
 
+/* An entry for one more slot. One of the writer's loans is never the decoder's: without it, a
+ * picture that got no slot could not even be copied. */
 static struct entry *find_free_entry(struct shmframe_decoder_slots *slots) {
+    struct entry *found = NULL;
+    uint32_t used = 1;
     for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++)
-        if (entry->state == ENTRY_FREE)
-            return entry;
-    return NULL;
+        if (entry->state != LENT_NOT)
+            used++;
+        else if (!found)
+            found = entry;
+    return used < slots->writer->loans ? found : NULL;
 }
 
 static const struct ring_shape *find_shape(struct shmframe_decoder_slots *slots,
@@ -705,18 +756,17 @@ static void point_planes(AVFrame *frame, uint8_t *base, const struct shmframe_fo
 }
 
 /* Gives `frame` the loan; takes it. */
-static int lend(struct shmframe_decoder_slots *slots, const struct ring_shape *shape,
+static int lend(struct entry *entry, const struct ring_shape *shape,
                 const struct shmframe_loan *loan, AVFrame *frame) {
-    struct entry *const entry = find_free_entry(slots);
     AVBufferRef *reference =
-        entry ? av_buffer_create(loan->data, loan->format->slot_bytes, leave_slot, entry, 0) : NULL;
+        av_buffer_create(loan->data, loan->format->slot_bytes, leave_slot, entry, 0);
     frame->buf[0] = reference ? av_buffer_ref(reference) : NULL;
     if (!frame->buf[0]) {
         av_buffer_unref(&reference);
         return -ENOMEM;
     }
     point_planes(frame, loan->data, loan->format, shape->coded_offset);
-    *entry = (struct entry){.state = ENTRY_LENT, .loan = *loan, .reference = reference};
+    *entry = (struct entry){.state = LENT_OUT, .loan = *loan, .reference = reference};
     return 0;
 }
 
@@ -725,6 +775,8 @@ static int lend(struct shmframe_decoder_slots *slots, const struct ring_shape *s
 static int loan_locked(struct shmframe_decoder_slots *slots, struct shmframe_loan *out_loan) {
     pthread_mutex_lock(&slots->mutex);
     sweep(slots);
+    if (!find_free_entry(slots))
+        return -EBUSY;
     int result = shmframe_writer_loan(slots->writer, SHMFRAME_NOW, out_loan);
     if (result == -EAGAIN) {
         pthread_mutex_unlock(&slots->mutex);
@@ -741,9 +793,14 @@ static int lend_slot(struct shmframe_decoder_slots *slots, AVCodecContext *codec
     int result = loan_locked(slots, &loan);
     if (!result) {
         const struct ring_shape *const shape = find_shape(slots, &loan);
-        result = can_hold(shape, (uintptr_t)loan.data, codec, frame)
-                     ? lend(slots, shape, &loan, frame)
-                     : -EINVAL;
+        /* Looked for again: another thread may have been here while this one waited. */
+        struct entry *const entry = find_free_entry(slots);
+        if (!entry)
+            result = -EBUSY;
+        else if (can_hold(shape, (uintptr_t)loan.data, codec, frame))
+            result = lend(entry, shape, &loan, frame);
+        else
+            result = -EINVAL;
         if (result)
             shmframe_writer_abandon(slots->writer, &loan);
     } else if (result == -EINVAL) {
@@ -830,9 +887,9 @@ void shmframe_decoder_slots_close(struct shmframe_decoder_slots *slots) {
     sweep(slots);
     for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++) {
         /* Frames that the caller still has: their bytes stay as long as the ring does. */
-        if (entry->state == ENTRY_PINNED)
+        if (entry->state == LENT_PINNED)
             shmframe_writer_unpin(slots->writer, entry->loan.ring, entry->loan.slot);
-        else if (entry->state == ENTRY_LENT)
+        else if (entry->state == LENT_OUT)
             shmframe_writer_abandon(slots->writer, &entry->loan);
         av_buffer_unref(&entry->reference);
     }
@@ -845,7 +902,7 @@ void shmframe_decoder_slots_close(struct shmframe_decoder_slots *slots) {
 static struct entry *find_entry(struct shmframe_decoder_slots *slots, const AVFrame *frame) {
     const void *const opaque = frame->buf[0] ? av_buffer_get_opaque(frame->buf[0]) : NULL;
     for (struct entry *entry = slots->entry; entry < slots->entry + ENTRIES; entry++)
-        if (entry == opaque && entry->state != ENTRY_FREE &&
+        if (entry == opaque && entry->state != LENT_NOT &&
             entry->reference->data == frame->buf[0]->data)
             return entry;
     return NULL;
@@ -873,8 +930,8 @@ static uint64_t *find_cause(struct shmframe_decoder_slots *slots, const struct e
                             const AVFrame *frame) {
     const void *const mark = frame->buf[0] ? av_buffer_get_opaque(frame->buf[0]) : NULL;
     if (entry) {
-        return entry->state == ENTRY_PINNED ? &slots->counters.copied_repeated
-                                            : &slots->counters.copied_geometry;
+        return entry->state == LENT_PINNED ? &slots->counters.copied_repeated
+                                           : &slots->counters.copied_geometry;
     }
     if (mark == &slots->no_slot)
         return &slots->counters.copied_no_slot;
@@ -890,9 +947,9 @@ static uint64_t *loan_in_place(struct shmframe_decoder_slots *slots, const AVFra
     pthread_mutex_lock(&slots->mutex);
     sweep(slots);
     struct entry *const entry = find_entry(slots, frame);
-    if (entry && entry->state == ENTRY_LENT && is_in_place(slots, entry, frame) &&
+    if (entry && entry->state == LENT_OUT && is_in_place(slots, entry, frame) &&
         !shmframe_writer_pin(slots->writer, &entry->loan)) {
-        entry->state = ENTRY_PINNED;
+        entry->state = LENT_PINNED;
         *out_loan = entry->loan;
         slots->counters.in_place++;
     } else {

@@ -55,8 +55,8 @@ struct shmframe_decoder_counters {
 SHMFRAME_API int shmframe_format_from_decoder(struct AVCodecContext *codec,
                                               struct shmframe_format *out_format);
 
-/** Slots that a decoder keeps at once, at most: its reference and reordering depth and its threads.
- * Add the decoded frames that you keep yourself before they are published, and use it as
+/** Slots that a decoder keeps at once, at most: its reference and reordering depth and its threads;
+ * and one that it is never lent, so that a picture for which there was none can still be copied. Add the decoded frames that you keep yourself before they are published, and use it as
  * shmframe_writer_params.loans. Exact after avcodec_open2() and a first frame, generous before. */
 SHMFRAME_API uint32_t shmframe_decoder_loans(const struct AVCodecContext *codec);
 
