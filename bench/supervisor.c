@@ -1,0 +1,134 @@
+#include "supervisor.h"
+
+#include "program.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/shmframe-bench.XXXXXX";
+static char socket_path[sizeof(folder) + 16];
+static pid_t supervisor, owner;
+
+static const char *find_program(char path[PATH_MAX]) {
+    const char *named = getenv("SHMFRAMED");
+    if (named)
+        return named;
+    char self[PATH_MAX - 32];
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (length > 0) {
+        self[length] = '\0';
+        snprintf(path, PATH_MAX, "%s/../server/shmframed", dirname(self));
+        if (access(path, X_OK) == 0)
+            return path;
+    }
+    return "shmframed";
+}
+
+static void die_with_parent(pid_t parent) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILED);
+}
+
+static void run_supervisor(int ready_fd) {
+    char path[PATH_MAX], ready[16];
+    const char *program = find_program(path);
+    snprintf(ready, sizeof(ready), "%d", ready_fd);
+    execlp(program, "shmframed", "--quiet", "--socket", socket_path, "--ready-fd", ready,
+           (char *)NULL);
+    fprintf(stderr, "bench: %s: %s; name one in $SHMFRAMED\n", program, strerror(errno));
+    _exit(EXIT_FAILED);
+}
+
+void supervisor_start(void) {
+    int ready[2];
+    if (!mkdtemp(folder) || pipe(ready) < 0)
+        program_fail("no folder or pipe for a supervisor: %m");
+    snprintf(socket_path, sizeof(socket_path), "%s/socket", folder);
+    owner = getpid();
+    supervisor = fork();
+    if (supervisor < 0)
+        program_fail("no process for a supervisor: %m");
+    if (supervisor == 0) {
+        die_with_parent(owner);
+        close(ready[0]);
+        run_supervisor(ready[1]);
+    }
+    atexit(supervisor_stop);
+    close(ready[1]);
+    char byte;
+    if (read(ready[0], &byte, 1) != 1)
+        program_fail("the supervisor did not start");
+    close(ready[0]);
+    setenv("SHMFRAME_SOCKET", socket_path, 1);
+}
+
+pid_t supervisor_pid(void) {
+    return supervisor;
+}
+
+/* Whatever it has left in the folder that mkdtemp() made: it holds no further folders. */
+static void remove_files(void) {
+    DIR *files = opendir(folder);
+    if (!files)
+        return;
+    for (struct dirent *file; (file = readdir(files));)
+        if (file->d_type != DT_DIR)
+            unlinkat(dirfd(files), file->d_name, 0);
+    closedir(files);
+}
+
+void supervisor_stop(void) {
+    if (supervisor <= 0 || owner != getpid())
+        return;
+    kill(supervisor, SIGTERM);
+    waitpid(supervisor, NULL, 0);
+    supervisor = 0;
+    remove_files();
+    if (rmdir(folder) < 0)
+        program_warn("%s is left: %m", folder);
+}
+
+pid_t process_start(void (*run)(void *argument), void *argument) {
+    const pid_t parent = getpid();
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid < 0)
+        program_fail("no further process: %m");
+    if (pid > 0)
+        return pid;
+    die_with_parent(parent);
+    run(argument);
+    fflush(NULL);
+    _exit(EXIT_DONE);
+}
+
+void process_join(const pid_t *pids, unsigned count) {
+    for (unsigned left = count; left > 0;) {
+        int status;
+        const pid_t pid = waitpid(-1, &status, 0);
+        bool is_ours = false;
+        for (unsigned i = 0; i < count; i++)
+            is_ours |= pids[i] == pid;
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (is_ours && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+            left--;
+            continue;
+        }
+        for (unsigned i = 0; i < count; i++)
+            if (pids[i] != pid)
+                kill(pids[i], SIGKILL);
+        program_fail(pid == supervisor ? "the supervisor ended" : "a process ended early");
+    }
+}
