@@ -30,8 +30,8 @@ static void work_between_stops(struct rig *rig, work_fn work) {
     _exit(0);
 }
 
-/* Steps until the second stop; returns how many steps that took. */
-static unsigned step_through(struct rig *rig, work_fn work, look_fn look) {
+/* Starts the child and stops it where the work begins. */
+static pid_t begin_steps(struct rig *rig, work_fn work) {
     const pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0)
@@ -39,20 +39,32 @@ static unsigned step_through(struct rig *rig, work_fn work, look_fn look) {
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_msg(WIFSTOPPED(status), "a child cannot be traced here: status 0x%x", status);
-    unsigned steps = 0;
-    for (;; steps++) {
-        ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
-        ck_assert(WIFSTOPPED(status));
-        if (WSTOPSIG(status) == SIGSTOP)
-            break;
-        look(rig);
-    }
+    return child;
+}
+
+/* One instruction, or (PTRACE_CONT) all that remain; false: that was the last. */
+static bool step(pid_t child, enum __ptrace_request how) {
+    int status;
+    ck_assert_int_eq(ptrace(how, child, NULL, NULL), 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSTOPPED(status));
+    return WSTOPSIG(status) != SIGSTOP;
+}
+
+static void end_steps(pid_t child) {
+    int status;
     ck_assert_int_eq(ptrace(PTRACE_CONT, child, NULL, NULL), 0);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void step_through(struct rig *rig, work_fn work, look_fn look) {
+    const pid_t child = begin_steps(rig, work);
+    unsigned steps = 0;
+    for (; step(child, PTRACE_SINGLESTEP); steps++)
+        look(rig);
+    end_steps(child);
     ck_assert_uint_gt(steps, 100);
-    return steps;
 }
 
 /* ---- what holds at any instruction ---- */
@@ -211,6 +223,55 @@ END_TEST
 
 /* ---- readers ---- */
 
+static uint32_t lent; /* painted, and published first */
+
+static void publish_lent_and_one_more(struct rig *rig) {
+    struct shmframe_frame frame = {0};
+    ring_put(rig->writer, lent, &frame);
+    ring_announce(rig->writer);
+    rig_publish(rig);
+}
+
+/* Whether frame 5 has its slot: nothing more is lent after that. */
+static bool is_lent_again(const struct rig *rig) {
+    bool is_so = false;
+    for (uint32_t slot = 0; slot < rig->writer->slots; slot++)
+        is_so |= rig_slot_word(rig, slot) == slot_word(0, SLOT_WRITING);
+    return is_so && place_sequence(load(&rig->ring->head)) == 4;
+}
+
+/* Joins after `steps` instructions, takes the oldest frame there is, and looks at it once the
+ * writer is through. False: that is too late to matter. */
+static bool join_after(unsigned steps) {
+    struct rig *rig = rig_create(3, 1, 0);
+    struct rig_link *link = rig_offer(rig);
+    rig_publish_many(rig, 3);
+    ck_assert_int_eq(ring_loan(rig->writer, &lent), 0);
+    rig_paint(rig->payload[lent], 4);
+    const pid_t child = begin_steps(rig, publish_lent_and_one_more);
+    for (unsigned i = 0; i < steps; i++)
+        ck_assert(step(child, PTRACE_SINGLESTEP));
+    const bool is_in_time = !is_lent_again(rig);
+    struct ring_frame frame;
+    rig_grant(rig, link, (struct rig_want){.depth = 1, .begin = RING_BEGIN_FIRST});
+    ck_assert_int_eq(rig_take(rig, link, &frame), 0);
+    step(child, PTRACE_CONT);
+    ck_assert_msg(rig_is_painted(rig->payload[frame.slot], frame.sequence),
+                  "overwritten, joined after %u instructions", steps);
+    ck_assert_int_eq(rig_give_back(link, &frame), 0);
+    end_steps(child);
+    rig_destroy(rig);
+    return is_in_time;
+}
+
+START_TEST(I5_a_reader_may_join_at_any_instruction_of_its_writer) {
+    unsigned steps = 0;
+    while (join_after(steps))
+        steps++;
+    ck_assert_uint_gt(steps, 100);
+}
+END_TEST
+
 static struct rig_link *reading;
 
 static void take_and_give_back(struct rig *rig) {
@@ -250,6 +311,7 @@ int main(void) {
         {I7_a_writer_may_die_at_any_instruction_of_a_batch},
         {I1_no_instruction_of_the_writer_touches_what_is_leased},
         {I3_no_instruction_retires_what_a_lossless_reader_has_to_take},
+        {I5_a_reader_may_join_at_any_instruction_of_its_writer},
         {I7_a_reader_may_die_at_any_instruction},
     };
     return suite_run("steps", tests, SUITE_COUNT(tests));

@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+"""Weakens the ring's core in one place at a time, and sees that a test fails.
+
+usage: mutants.py ROOT [NAME...]      ROOT: of the source; NAME: only mutants that contain it
+
+Each mutant is compiled from a copy of the source in a folder of its own. Races are given several
+tries: two threads must meet. Exit: 0 each was found, 1 some was not, 2 usage.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCES = ["ring.c", "bell.c", "futex.c", "clock.c"]
+LUCK_S = 60  # for a race
+LIMIT_S = 60  # for one run
+
+FENCE = "atomic_thread_fence(memory_order_seq_cst);"
+
+
+def relax(store):
+    """`store` with its order relaxed."""
+    return store, store.replace("memory_order_release", "memory_order_relaxed").replace(
+        "memory_order_acquire", "memory_order_relaxed"
+    )
+
+
+# edge: what is weakened, file, text, text instead, program, its arguments. The text is there once.
+MUTANTS = [
+    # P
+    ("P head store relaxed", "ring.c", *relax("&ring->head, place, memory_order_release"), "edges", ""),
+    ("P index store relaxed", "ring.c", *relax("&ring->index[sequence % RING_INDEX], place, memory_order_release"), "edges", ""),
+    (
+        "P state store relaxed",
+        "ring.c",
+        *relax("slot_word(sequence, SLOT_PUBLISHED),\n                          memory_order_release"),
+        "edges",
+        "",
+    ),
+    (
+        "P head load relaxed",
+        "ring.c",
+        *relax("head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);\n        is_moving"),
+        "edges",
+        "",
+    ),
+    ("P index load relaxed", "ring.c", *relax("&reader->ring->index[sequence % RING_INDEX], memory_order_acquire"), "edges", ""),
+    (
+        "P state load relaxed",
+        "ring.c",
+        *relax("atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_acquire)"),
+        "edges",
+        "",
+    ),
+    ("P tail store relaxed", "ring.c", *relax("&writer->ring->tail, tail, memory_order_release"), "edges", ""),
+    (
+        "B7 RETIRED store relaxed",
+        "ring.c",
+        *relax("slot_word(sequence, SLOT_RETIRED),\n                              memory_order_release"),
+        "edges",
+        "",
+    ),
+    ("P end store relaxed", "ring.c", *relax("&writer->ring->state, (uint32_t)state, memory_order_release"), "edges", ""),
+    (
+        "P end load relaxed",
+        "ring.c",
+        *relax("const uint32_t state = atomic_load_explicit(&reader->ring->state, memory_order_acquire)"),
+        "edges",
+        "",
+    ),
+    # R
+    (
+        "R clear relaxed",
+        "ring.c",
+        *relax("/* R: from here on the writer may have the slot. */\n    atomic_store_explicit(word, 0, memory_order_release)"),
+        "edges",
+        "",
+    ),
+    ("R scan relaxed", "ring.c", *relax("&link->lease->lease[cell], memory_order_acquire"), "edges", ""),
+    (
+        "R find_cell relaxed",
+        "ring.c",
+        *relax("if (!atomic_load_explicit(&reader->lease->lease[cell], memory_order_acquire)) {"),
+        "edges",
+        "",
+    ),
+    # G, S
+    ("G word load relaxed", "ring.c", *relax("&writer->notice->word, memory_order_acquire"), "edges", ""),
+    ("G entry load relaxed", "ring.c", *relax("&writer->notice->entry[link->entry].word, memory_order_acquire"), "edges", ""),
+    ("G link list store relaxed", "ring.c", *relax("&writer->links, link, memory_order_release"), "edges", ""),
+    (
+        "G link list load relaxed",
+        "ring.c",
+        *relax("struct ring_link *link = atomic_load_explicit(&writer->links, memory_order_acquire);\n    for"),
+        "edges",
+        "",
+    ),
+    ("S start store relaxed", "ring.c", *relax("&link->bell->start, link->start, memory_order_release"), "edges", ""),
+    # L
+    (
+        "L writer's fence",
+        "ring.c",
+        FENCE + "\n    ring_writer_refresh(writer);\n    struct ring_set",
+        "ring_writer_refresh(writer);\n    struct ring_set",
+        "races",
+        "tail",
+    ),
+    (
+        "G no look at the notice in loan",
+        "ring.c",
+        FENCE + "\n    ring_writer_refresh(writer);\n    struct ring_set",
+        FENCE + "\n    struct ring_set",
+        "steps",
+        "",
+    ),
+    ("L reader's fence", "ring.c", FENCE + "\n    /* P: the state carries", "/* P: the state carries", "races", "lease"),
+    (
+        "L no look at the state",
+        "ring.c",
+        "if (state == slot_word(sequence, SLOT_PUBLISHED))\n        return true;",
+        "if (state)\n        return true;",
+        "races",
+        "lease",
+    ),
+    # W
+    ("W writer's fence", "ring.c", FENCE + "\n    /* Links granted since", "/* Links granted since", "races", "wake"),
+    ("W reader's fence", "bell.c", FENCE + "\n    int code = 0;", "int code = 0;", "races", "wake"),
+    ("W no second look at head", "bell.c", "if (!see_any(readers, count))\n        code", "if (true)\n        code", "races", "wake"),
+    ("W the same episode", "bell.c", "wait_word(++reader->episode, mode)", "wait_word(1, mode)", "bell", ""),
+    ("W rung twice", "bell.c", "if (waiting == 0 || waiting == link->rung)", "if (waiting == 0)", "bell", ""),
+    # C
+    ("C reader's fence", "ring.c", FENCE + "\n    if (!atomic_load_explicit(&reader->bell->writer_waiting", "if (!atomic_load_explicit(&reader->bell->writer_waiting", "races", "space"),
+    ("C writer's fence", "bell.c", "/* C, with the one in acquire. */\n    " + FENCE, "", "races", "space"),
+    ("C no second look at the cursor", "bell.c", "ring_writer_behind(writer) == link ?", "ring_writer_behind(writer) != writer->links ?", "bell", ""),
+    ("C space not bumped", "ring.c", "space + 1, memory_order_relaxed); /* only", "space, memory_order_relaxed); /* only", "bell", ""),
+    # E
+    (
+        "E WRITING not stored",
+        "ring.c",
+        "slot_word(0, SLOT_WRITING)",
+        "atomic_load_explicit(&writer->ring->slot[slot].state, memory_order_relaxed)",
+        "steps",
+        "",
+    ),
+    (
+        "E no last look at the state",
+        "ring.c",
+        "return is_whole ? 0 : -ESTALE;",
+        "(void)is_whole;\n    return 0;",
+        "ring",
+        "",
+    ),
+    # what the models found
+    (
+        "B1 notice in loan only, publish",
+        "ring.c",
+        "/* Links granted since the loan sleep as well as others. */\n    ring_writer_refresh(writer);",
+        "",
+        "bell",
+        "",
+    ),
+    (
+        "B1 notice in loan only, end",
+        "ring.c",
+        "/* W: as for head. */\n    " + FENCE + "\n    ring_writer_refresh(writer);",
+        FENCE,
+        "bell",
+        "",
+    ),
+    ("B2 tail goes back", "ring.c", "return max_u64(tail, writer->tail);\n}", "(void)tail;\n    return max_u64(writer->newest >= writer->history ? writer->newest - writer->history + 1 : 1, writer->first);\n}", "ring", ""),
+    (
+        "B3 tail after head",
+        "ring.c",
+        "atomic_store_explicit(&ring->tail, sequence, memory_order_release);\n    }\n    atomic_store_explicit(&ring->head, place, memory_order_release);",
+        "}\n    atomic_store_explicit(&ring->head, place, memory_order_release);\n    if (writer->first == sequence)\n        atomic_store_explicit(&ring->tail, sequence, memory_order_release);",
+        "steps",
+        "",
+    ),
+    ("B4 the reader decides where it begins", "ring.c", "*out_base = start - 1;\n        return start != 0 && start <= newest;", "*out_base = newest - 1 + 0 * start;\n        return true;", "ring", ""),
+    (
+        "B5 tail does not wait",
+        "ring.c",
+        "i < writer->active_count && writer->lossless; i++)",
+        "i < 0 * writer->active_count; i++)",
+        "ring",
+        "",
+    ),
+    ("B6 no second look at the state", "ring.c", "return state == RING_OPEN ? RING_NOTHING : RING_OVER;", "return state == RING_OPEN || !out_state ? RING_NOTHING : RING_OVER;", "bell", ""),
+    (
+        "B8 own loans count",
+        "ring.c",
+        "*writer->sequence + 1 - cursor_of(writer, link) > writer->history)",
+        "*writer->sequence + 1 + (uint64_t)__builtin_popcountll(writer->loaned.word[0]) -\n                cursor_of(writer, link) > writer->history)",
+        "ring",
+        "",
+    ),
+    # order of stores
+    (
+        "I2 state before the stamps",
+        "ring.c",
+        "write_header(&ring->slot[slot], frame);",
+        "atomic_store_explicit(&ring->slot[slot].state, slot_word(sequence, SLOT_PUBLISHED), memory_order_release);\n    atomic_store_explicit(&ring->head, place, memory_order_release);\n    write_header(&ring->slot[slot], frame);",
+        "steps",
+        "",
+    ),
+    (
+        "I3 retired before the tail",
+        "ring.c",
+        "    atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);\n    for (",
+        "    for (",
+        "steps",
+        "",
+    ),
+    # I8
+    ("I8 lease slot not masked", "layout.h", "return (uint32_t)(lease & 0xff);", "return (uint32_t)(lease & 0xfff);", "hostile", ""),
+    ("I8 grant not cut", "ring.c", "if (grant.leases > SHMFRAME_LEASES_MAX)", "if (false)", "hostile", ""),
+    ("I8 slot not checked", "ring.c", "if (slot >= reader->slots || sequence", "if (sequence", "hostile", ""),
+    ("I8 cursor not cut", "ring.c", "max_u64(min_u64(told, *writer->sequence),", "max_u64(told,", "hostile", ""),
+    ("I8 a head that goes back", "ring.c", "== base ? -EAGAIN : -EPROTO", "== base ? -EAGAIN : -EAGAIN", "hostile", ""),
+    ("I8 lies never end", "ring.c", "is_moving ? -EAGAIN : -EPROTO", "is_moving ? -EAGAIN : -EAGAIN", "hostile", ""),
+]
+
+
+def compiler():
+    return "clang" if shutil.which("clang") else "cc"
+
+
+def build(copy, program):
+    source = os.path.join(copy, "shmframe/src")
+    tests = os.path.join(copy, "tests")
+    folder = "stress" if program in ("edges", "races") else "library"
+    command = [compiler(), "-O1", "-g", "-fsanitize=thread"] if program == "edges" else ["cc", "-O2"]
+    command += ["-std=gnu17", "-D_GNU_SOURCE", "-w", "-pthread", "-I" + source]
+    command += ["-I" + os.path.join(copy, "shmframe/include"), "-o", os.path.join(copy, "program")]
+    command += [os.path.join(source, name) for name in SOURCES]
+    command += [os.path.join(tests, "library/rig.c"), os.path.join(tests, folder, program + ".c")]
+    if folder == "library":
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "check"], capture_output=True, text=True, check=True)
+        command += flags.stdout.split()
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def fails(copy, program, arguments):
+    """Whether it fails, once or within the time that a race is given; and how it said so."""
+    command = [os.path.join(copy, "program")]
+    if program == "races":
+        command += ["5"] + arguments.split()
+    if program == "edges" and subprocess.run(["setarch", "-R", "true"], capture_output=True).returncode == 0:
+        command = ["setarch", "-R"] + command
+    environment = dict(os.environ, TSAN_OPTIONS="halt_on_error=1 exitcode=66")
+    until = time.monotonic() + (LUCK_S if program == "races" else 0)
+    while True:
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return "does not end"
+        if result.returncode:
+            lines = (result.stdout + result.stderr).splitlines()
+            said = [line for line in lines if "SUMMARY" in line or ":F:" in line or ":E:" in line or "races:" in line]
+            return (said or lines or ["killed"])[0].replace(copy + "/", "")[-150:]
+        if time.monotonic() > until:
+            return None
+
+
+def try_mutant(root, work, mutant):
+    name, file, text, instead, program, arguments = mutant
+    copy = os.path.join(work, "copy")
+    for folder in ("shmframe", "tests/library", "tests/stress", "tests/region"):
+        shutil.copytree(os.path.join(root, folder), os.path.join(copy, folder))
+    path = os.path.join(copy, "shmframe/src", file)
+    with open(path, encoding="utf-8") as source:
+        content = source.read()
+    if content.count(text) != 1:
+        found = None
+        said = "the text to change is there %d times" % content.count(text)
+    else:
+        with open(path, "w", encoding="utf-8") as source:
+            source.write(content.replace(text, instead))
+        built = build(copy, program)
+        found = None if built.returncode else fails(copy, program, arguments)
+        said = built.stderr.splitlines()[0] if built.returncode else found or "nobody notices"
+    shutil.rmtree(copy)
+    print("%-6s %-40s %-14s %s" % ("ok" if found else "FAILED", name, (program + " " + arguments).strip(), said), flush=True)
+    return found is not None
+
+
+def main(arguments):
+    if not arguments or not os.path.isdir(os.path.join(arguments[0], "shmframe/src")):
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    wanted = [m for m in MUTANTS if not arguments[1:] or any(word in m[0] for word in arguments[1:])]
+    work = tempfile.mkdtemp(prefix="mutants-")
+    try:
+        results = [try_mutant(arguments[0], work, mutant) for mutant in wanted]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print("%d passed, %d failed" % (results.count(True), results.count(False)))
+    return 0 if results and all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
