@@ -3,67 +3,18 @@
 import json
 import os
 import signal
-import struct
 import subprocess
 import tempfile
 import time
 import unittest
-import zlib
+
+from picture import BARS, Picture
+from supervisor import start_supervisor
 
 VIEW = os.environ["VIEW"]
 PATTERN = os.environ["PATTERN"]
 SUPERVISOR = os.environ["SUPERVISOR"]
 SHMFRAME = os.environ["SHMFRAME"]
-
-BARS = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0),
-        (0, 0, 191)]
-
-
-class Picture:
-    """An RGB PNG, read with nothing but zlib."""
-
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            data = file.read()
-        assert data[:8] == b"\x89PNG\r\n\x1a\n"
-        body, at = b"", 8
-        while at < len(data):
-            size, kind = struct.unpack(">I4s", data[at:at + 8])
-            chunk = data[at + 8:at + 8 + size]
-            if kind == b"IHDR":
-                self.width, self.height, depth, colour = struct.unpack(">IIBB", chunk[:10])
-                assert (depth, colour) == (8, 2)
-            elif kind == b"IDAT":
-                body += chunk
-            at += 12 + size
-        self.rows = self._unfilter(zlib.decompress(body))
-
-    def _unfilter(self, raw):
-        line_bytes = self.width * 3
-        rows, above = [], bytearray(line_bytes)
-        for y in range(self.height):
-            kind = raw[y * (line_bytes + 1)]
-            row = bytearray(raw[y * (line_bytes + 1) + 1:(y + 1) * (line_bytes + 1)])
-            for i in range(line_bytes):
-                left = row[i - 3] if i >= 3 else 0
-                corner = above[i - 3] if i >= 3 else 0
-                up = above[i]
-                if kind == 1:
-                    row[i] = (row[i] + left) & 255
-                elif kind == 2:
-                    row[i] = (row[i] + up) & 255
-                elif kind == 3:
-                    row[i] = (row[i] + (left + up) // 2) & 255
-                elif kind == 4:
-                    estimate = left + up - corner
-                    distances = [abs(estimate - v) for v in (left, up, corner)]
-                    row[i] = (row[i] + (left, up, corner)[distances.index(min(distances))]) & 255
-            rows.append(row)
-            above = row
-        return rows
-
-    def pixel(self, x, y):
-        return tuple(self.rows[y][3 * x:3 * x + 3])
 
 
 class View(unittest.TestCase):
@@ -99,9 +50,12 @@ class View(unittest.TestCase):
         self.processes.append(process)
         return process
 
+    def start_supervisor(self):
+        self.processes.append(start_supervisor(SUPERVISOR, self.env))
+
     def stream(self, *pattern):
         """A supervisor and a pattern."""
-        self.start(SUPERVISOR)
+        self.start_supervisor()
         return self.start(PATTERN, *pattern)
 
     def view(self, *arguments, wanted=0):
@@ -180,7 +134,7 @@ class View(unittest.TestCase):
             self.assertEqual(picture.pixel(175, y), (0, 0, 0), y)
 
     def test_formats_that_sdl_does_not_have_are_converted_and_counted(self):
-        self.start(SUPERVISOR)
+        self.start_supervisor()
         for pixel_format, is_converted in (("nv12", False), ("yuyv422", False), ("bgr0", False),
                                            ("yuv422p10le", True), ("gbrp", True)):
             with self.subTest(pixel_format):
