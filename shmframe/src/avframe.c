@@ -654,11 +654,20 @@ struct ring_shape {
     uint64_t coded_offset[PICTURE_PLANES];
 };
 
+/* The lines of all pictures that the decoder makes of one size. It computes with the present one's
+ * in its references too, so that they last until it changes the size. */
+struct mould {
+    enum AVPixelFormat pixel_format;
+    int width, height; /* as the decoder asks for them; 0: none yet */
+    struct ring_shape shape;
+};
+
 struct shmframe_decoder_slots {
     struct shmframe_writer *writer;
     pthread_mutex_t mutex; /* guards all below */
     struct entry entry[ENTRIES];
     struct ring_shape shape;
+    struct mould mould;
     struct shmframe_decoder_counters counters;
     /* Their addresses mark buffers from the heap with the reason why they are. */
     char no_slot, other_geometry;
@@ -786,52 +795,91 @@ static int loan_locked(struct shmframe_decoder_slots *slots, struct shmframe_loa
     return result;
 }
 
+/* The shape that fits what the decoder asks for. */
+static int plan_shape(AVCodecContext *codec, const AVFrame *frame, struct ring_shape *out_shape) {
+    struct ring_shape shape = {.is_known = true, .pixel_format = frame->format};
+    int width = frame->width, height = frame->height;
+    find_coded_size(codec, frame->format, &width, &height);
+    const int result = shmframe_format_video(&shape.format, av_get_pix_fmt_name(frame->format),
+                                             (uint32_t)width, (uint32_t)height);
+    if (result)
+        return result;
+    for (uint32_t i = 0; i < shape.format.plane_count && i < PICTURE_PLANES; i++)
+        shape.coded_offset[i] = shape.format.plane[i].offset;
+    *out_shape = shape;
+    return 0;
+}
+
+/* Settles the lines for pictures of a size that is new: the ring's where it is for them, otherwise
+ * those that a ring for them would have. The mutex is held. */
+static int cast_mould(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
+                      const AVFrame *frame) {
+    struct mould *const mould = &slots->mould;
+    const struct ring_shape *const shape = &slots->shape;
+    const struct shmframe_video_format *const video = &shape->format.video;
+    if (frame->format == mould->pixel_format && frame->width == mould->width &&
+        frame->height == mould->height)
+        return 0;
+    if (shape->is_known && codec->width == (int)video->width &&
+        codec->height == (int)video->height && can_hold(shape, 0, codec, frame)) {
+        mould->shape = *shape;
+    } else {
+        const int result = plan_shape(codec, frame, &mould->shape);
+        if (result)
+            return result;
+    }
+    mould->pixel_format = frame->format;
+    mould->width = frame->width;
+    mould->height = frame->height;
+    return 0;
+}
+
+static bool has_lines_of(const struct ring_shape *shape, const struct mould *mould) {
+    for (uint32_t i = 0; i < shape->format.plane_count; i++)
+        if (shape->format.plane[i].line_bytes != mould->shape.format.plane[i].line_bytes)
+            return false;
+    return true;
+}
+
+/* Gives `frame` the loan, or the loan back. The mutex is held. */
+static int lend_loan(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
+                     struct shmframe_loan *loan, AVFrame *frame) {
+    const struct ring_shape *const shape = find_shape(slots, loan);
+    /* Looked for again: another thread may have been here while this one waited. */
+    struct entry *const entry = find_free_entry(slots);
+    int result = cast_mould(slots, codec, frame);
+    if (!result && !entry)
+        result = -EBUSY;
+    if (!result && (!can_hold(shape, (uintptr_t)loan->data, codec, frame) ||
+                    !has_lines_of(shape, &slots->mould)))
+        result = -EINVAL;
+    if (!result)
+        result = lend(entry, shape, loan, frame);
+    if (result)
+        shmframe_writer_abandon(slots->writer, loan);
+    return result;
+}
+
 /* A slot for `frame`; -EINVAL the ring's pictures are of another geometry, anything else: no slot.
  */
 static int lend_slot(struct shmframe_decoder_slots *slots, AVCodecContext *codec, AVFrame *frame) {
     struct shmframe_loan loan;
     int result = loan_locked(slots, &loan);
-    if (!result) {
-        const struct ring_shape *const shape = find_shape(slots, &loan);
-        /* Looked for again: another thread may have been here while this one waited. */
-        struct entry *const entry = find_free_entry(slots);
-        if (!entry)
-            result = -EBUSY;
-        else if (can_hold(shape, (uintptr_t)loan.data, codec, frame))
-            result = lend(entry, shape, &loan, frame);
-        else
-            result = -EINVAL;
-        if (result)
-            shmframe_writer_abandon(slots->writer, &loan);
-    } else if (result == -EINVAL) {
+    if (!result)
+        result = lend_loan(slots, codec, &loan, frame);
+    else if (result == -EINVAL)
         result = -ENOSPC;
-    }
     pthread_mutex_unlock(&slots->mutex);
-    return result;
-}
-
-/* The shape that memory from the heap is to have: the ring's where the picture fits, since decoders
- * want the same lines for all pictures, otherwise the picture's own. */
-static int find_heap_shape(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
-                           const AVFrame *frame, struct ring_shape *out_shape) {
-    pthread_mutex_lock(&slots->mutex);
-    *out_shape = slots->shape;
-    pthread_mutex_unlock(&slots->mutex);
-    if (out_shape->is_known && can_hold(out_shape, 0, codec, frame))
-        return 0;
-    int width = frame->width, height = frame->height;
-    find_coded_size(codec, frame->format, &width, &height);
-    const int result = shmframe_format_video(&out_shape->format, av_get_pix_fmt_name(frame->format),
-                                             (uint32_t)width, (uint32_t)height);
-    for (uint32_t i = 0; !result && i < out_shape->format.plane_count; i++)
-        out_shape->coded_offset[i] = out_shape->format.plane[i].offset;
     return result;
 }
 
 static int lend_heap(struct shmframe_decoder_slots *slots, AVCodecContext *codec, AVFrame *frame,
                      char *mark) {
-    struct ring_shape shape;
-    if (find_heap_shape(slots, codec, frame, &shape))
+    pthread_mutex_lock(&slots->mutex);
+    const int result = cast_mould(slots, codec, frame);
+    const struct ring_shape shape = slots->mould.shape;
+    pthread_mutex_unlock(&slots->mutex);
+    if (result)
         return AVERROR(EINVAL);
     const size_t bytes = shape.format.slot_bytes;
     uint8_t *const memory = av_mallocz(bytes);

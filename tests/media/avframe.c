@@ -602,6 +602,30 @@ START_TEST(a_picture_that_is_read_is_not_decoded_over) {
 }
 END_TEST
 
+/* Frames that were decoded before anybody read are published to whoever was waited for. */
+START_TEST(a_reader_that_is_counted_gets_what_was_on_loan_before) {
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_video(&format, "yuv420p", 64, 48), 0);
+    struct shmframe_writer *writer = open_writer(&format, 2);
+    struct shmframe_loan loan;
+    ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
+    const struct shmframe_reader_params params = {
+        .stream = "test",
+        .policy = SHMFRAME_LOSSLESS,
+        .deadline_ns = shmframe_deadline_ns(10 * SECOND_NS),
+    };
+    struct shmframe_reader *reader;
+    ck_assert_int_eq(shmframe_reader_open(session, &params, &reader), 0);
+    ck_assert_uint_eq(shmframe_writer_readers(writer), 1);
+    ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    struct shmframe_lease lease = acquire(reader);
+    ck_assert_uint_eq(lease.frame.sequence, 1);
+    ck_assert_int_eq(shmframe_reader_release(reader, &lease), 0);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 START_TEST(frames_that_are_dropped_give_their_slots_back) {
     make_clip(160, 120, "mpeg4", AV_PIX_FMT_YUV420P);
     struct decoding decoding = open_decoder(1);
@@ -661,6 +685,48 @@ START_TEST(without_a_free_slot_pictures_are_copied_and_counted) {
     ck_assert_uint_eq(counters.copied_no_slot, (uint64_t)truth.pictures);
     ck_assert_uint_eq(counters.copied, (uint64_t)truth.pictures);
     ck_assert_uint_eq(counters.in_place, 0);
+    close_decoder(&decoding);
+    shmframe_decoder_slots_close(slots);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+START_TEST(a_decoder_never_takes_the_last_slot) {
+    static struct clip_truth truth;
+    make_clip(160, 120, "mjpeg", AV_PIX_FMT_YUVJ420P);
+    clip_decode(clip_path, &truth);
+    struct decoding decoding = open_decoder(1);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_from_decoder(decoding.codec, &format), 0);
+    enum { LOANS = 4, FRAMES = 10 };
+    struct shmframe_writer *writer = open_writer(&format, LOANS);
+    struct shmframe_reader *reader = open_reader(1);
+    struct shmframe_decoder_slots *slots;
+    ck_assert_int_eq(shmframe_decoder_slots_open(writer, decoding.codec, &slots), 0);
+    AVFrame *kept[FRAMES];
+    for (int i = 0; i < FRAMES; i++) {
+        ck_assert(next_frame(&decoding));
+        kept[i] = av_frame_clone(decoding.frame);
+    }
+    av_frame_unref(decoding.frame);
+    for (int i = 0; i < FRAMES; i++) {
+        struct shmframe_loan loan;
+        ck_assert_msg(shmframe_decoder_slots_loan(slots, kept[i], SHMFRAME_NOW, &loan) == 0,
+                      "%d: %s", i, shmframe_last_error());
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+        struct shmframe_lease lease = acquire(reader);
+        AVFrame *seen;
+        ck_assert_int_eq(shmframe_avframe_from_lease(&lease, &seen), 0);
+        ck_assert_uint_eq(clip_sum_picture(seen), truth.picture[i].sum);
+        av_frame_free(&seen);
+    }
+    for (int i = 0; i < FRAMES; i++)
+        av_frame_free(&kept[i]);
+    struct shmframe_decoder_counters counters;
+    shmframe_decoder_slots_counters(slots, &counters);
+    ck_assert_uint_eq(counters.in_place, LOANS - 1);
+    ck_assert_uint_eq(counters.copied_no_slot, FRAMES - (LOANS - 1));
     close_decoder(&decoding);
     shmframe_decoder_slots_close(slots);
     shmframe_reader_close(reader);
@@ -761,8 +827,10 @@ int main(void) {
     tcase_add_loop_test(tests, no_decoder_keeps_more_slots_than_it_says, 0, DECODERS);
     tcase_add_test(tests, a_slot_that_the_decoder_refers_to_is_not_lent_again);
     tcase_add_loop_test(tests, a_picture_that_is_read_is_not_decoded_over, 0, 4);
+    tcase_add_test(tests, a_reader_that_is_counted_gets_what_was_on_loan_before);
     tcase_add_test(tests, frames_that_are_dropped_give_their_slots_back);
     tcase_add_test(tests, without_a_free_slot_pictures_are_copied_and_counted);
+    tcase_add_test(tests, a_decoder_never_takes_the_last_slot);
     tcase_add_test(tests, pictures_of_another_size_are_refused_until_the_format_changes);
     tcase_add_test(tests, a_frame_that_is_published_twice_is_copied_the_second_time);
     tcase_add_test(tests, decoders_say_how_many_slots_they_need);

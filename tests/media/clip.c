@@ -1,6 +1,7 @@
 #include "clip.h"
 
 #include <check.h>
+#include <libavcodec/bsf.h>
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
@@ -27,16 +28,33 @@ struct output {
     AVStream *stream;
     AVCodecContext *codec;
     AVPacket *packet;
+    AVBSFContext *filter; /* NULL: none */
 };
 
+static void write_packet(struct output *output) {
+    av_packet_rescale_ts(output->packet, output->codec->time_base, output->stream->time_base);
+    output->packet->stream_index = output->stream->index;
+    if (!output->packet->duration && output->codec->codec_type == AVMEDIA_TYPE_VIDEO)
+        output->packet->duration =
+            av_rescale_q(1, output->codec->time_base, output->stream->time_base);
+    ck_assert_int_ge(av_interleaved_write_frame(output->file, output->packet), 0);
+}
+
 static void write_packets(struct output *output) {
-    while (avcodec_receive_packet(output->codec, output->packet) >= 0) {
-        av_packet_rescale_ts(output->packet, output->codec->time_base, output->stream->time_base);
-        output->packet->stream_index = output->stream->index;
-        if (!output->packet->duration && output->codec->codec_type == AVMEDIA_TYPE_VIDEO)
-            output->packet->duration =
-                av_rescale_q(1, output->codec->time_base, output->stream->time_base);
-        ck_assert_int_ge(av_interleaved_write_frame(output->file, output->packet), 0);
+    int result;
+    while ((result = avcodec_receive_packet(output->codec, output->packet)) >= 0) {
+        if (!output->filter) {
+            write_packet(output);
+            continue;
+        }
+        ck_assert_int_ge(av_bsf_send_packet(output->filter, output->packet), 0);
+        while (av_bsf_receive_packet(output->filter, output->packet) >= 0)
+            write_packet(output);
+    }
+    if (result == AVERROR_EOF && output->filter) {
+        av_bsf_send_packet(output->filter, NULL);
+        while (av_bsf_receive_packet(output->filter, output->packet) >= 0)
+            write_packet(output);
     }
 }
 
@@ -125,6 +143,13 @@ static void open_picture(struct output *output, const struct clip *clip) {
         output->codec->color_range = AVCOL_RANGE_JPEG;
     open_codec(output);
     output->stream->avg_frame_rate = clip->rate;
+    if (clip->filter) {
+        ck_assert_int_ge(av_bsf_list_parse_str(clip->filter, &output->filter), 0);
+        avcodec_parameters_copy(output->filter->par_in, output->stream->codecpar);
+        output->filter->time_base_in = output->codec->time_base;
+        ck_assert_int_ge(av_bsf_init(output->filter), 0);
+        avcodec_parameters_copy(output->stream->codecpar, output->filter->par_out);
+    }
     if (clip->rotation_degrees)
         add_rotation(output->stream, clip->rotation_degrees);
 }
@@ -147,7 +172,7 @@ static void write_picture(struct output *output, const struct clip *clip, int nu
     frame->width = clip->width;
     frame->height = clip->height;
     ck_assert_int_ge(av_frame_get_buffer(frame, 0), 0);
-    paint_picture(frame, number);
+    paint_picture(frame, clip->is_still ? 0 : number);
     frame->pts = number;
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
     frame->flags |=
@@ -194,6 +219,7 @@ static int write_sound(struct output *output, const struct clip *clip, int first
 
 static void close_output(struct output *output) {
     encode(output, NULL);
+    av_bsf_free(&output->filter);
     avcodec_free_context(&output->codec);
     av_packet_free(&output->packet);
 }
