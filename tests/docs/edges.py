@@ -1,6 +1,7 @@
 """Every edge of the memory order stands in layout.h, at both ends in the code, and in the page.
 
-What docs/memory-model.md says of mutants is compared with the list that tests/model/check runs.
+What docs/memory-model.md says of mutants is compared with the lists that tests/model/check and
+tests/stress/mutants.py run.
 """
 
 import importlib.machinery
@@ -17,10 +18,10 @@ EDGE_HEAD = ["edge", "from", "to"]
 IN_COMMENT = re.compile(r"(?<![\w(])([A-Z])(?=[,:] | ->| \*/)")
 
 
-def load_check():
-    path = os.path.join(page.TOP, "tests/model/check")
-    loader = importlib.machinery.SourceFileLoader("check", path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("check", loader))
+def load(path):
+    """A script as a module."""
+    loader = importlib.machinery.SourceFileLoader("script", os.path.join(page.TOP, path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("script", loader))
     loader.exec_module(module)
     return module
 
@@ -104,8 +105,10 @@ class Edges(unittest.TestCase):
 
 class Mutants(unittest.TestCase):
     def setUp(self):
-        self.check = load_check()
-        self.told = re.findall(r"`(\w+) (MUT_\w+)` \(([^)]*)\)", page.read(MODEL))
+        self.check = load("tests/model/check")
+        text = page.read(MODEL)
+        self.of_models = re.findall(r"`(\w+) (MUT_\w+)` \(([^)]*)\)", text)
+        self.of_code = re.findall(r"`([A-Z]\d? [^`]+)` \(([^)]*)\)", text)
 
     def cases(self, model, mutant, who):
         check = self.check
@@ -116,12 +119,19 @@ class Mutants(unittest.TestCase):
         return [case for case in check.LITMUS
                 if case[:2] == (model, tool) and mutant in case[2].split()]
 
-    def test_each_edge_has_a_mutant(self):
-        for edge, row in rows().items():
-            self.assertRegex(row[-1], r"MUT_\w+ \((x86|TSan|Spin)\)", f"edge {edge}")
+    def test_each_weakened_end_has_a_mutant_or_a_mark(self):
+        seen = set()
+        for _, head, table in page.tables(MODEL):
+            if head[:2] != ["edge", "weakened"]:
+                continue
+            for edge, _, code, model in table:
+                self.assertRegex(code + model, r"\((edges|races|steps|ring|bell|x86|TSan|Spin)\b|"
+                                               r"only a litmus program|nobody")
+                seen.add(edge)
+        self.assertEqual(seen, set(rows()))
 
-    def test_mutants_are_run_and_must_fail(self):
-        for model, mutant, who in self.told:
+    def test_mutants_of_the_models_are_run_and_must_fail(self):
+        for model, mutant, who in self.of_models:
             if who in ("GenMC only", "nobody"):
                 continue
             cases = self.cases(model, mutant, who)
@@ -129,11 +139,18 @@ class Mutants(unittest.TestCase):
             self.assertNotIn(self.check.HOLDS, [case[-1] for case in cases])
 
     def test_mutants_that_nothing_runs_exist(self):
-        for model, mutant, who in self.told:
+        for model, mutant, who in self.of_models:
             if who in ("GenMC only", "nobody"):
                 self.assertIn(mutant, page.read(f"tests/model/litmus_{model}.c"))
                 self.assertEqual([case for case in self.check.LITMUS
                                   if case[0] == model and mutant in case[2].split()], [])
+
+    def test_mutants_of_the_code_are_run_by_the_program_that_is_named(self):
+        real = {(name, f"{program} {arguments}".strip())
+                for name, _, _, _, program, arguments in load("tests/stress/mutants.py").MUTANTS}
+        self.assertEqual(set(self.of_code) - real, set())
+        of_edges = {item for item in real if re.match(r"[A-Z] ", item[0])}
+        self.assertEqual(of_edges - set(self.of_code), set())
 
 
 if __name__ == "__main__":
