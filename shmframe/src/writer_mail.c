@@ -1,6 +1,7 @@
 /* Writer: what it says to the supervisor, and hears from it. */
 #include "writer.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
@@ -58,18 +59,25 @@ static bool is_granted(const struct ring_writer *core, const struct ring_link *l
     return grant.serial == link->serial && grant.state == ENTRY_GRANTED;
 }
 
-static uint32_t count_granted(const struct writer_ring *ring) {
-    uint32_t count = 0;
-    for (const struct ring_link *link = first_link(ring); link; link = link->next)
-        count += is_granted(&ring->core, link);
-    return count;
-}
-
+/* Who is counted gets whatever is published next, so the frame path has to know of it by then, also
+ * where that was on loan before. */
 uint32_t shmframe_writer_readers(struct shmframe_writer *writer) {
+    uint32_t count = 0;
+    if (writer->is_threaded)
+        pthread_mutex_lock(&writer->mutex);
     session_lock(writer->object.session);
-    const uint32_t count =
-        writer->ring ? count_granted(writer->ring) : 0;
+    struct writer_ring *ring = writer->ring;
+    if (ring && ring_writer_has_notice(&ring->core)) {
+        ring_writer_refresh(&ring->core);
+        /* What else a notice asks for is left to the next loan. */
+        ring->warm_ns = clock_now_ns();
+        writer->object.is_upkeep_due = true;
+    }
+    if (ring)
+        count = ring->core.active_count;
     session_unlock(writer->object.session);
+    if (writer->is_threaded)
+        pthread_mutex_unlock(&writer->mutex);
     return count;
 }
 
