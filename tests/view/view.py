@@ -15,6 +15,7 @@ VIEW = os.environ["VIEW"]
 PATTERN = os.environ["PATTERN"]
 SUPERVISOR = os.environ["SUPERVISOR"]
 SHMFRAME = os.environ["SHMFRAME"]
+TURNED = os.environ["TURNED"]
 
 
 class View(unittest.TestCase):
@@ -145,6 +146,28 @@ class View(unittest.TestCase):
                 self.assert_bars(Picture(self.screenshot))
                 pattern.terminate()
                 pattern.wait(10)
+
+    def test_rotation_is_kept(self):
+        self.start_supervisor()
+        self.start(TURNED)
+        self.view("turned", "--policy", "lossless", "--frames", "5", "--screenshot",
+                  self.screenshot)
+        picture = Picture(self.screenshot)
+        self.assertEqual((picture.width, picture.height), (32, 64))
+        # Clockwise: what was on the left is above.
+        self.assertEqual([picture.pixel(16, y) for y in (3, 28, 36, 60)],
+                         2 * [(255, 255, 255)] + 2 * [(0, 0, 0)])
+
+    def test_a_change_of_format_is_followed_in_the_same_window(self):
+        self.start_supervisor()
+        self.start(TURNED)
+        report = self.report("turned", "--policy", "lossless", "--screenshot", self.screenshot)
+        self.assertEqual((report["shown"], report["late"]), (10, 0))
+        self.assertEqual(report["streams"][0]["counters"]["formats"], 1)
+        picture = Picture(self.screenshot)
+        self.assertEqual((picture.width, picture.height), (32, 64))
+        self.assertEqual([picture.pixel(16, y) for y in (3, 20, 44, 60)],
+                         [(0, 0, 0), (255, 255, 255), (255, 255, 255), (0, 0, 0)])
 
     def test_numbers_cover_the_picture(self):
         self.stream("--size", "640x360", "--rate", "30")
