@@ -1,0 +1,5 @@
+#include <shmframe/shmframe.h>
+
+const char *shmframe_version(void) {
+    return SHMFRAME_VERSION;
+}
