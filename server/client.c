@@ -27,6 +27,7 @@ static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail
     [MESSAGE_HELD_LINK] = stream_offer_held,
     [MESSAGE_CLOSE_WRITER] = stream_writer_close,
     [MESSAGE_OPEN_READER] = stream_reader_open,
+    [MESSAGE_HELD_RING] = stream_reader_held_ring,
     [MESSAGE_CLOSE_READER] = stream_reader_close,
     [MESSAGE_REQUEST] = request_ask,
     [MESSAGE_ANSWER] = request_answer,

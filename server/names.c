@@ -1,7 +1,7 @@
 /* Names: what a new supervisor needs to know of its streams, in a file beside the socket.
  *
- *   shmframe-names 1
- *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME      (PID 0: nobody writes it)
+ *   shmframe-names 2
+ *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME READERS    (PID 0: nobody writes it)
  */
 #include "stream.h"
 
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char HEAD[] = "shmframe-names 1\n";
+static const char HEAD[] = "shmframe-names 2\n";
 enum { LINE_BYTES = 256 };
 
 static const struct process *owner_of(const struct stream *stream) {
@@ -26,9 +26,10 @@ static const struct process *owner_of(const struct stream *stream) {
 
 static void write_stream(FILE *file, const struct stream *stream) {
     const struct process *owner = owner_of(stream);
-    fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 "\n", stream->name,
+    fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 " %u\n", stream->name,
             stream->generation, stream->gone_generation, stream_head(stream),
-            owner ? (int)owner->pid : 0, owner ? owner->start_time : 0);
+            owner ? (int)owner->pid : 0, owner ? owner->start_time : 0,
+            stream_followers_expected(stream));
 }
 
 static int write_file(struct server *server, const char *name) {
@@ -72,8 +73,9 @@ static void load_stream(struct server *server, const char *line) {
     uint32_t generation, gone_generation;
     uint64_t sequence, start_time;
     int pid;
-    if (sscanf(line, "%63s %" SCNu32 " %" SCNu32 " %" SCNu64 " %d %" SCNu64, name, &generation,
-               &gone_generation, &sequence, &pid, &start_time) != 6 ||
+    unsigned readers;
+    if (sscanf(line, "%63s %" SCNu32 " %" SCNu32 " %" SCNu64 " %d %" SCNu64 " %u", name,
+               &generation, &gone_generation, &sequence, &pid, &start_time, &readers) != 7 ||
         !shmframe_name_is_valid(name) || generation == 0 || gone_generation > generation ||
         stream_find(server, name))
         return;
@@ -84,6 +86,8 @@ static void load_stream(struct server *server, const char *line) {
     stream->is_numbered = true;
     stream->gone_generation = gone_generation;
     stream->sequence = sequence <= LIMIT_SEQUENCE_TOLD ? sequence : 0;
+    /* A stream that was written went on after the file was. */
+    stream->former_followers = gone_generation < generation ? readers : 0;
     stream->idle_ns = shmframe_now_ns() - ENDED_LISTED_NS;
     if (process_find(server, pid, start_time, &stream->owner) < 0)
         stream->gone_generation = generation;

@@ -88,6 +88,7 @@ static void tick_streams(struct server *server) {
     struct stream *stream;
     TAILQ_FOREACH (stream, &server->streams, all) {
         stream_link_end_held(stream, NULL);
+        stream_check_former(stream);
         if (!server_is_in_grace(server))
             stream_end_grace(stream);
     }

@@ -69,6 +69,8 @@ void stream_destroy(struct stream *stream) {
     TAILQ_REMOVE(&stream->server->streams, stream, all);
     stream->server->stream_count--;
     process_release(stream->owner);
+    if (stream->former_ring)
+        stream_ring_destroy(stream->former_ring);
     free(stream);
 }
 
@@ -91,7 +93,30 @@ uint64_t stream_head(const struct stream *stream) {
         const uint64_t head = stream_ring_head(stream->writer->ring);
         sequence = head > sequence ? head : sequence;
     }
+    if (stream->former_ring) {
+        const uint64_t head = stream_ring_head(stream->former_ring);
+        sequence = head > sequence ? head : sequence;
+    }
     return sequence;
+}
+
+void stream_take_former_ring(struct stream *stream, struct stream_ring *ring) {
+    const struct stream_ring *other = stream->writer ? stream->writer->ring : stream->former_ring;
+    if (other && other->generation >= ring->generation) {
+        stream_ring_destroy(ring);
+        return;
+    }
+    if (stream->former_ring)
+        stream_ring_destroy(stream->former_ring);
+    stream->former_ring = ring;
+}
+
+void stream_forget_former(struct stream *stream) {
+    stream->sequence = stream_head(stream);
+    stream->former_followers = 0;
+    if (stream->former_ring)
+        stream_ring_destroy(stream->former_ring);
+    stream->former_ring = NULL;
 }
 
 void stream_note_idle(struct stream *stream) {
@@ -123,7 +148,36 @@ static bool has_held(const struct stream_ring *ring) {
     return false;
 }
 
+void stream_check_former(struct stream *stream) {
+    if (!stream->former_ring)
+        return;
+    const bool is_over = stream->writer
+                             ? stream_ring_head(stream->writer->ring) != 0
+                             : stream->reader_count == 0 && !server_is_in_grace(stream->server);
+    if (is_over) /* it kept the whole ring in memory */
+        stream_forget_former(stream);
+}
+
+static unsigned count_followers(const struct stream *stream) {
+    unsigned count = 0;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &stream->readers, of_stream)
+        count += reader->generation != 0 && reader->has_shown_ring;
+    return count;
+}
+
+unsigned stream_followers_expected(const struct stream *stream) {
+    const unsigned here = count_followers(stream);
+    return here > stream->former_followers ? here : stream->former_followers;
+}
+
+bool stream_waits_for_followers(const struct stream *stream) {
+    return server_is_in_grace(stream->server) && count_followers(stream) < stream->former_followers;
+}
+
 bool stream_waits_for_return(const struct stream *stream) {
+    if (stream->former_ring && (stream->writer || stream->reader_count == 0))
+        return true;
     if (!stream->writer && !stream->owner && stream->generation != stream->gone_generation)
         return true;
     return (stream->writer && has_held(stream->writer->ring)) ||

@@ -85,6 +85,7 @@ struct stream_reader {
     struct stream_link *link; /* in the stream's current ring */
     bool is_refused;          /* the current ring has no room for it */
     bool is_evicted;
+    bool has_shown_ring; /* or has had its first link from us */
 };
 
 struct stream {
@@ -100,6 +101,12 @@ struct stream {
     struct stream_writer *opener; /* has announced a ring; may be the same */
     /* The writer whom the names' file tells of, and who has not come back. */
     struct process *owner;
+    /* Readers that the former supervisor had linked: if the writer is gone too, only they know how
+     * far the stream came. 0 once the writer is back, or somebody has succeeded it. */
+    unsigned former_followers;
+    /* A ring whose head may be the stream's: the newest that such readers have shown, or that of the
+     * format before, until there is a frame in the new one. NULL: none. */
+    struct stream_ring *former_ring;
     TAILQ_HEAD(, stream_reader) readers;
     unsigned reader_count;
     int64_t idle_ns;                       /* since when it has neither writer nor readers */
@@ -123,12 +130,24 @@ void stream_note_idle(struct stream *stream);
 void stream_end_grace(struct stream *stream);
 /* Whether it has something of before a restart that nobody has come back for yet. */
 bool stream_waits_for_return(const struct stream *stream);
+/* Takes the ring that a reader has come back with. */
+void stream_take_former_ring(struct stream *stream, struct stream_ring *ring);
+/* The former ring is of no more use, nor what its readers know: the newest sequence is kept. */
+void stream_forget_former(struct stream *stream);
+/* Does so, if there is a frame in the current ring, or nobody is left who might come back. */
+void stream_check_former(struct stream *stream);
+/* Readers that have had a link, and those that are still to come back. */
+unsigned stream_followers_expected(const struct stream *stream);
+/* Whether readers that know the newest sequence better than we do may still come back. */
+bool stream_waits_for_followers(const struct stream *stream);
 /* Says that the writer of the newest ring is gone. */
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);
 
 /* ---- stream_ring.c ---- */
 /* Checks and takes the ring's descriptor. Errors: -EPROTO, -EPROTONOSUPPORT, -ENOMEM. */
 int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring);
+/* Forgets its links and its writer: only its head is still looked at. */
+void stream_ring_drop_links(struct stream_ring *ring);
 void stream_ring_destroy(struct stream_ring *ring);
 /* What the writer's memory says, within bounds. */
 uint64_t stream_ring_head(const struct stream_ring *ring);
@@ -154,6 +173,7 @@ int stream_offer_held(struct client *client, struct channel_mail *mail);
 
 /* ---- stream_reader.c: messages of a reader's session ---- */
 int stream_reader_open(struct client *client, struct channel_mail *mail);
+int stream_reader_held_ring(struct client *client, struct channel_mail *mail);
 int stream_reader_close(struct client *client, struct channel_mail *mail);
 int stream_reader_evict(struct client *client, struct channel_mail *mail);
 int stream_reader_get_record(struct client *client, struct channel_mail *mail);

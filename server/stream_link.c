@@ -91,6 +91,7 @@ static void send_link(struct stream_link *link, uint32_t flags) {
     message.link.flags = flags;
     message.link.slots = slots < ring->geometry.slots ? slots : ring->geometry.slots;
     message.link.writer_pid = (int32_t)ring->writer->client->process->pid;
+    message.link.gone_generation = ring->writer->stream->gone_generation;
     const int fds[] = {ring->fd, link->fd[0], link->fd[1], link->fd[2]};
     client_send(reader->client, &message, fds);
 }
@@ -111,7 +112,9 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
                                  .is_lossless = reader->policy == SHMFRAME_LOSSLESS,
                                  .state = ENTRY_GRANTED};
     reader->link = link;
+    writer->stream->server->names_changed |= !is_follower;
     reader->generation = ring->generation;
+    reader->has_shown_ring = true;
     reader->link_entry = link->entry;
     reader->link_serial = link->serial;
     notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
@@ -233,10 +236,22 @@ bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {
     return false;
 }
 
+/* Whether a reader in the holder's process has a link to a later ring, which never came to be: it
+ * is that one that it tells of, but it still reads by the link to this ring. */
+static bool is_held_silently(const struct stream_link *link) {
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &link->ring->writer->stream->readers, of_stream)
+        if (reader->client->process == link->holder && reader->generation > link->ring->generation)
+            return true;
+    return false;
+}
+
 /* Whether the holder's sessions have been back for long enough to have claimed it. */
 static bool came_back_without(const struct stream_link *link) {
     const struct server *server = link->ring->writer->stream->server;
     int64_t latest_ns = 0;
+    if (is_held_silently(link))
+        return false;
     const struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->process == link->holder && client_is_here(client) &&

@@ -67,6 +67,7 @@ void stream_reader_destroy(struct stream_reader *reader) {
     stream->reader_count--;
     if (reader->record_fd >= 0)
         close(reader->record_fd);
+    stream->server->names_changed |= reader->generation != 0;
     free(reader);
     stream_note_idle(stream);
 }
@@ -255,6 +256,22 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
 }
 
 /* ---- other messages ---- */
+
+int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
+    const struct message_held_ring *held = &mail->message.held_ring;
+    struct stream_reader *reader = find_reader(client, held->reader);
+    if (!reader || held->generation == 0 || held->generation != reader->generation)
+        return 0; /* refused, or linked to a newer one by now */
+    struct stream_ring *ring;
+    int code = stream_ring_create(mail->fd[0], reader->stream->name, &ring);
+    if (code < 0)
+        return code;
+    mail->fd[0] = -1; /* the ring has it */
+    ring->generation = held->generation;
+    stream_take_former_ring(reader->stream, ring);
+    reader->has_shown_ring = true;
+    return 0;
+}
 
 int stream_reader_close(struct client *client, struct channel_mail *mail) {
     const struct message_close_reader *close_reader = &mail->message.close_reader;

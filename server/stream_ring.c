@@ -44,10 +44,15 @@ int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring
     return 0;
 }
 
-void stream_ring_destroy(struct stream_ring *ring) {
+void stream_ring_drop_links(struct stream_ring *ring) {
     struct stream_link *link;
     while ((link = TAILQ_FIRST(&ring->links)))
         stream_link_destroy(link);
+    ring->writer = NULL;
+}
+
+void stream_ring_destroy(struct stream_ring *ring) {
+    stream_ring_drop_links(ring);
     region_unmap(&ring->head);
     close(ring->fd);
     free(ring);

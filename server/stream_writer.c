@@ -34,14 +34,17 @@ static struct stream_writer *create_writer(struct client *client, struct stream 
     return writer;
 }
 
-/* The links of `ring` are not ours to look after any more; its head is kept. */
+/* The links of the ring are not ours to look after any more. Its head may still move: what was on
+ * loan is published there until the first frame of the next ring. */
 static void retire_ring(struct stream_writer *writer) {
     struct stream *stream = writer->stream;
-    stream->sequence = max_u64(stream->sequence, stream_ring_head(writer->ring));
-    message_put_text(stream->last_group, sizeof(stream->last_group), writer->ring->geometry.group);
+    struct stream_ring *ring = writer->ring;
+    message_put_text(stream->last_group, sizeof(stream->last_group), ring->geometry.group);
     message_put_text(stream->last_writer, sizeof(stream->last_writer), writer->client->name);
-    stream_ring_destroy(writer->ring);
+    stream_forget_former(stream);
     writer->ring = NULL;
+    stream_ring_drop_links(ring);
+    stream->former_ring = ring;
 }
 
 static void cancel_opening(struct stream_writer *writer) {
@@ -76,8 +79,10 @@ void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state
                    state == SHMFRAME_STREAM_ENDED ? "ended" : "gone", stream->name,
                    stream->generation, (unsigned long long)stream_head(stream));
     destroy_writer(writer);
-    if (was_writing)
+    if (was_writing) {
+        stream_forget_former(stream);
         stream_set_gone(stream, state);
+    }
 }
 
 void stream_writer_away(struct stream_writer *writer) {
@@ -157,7 +162,14 @@ static int check_name(struct client *client, const struct message_open_ring *ope
                          "not yet: stream '%s' is kept for its writer (pid %d), who knew "
                          "the former supervisor",
                          stream->name, (int)stream->owner->pid);
-    if ((open->flags & MESSAGE_RESYNC) && stream->is_numbered &&
+    if (!(open->flags & MESSAGE_RESYNC) && stream_waits_for_followers(stream))
+        return error_set(-EAGAIN,
+                         "not yet: the readers of stream '%s', who know how far it came under the "
+                         "former supervisor, are still coming back",
+                         stream->name);
+    /* Its owner had announced a newer ring, but not heard of it any more, and goes on in this one.
+     */
+    if ((open->flags & MESSAGE_RESYNC) && stream->is_numbered && stream->owner != client->process &&
         open->generation < stream->generation)
         return error_set(-EEXIST, "stream '%s' has had another writer since", stream->name);
     if (stream->generation == UINT32_MAX)
@@ -223,7 +235,8 @@ static void number_ring(struct stream *stream, struct stream_ring *ring, bool is
     const bool is_told = ring->is_resync && stream->is_numbered;
     if ((!is_successor && !is_told) || stream->gone_generation >= ring->generation)
         stream->gone_generation = ring->generation - 1;
-    stream->generation = ring->generation;
+    if (ring->generation > stream->generation)
+        stream->generation = ring->generation;
     stream->is_numbered = true;
 }
 
@@ -250,6 +263,9 @@ static void complete(struct stream_writer *writer) {
         stream->sequence = max_u64(stream->sequence, ring->sequence);
     process_release(stream->owner);
     stream->owner = NULL;
+    stream->former_followers = 0;
+    if (ring->is_resync)
+        stream_forget_former(stream);
     names_save(stream->server); /* before any reader can know of this generation */
     client_log(writer->client, "event=stream-%s stream=%s generation=%u slots=%u bytes=%llu",
                ring->is_resync ? "resumed" : "opened", stream->name, ring->generation,

@@ -130,6 +130,7 @@ static int check_grant(const struct message_link *message) {
 
 static void init_core(struct link_reader *link, const struct message_link *message) {
     link->generation = message->generation;
+    link->gone_generation = message->gone_generation;
     link->slots_due =
         message->slots < link->geometry.slots ? message->slots : link->geometry.slots;
     link->core = (struct ring_reader){

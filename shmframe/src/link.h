@@ -32,6 +32,7 @@ struct link_reader {
     int wake;                      /* socket; -1: closed by the writer */
     struct ring_geometry geometry; /* the checked copy */
     uint32_t generation;
+    uint32_t gone_generation; /* rings up to it had lost their writer when this one came */
     uint32_t slots_due; /* to back with memory before the first lease */
     bool is_watched;    /* `wake` is in the reader's epoll set */
 };

@@ -42,6 +42,7 @@ static const struct rule rules[MESSAGE_TYPES] = {
     RULE(CLOSE_WRITER, close_writer, 0, FROM_SESSION, NO_TEXT),
     RULE(OPEN_READER, open_reader, 1, FROM_SESSION, TEXT(open_reader, stream),
          TEXT(open_reader, name)),
+    RULE(HELD_RING, held_ring, 1, FROM_SESSION, NO_TEXT),
     RULE(CLOSE_READER, close_reader, 0, FROM_SESSION, NO_TEXT),
     RULE(REQUEST, request, 0, FROM_BOTH, TEXT(request, stream), TEXT(request, verb),
          TEXT(request, argument)),

@@ -21,6 +21,7 @@ enum message_type {
     MESSAGE_HELD_LINK,    /* RESYNC: a link that was granted before */
     MESSAGE_CLOSE_WRITER, /* the stream's writer leaves */
     MESSAGE_OPEN_READER,  /* a reader wants a stream, or (RESYNC) comes back fds: record */
+    MESSAGE_HELD_RING,    /* RESYNC: the ring of the link that a reader has  fds: ring */
     MESSAGE_CLOSE_READER,
     MESSAGE_REQUEST,      /* also supervisor -> writer's session */
     MESSAGE_ANSWER,       /* writer's session -> supervisor -> asking session */
@@ -114,6 +115,12 @@ struct message_open_reader {
     uint32_t entry;      /* RESYNC: of that link, in the writer's page */
     uint64_t head;       /* RESYNC: newest sequence it knows of */
 };
+/* Its head tells how far the stream came, if the writer does not come back to say so. */
+struct message_held_ring {
+    struct message_header header;
+    uint32_t reader;
+    uint32_t generation;
+};
 struct message_close_reader {
     struct message_header header;
     uint32_t reader;
@@ -184,6 +191,8 @@ struct message_link {
     uint32_t flags;
     uint32_t slots; /* to back with memory before the first lease */
     int32_t writer_pid;
+    uint32_t gone_generation; /* rings up to it have lost their writer */
+    uint32_t reserved;
 };
 struct message_reader_event {
     struct message_header header;
@@ -215,6 +224,7 @@ union message {
     struct message_held_link held_link;
     struct message_close_writer close_writer;
     struct message_open_reader open_reader;
+    struct message_held_ring held_ring;
     struct message_close_reader close_reader;
     struct message_request request;
     struct message_answer answer;

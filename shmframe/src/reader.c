@@ -84,11 +84,13 @@ static bool is_gone(const struct shmframe_reader *reader) {
 }
 
 /* Leaves the ring, which is drained and over, for the next one, if that is there. */
-static bool move_on(struct shmframe_reader *reader, bool is_restart) {
+static bool move_on(struct shmframe_reader *reader, bool is_ended) {
     struct link_reader *next = TAILQ_FIRST(&reader->next);
     struct link_reader *former = reader->link;
     if (!next)
         return false;
+    /* The former writer may have died since, and still be the one who made both. */
+    const bool is_restart = is_ended || next->gone_generation >= former->generation;
     TAILQ_REMOVE(&reader->next, next, next);
     TAILQ_INSERT_TAIL(&reader->left, former, next);
     reader->link = next;
@@ -139,7 +141,7 @@ static int look(struct shmframe_reader *reader, bool may_tell) {
             reader->is_gone_told = true;
             tell(reader, SHMFRAME_WRITER_GONE);
         }
-        if (!move_on(reader, is_ended || gone))
+        if (!move_on(reader, is_ended))
             return -EAGAIN;
     }
 }

@@ -52,6 +52,7 @@ struct shmframe_reader {
     uint32_t flags;                                /* MUST_EXIST, of an OPEN_READER that is no RESYNC */
     uint32_t number;                               /* at the supervisor */
     uint32_t link_generation, link_entry, link_serial; /* of the newest LINK */
+    int ring_fd; /* its ring, to be shown to the next supervisor; -1: none */
     STAILQ_HEAD(, reader_mail) mail;
     _Atomic uint64_t told; /* as `last` */
 };

@@ -5,6 +5,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -34,7 +35,13 @@ static int send_open(struct shmframe_reader *reader) {
     open->head = atomic_load_explicit(&reader->told, memory_order_relaxed);
     reader->object.cookie = message.header.cookie;
     reader->answer = READER_ASKED;
-    return session_send(session, &message, &reader->record.fd);
+    int code = session_send(session, &message, &reader->record.fd);
+    if (code < 0 || !reader->was_accepted || reader->ring_fd < 0)
+        return code;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = reader->object.number;
+    message.held_ring.generation = reader->link_generation;
+    return session_send(session, &message, &reader->ring_fd);
 }
 
 static void send_close(struct shmframe_reader *reader) {
@@ -55,6 +62,10 @@ static void keep_link(struct shmframe_reader *reader, struct channel_mail *mail)
                          "no memory for a link");
         return;
     }
+    if (reader->ring_fd >= 0)
+        close(reader->ring_fd);
+    /* Without a descriptor left the next supervisor does without. */
+    reader->ring_fd = fcntl(mail->fd[0], F_DUPFD_CLOEXEC, 3);
     kept->mail = *mail;
     for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
         mail->fd[i] = -1;
@@ -146,6 +157,10 @@ static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
         link_reader_destroy(link);
         return code;
     }
+    /* As the notice page says; but its supervisor, and the page with it, may be gone by now. */
+    if (link->gone_generation > reader->gone_generation &&
+        link->gone_generation < link->generation)
+        reader->gone_generation = link->gone_generation;
     TAILQ_INSERT_TAIL(&reader->next, link, next);
     return 0;
 }
@@ -266,7 +281,7 @@ static int create(struct shmframe_session *session, const struct shmframe_reader
     if (!reader)
         return error_set(-ENOMEM, "no memory for a reader");
     reader->object = (struct session_object){.ops = &reader_ops};
-    reader->epoll = reader->mail_event = -1;
+    reader->epoll = reader->mail_event = reader->ring_fd = -1;
     TAILQ_INIT(&reader->next);
     TAILQ_INIT(&reader->left);
     STAILQ_INIT(&reader->mail);
@@ -319,6 +334,8 @@ void shmframe_reader_close(struct shmframe_reader *reader) {
     session_notice_unref(reader->notice);
     destroy_mail(reader);
     session_unlock(session);
+    if (reader->ring_fd >= 0)
+        close(reader->ring_fd);
     if (reader->link)
         TAILQ_INSERT_TAIL(&reader->left, reader->link, next);
     destroy_links(reader, &reader->next);

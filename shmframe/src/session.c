@@ -21,6 +21,9 @@ enum { BACKOFF_FIRST_NS = 10000000, BACKOFF_MAX_NS = 1000000000, MAIL_A_TURN = 1
 #define HELLO_TIMEOUT_NS INT64_C(5000000000)
 #define SLEEP_MAX_NS     INT64_C(100000000)
 #define RETRY_NS         INT64_C(100000000)
+/* How often a frame path looks after its return to a new supervisor, and for how long. */
+#define HASTE_NS         INT64_C(5000000)
+#define HASTE_LASTS_NS   INT64_C(1000000000)
 
 void session_lock(struct shmframe_session *session) {
     pthread_mutex_lock(&session->mutex);
@@ -276,6 +279,7 @@ static int connect_now(struct shmframe_session *session, int64_t now_ns) {
     session->socket = fd;
     session->refusal = 0;
     session->hello_ns = now_ns;
+    session->haste_ns = TAILQ_EMPTY(&session->objects) ? 0 : now_ns + HASTE_LASTS_NS;
     watch_socket(session, EPOLL_CTL_ADD);
     set_timer(session, now_ns + HELLO_TIMEOUT_NS);
     say_hello(session);
@@ -416,6 +420,8 @@ static void plan_upkeep(struct shmframe_session *session, int64_t now_ns) {
     int64_t due_ns = now_ns + SESSION_UPKEEP_NS;
     if (session->socket < 0 && session->reconnect_ns < due_ns)
         due_ns = session->reconnect_ns;
+    if (session->socket >= 0 && now_ns < session->haste_ns)
+        due_ns = now_ns + HASTE_NS;
     atomic_store_explicit(&session->upkeep_ns, due_ns, memory_order_relaxed);
 }
 

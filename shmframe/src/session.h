@@ -72,6 +72,7 @@ struct shmframe_session {
     int refusal;                   /* why the last HELLO failed; 0: it did not */
     char refusal_text[256];
     int64_t reconnect_ns, hello_ns, backoff_ns;
+    int64_t haste_ns; /* until then answers of a new supervisor are looked for more often */
     uint32_t mail_seen;              /* notice_page.mail, before it was last taken */
     _Atomic int64_t upkeep_ns;       /* when it is next due */
     _Atomic uint32_t interrupt;      /* 1: everyone who waits returns; a futex word */

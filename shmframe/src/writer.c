@@ -157,6 +157,8 @@ static bool shall_retry(struct shmframe_session *session, int code, int64_t dead
     return clock_now_ns() < deadline_ns;
 }
 
+/* Fails with -ENOTCONN if the supervisor died meanwhile: then nobody can say whether readers have
+ * links to this ring. */
 static int register_ring(struct shmframe_writer *writer, struct writer_ring *ring,
                          int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
@@ -173,7 +175,7 @@ static int register_ring(struct shmframe_writer *writer, struct writer_ring *rin
         }
         if (code == 0)
             code = await_opened(writer, deadline_ns);
-    } while (code < 0 && shall_retry(session, code, deadline_ns));
+    } while (code == -EAGAIN && shall_retry(session, code, deadline_ns));
     writer->opening = NULL;
     if (code == -EAGAIN) /* its owner did not come back, and did not end: it is taken */
         code = error_set(-EEXIST, "%s", writer->refusal_text);
@@ -200,15 +202,25 @@ static void adopt(struct shmframe_writer *writer, struct writer_ring *ring) {
     writer->counters.generation = ring->generation;
 }
 
-static int open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
-                     int64_t deadline_ns) {
+/* Readers that were linked to it before its opening failed go on to the next one. */
+static void drop_ring(struct shmframe_writer *writer, struct writer_ring *ring) {
+    if (ring->notice)
+        ring_end(&ring->core, RING_CLOSED);
+    writer_ring_destroy(writer, ring);
+}
+
+/* `*out_is_in_vain`: the supervisor died, and it is worth trying with the next one. */
+static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
+                         int64_t deadline_ns, bool *out_is_in_vain) {
     struct shmframe_session *session = writer->object.session;
     struct writer_ring *ring;
+    *out_is_in_vain = false;
     int code = create_ring(writer, format, &ring);
     if (code < 0)
         return code;
     session_lock(session);
     code = register_ring(writer, ring, deadline_ns);
+    *out_is_in_vain = code == -ENOTCONN && shall_retry(session, code, deadline_ns);
     if (code < 0 && !writer->ring)
         leave(writer, 0);
     session_unlock(session);
@@ -217,9 +229,20 @@ static int open_ring(struct shmframe_writer *writer, const struct shmframe_forma
     if (code == 0)
         adopt(writer, ring);
     else
-        writer_ring_destroy(writer, ring);
+        drop_ring(writer, ring);
     session_unlock(session);
     unlock(writer);
+    return code;
+}
+
+/* Each attempt with a ring of its own: a former one may have readers that nobody knows of. */
+static int open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
+                     int64_t deadline_ns) {
+    bool is_in_vain;
+    int code;
+    do {
+        code = try_open_ring(writer, format, deadline_ns, &is_in_vain);
+    } while (is_in_vain);
     return code;
 }
 

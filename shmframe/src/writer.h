@@ -65,6 +65,7 @@ struct shmframe_writer {
     uint32_t opened_generation;
     bool is_resync_sent;   /* the stream comes back to a supervisor */
     bool is_resync_opened; /* ... which has agreed: go by its notice page */
+    uint32_t links_owed;   /* links that it wants, and gets once we do */
     int lost;             /* why the stream is ours no more; 0: it is */
     char lost_text[256];
     struct shmframe_writer_event event[WRITER_EVENTS_MAX];

@@ -125,7 +125,10 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
     open->flags = (is_resync ? MESSAGE_RESYNC : 0) | (writer->is_live ? MESSAGE_LIVE : 0);
     open->loans = writer->loans;
     open->history = writer->history;
-    open->links = WRITER_LINKS;
+    /* One who comes back brings none: what was granted in a page that the frame path does not look at
+     * yet would be nobody's lease (I5). */
+    const uint32_t links = is_resync ? 0 : WRITER_LINKS;
+    open->links = links;
     open->held = is_resync ? choose_held(ring) : 0;
     /* Of the ring, since the frame path's own count is not ours to read here. */
     open->sequence = place_sequence(
@@ -135,7 +138,7 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
     int code = session_send(session, &message, &ring->fd);
     if (code == 0 && is_resync)
         code = send_chosen(writer, ring);
-    for (unsigned i = 0; i < WRITER_LINKS && code == 0; i++)
+    for (unsigned i = 0; i < links && code == 0; i++)
         code = offer_link(writer, ring, ring->generation);
     return code;
 }
@@ -184,7 +187,11 @@ static void follow_supervisor(struct shmframe_writer *writer) {
         writer->ring->is_resynced = false;
         writer_ring_set_notice(writer->ring, writer->object.session->notice);
         end_unclaimed(writer->ring);
+        while (writer->links_owed > 0 &&
+               offer_link(writer, writer->ring, writer->ring->generation) == 0)
+            writer->links_owed--;
     }
+    writer->links_owed = 0;
 }
 
 static bool is_needed(const struct shmframe_writer *writer, const struct writer_ring *ring) {
@@ -318,7 +325,12 @@ static void take_request(struct shmframe_writer *writer, const struct message_re
 
 int shmframe_writer_next_event(struct shmframe_writer *writer,
                                struct shmframe_writer_event *out_event) {
+    /* Who does not publish for a while comes here, and serves readers after a restart all the same. */
+    if (writer->is_threaded)
+        pthread_mutex_lock(&writer->mutex);
     session_lock(writer->object.session);
+    if (writer->is_resync_opened)
+        writer_settle(writer);
     const int code = writer->event_count ? 0 : -EAGAIN;
     if (code == 0) {
         *out_event = writer->event[writer->event_first];
@@ -326,6 +338,8 @@ int shmframe_writer_next_event(struct shmframe_writer *writer,
         writer->event_count--;
     }
     session_unlock(writer->object.session);
+    if (writer->is_threaded)
+        pthread_mutex_unlock(&writer->mutex);
     return code;
 }
 
@@ -353,6 +367,11 @@ static void offer_more(struct shmframe_writer *writer, const struct message_want
                                                    writer->ring->generation != want->generation)
                                    ? writer->opening
                                    : writer->ring;
+    if (ring && ring == writer->ring && writer->is_resync_sent) {
+        if (writer->links_owed + want->links <= NOTICE_ENTRIES)
+            writer->links_owed += want->links;
+        return;
+    }
     for (uint32_t i = 0; ring && i < want->links && i < NOTICE_ENTRIES; i++)
         if (offer_link(writer, ring, want->generation) < 0)
             return;
@@ -419,6 +438,7 @@ static void welcome(struct session_object *object) {
     if (!writer->ring || writer->ring->generation == 0 || writer->is_ended || writer->lost)
         return;
     mark_former(writer->ring);
+    writer->links_owed = 0;
     writer->ring->is_resynced = writer->is_resync_sent = true;
     if (writer_send_open(writer, writer->ring, true) < 0)
         session_retry(object);

@@ -154,7 +154,7 @@ static void kill_supervisor(struct run *run) {
 
 static void kill_from(struct run *run, unsigned first, unsigned last) {
     for (unsigned i = first; i < last && !has_faults(); i++) {
-        look_for(run, (int64_t)peer_roll(&run->random, 90000000));
+        look_for(run, (int64_t)peer_roll(&run->random, 50000000));
         if (run->plan[i] == KIND_SUPERVISOR)
             kill_supervisor(run);
         else

@@ -411,8 +411,9 @@ START_TEST(a_damaged_names_file_does_no_harm) {
     snprintf(path, sizeof(path), "%s.names", supervisor.socket);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fputs("shmframe-names 1\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0\n"
-          "good 7 7 5 0 0\ngood 8 8 5 0 0\nbad 3 9 0 0 0\nhead 2 2 99999999999999999 0 0\n",
+    fputs("shmframe-names 2\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0 0\n"
+          "good 7 7 5 0 0 0\ngood 8 8 5 0 0 0\nbad 3 9 0 0 0 0\nless 3 3 1 0 0\n"
+          "head 2 2 99999999999999999 0 0 4294967295\n",
           file);
     for (unsigned i = 0; i < 5000; i++)
         fputc('x', file);
