@@ -34,7 +34,7 @@ START_TEST(I8_wild_lease_words_only_make_slots_look_busy) {
     struct rig_link *link = rig_join(rig, (struct rig_want){.leases = SHMFRAME_LEASES_MAX});
     struct rig_link *honest = rig_join(rig, (struct rig_want){.leases = 1});
     srandom(3);
-    for (unsigned round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < 5000; round++) {
         for (unsigned cell = 0; cell < SHMFRAME_LEASES_MAX; cell++)
             atomic_store_explicit(&link->lease->lease[cell], wild(), memory_order_relaxed);
         rig_publish(rig); /* ends the process if there is no slot */
@@ -91,7 +91,7 @@ START_TEST(I8_a_wild_cursor_neither_pushes_frames_out_nor_crashes) {
     ring_writer_refresh(rig->writer);
     srandom(5);
     uint64_t tail_before = 0;
-    for (unsigned round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < 5000; round++) {
         atomic_store_explicit(&link->lease->cursor, wild(), memory_order_relaxed);
         if (ring_writer_behind(rig->writer))
             atomic_store_explicit(&link->lease->cursor, UINT64_MAX, memory_order_relaxed);
@@ -277,7 +277,7 @@ START_TEST(I8_no_lie_of_the_writer_takes_a_reader_out_of_bounds) {
     };
     srandom(7);
     unsigned taken = 0;
-    for (unsigned life = 0; life < 4000; life++) {
+    for (unsigned life = 0; life < 1500; life++) {
         struct rig *rig = rig_create(4, 1, 0);
         struct rig_link *link = rig_join(rig, wants[life % SUITE_COUNT(wants)]);
         for (unsigned round = 0; round < 100; round++) {
@@ -303,7 +303,7 @@ START_TEST(I8_no_lie_of_the_writer_takes_a_reader_out_of_bounds) {
         ck_assert(!ring_reader_holds(&link->reader));
         rig_destroy(rig);
     }
-    ck_assert_uint_gt(taken, 500);
+    ck_assert_uint_gt(taken, 200);
 }
 END_TEST
 
