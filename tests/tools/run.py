@@ -103,6 +103,10 @@ class Run(unittest.TestCase):
         pid_file = self.path(name)
         return f"sh -c '{trap}; echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; {program}'"
 
+    def until(self, name):
+        """A command line that ends once that node is there."""
+        return f"sh -c 'while ! test -e {self.path(name)}; do sleep 0.05; done'"
+
     def pid_of(self, name):
         def read():
             try:
@@ -152,21 +156,22 @@ class Run(unittest.TestCase):
 
     def test_others_are_asked_with_sigint(self):
         code, out, err = self.call(
-            self.node("asked", "while :; do sleep 0.05; done", trap='trap "echo asked; exit 0" INT'),
-            f"sh -c 'while ! test -e {self.path('asked')}; do sleep 0.05; done'")
+            self.node("asked", "while :; do sleep 0.05; done",
+                      trap='trap "echo asked; exit 0" INT'),
+            self.until("asked"))
         self.assertEqual((code, out, err), (0, "asked\n", ""))
 
     def test_who_ignores_sigint_gets_sigterm_after_two_seconds(self):
         start = time.monotonic()
         code, _, err = self.call(self.node("deaf", trap='trap "" INT'),
-                                 f"sh -c 'while ! test -e {self.path('deaf')}; do sleep 0.05; done'")
+                                 self.until("deaf"))
         self.assertEqual((code, err), (0, ""))
         self.assertGreaterEqual(time.monotonic() - start, 2)
 
     def test_who_ignores_everything_is_killed_after_five_seconds_and_named(self):
         start = time.monotonic()
         code, _, err = self.call(self.node("deaf", trap='trap "" INT TERM'),
-                                 f"sh -c 'while ! test -e {self.path('deaf')}; do sleep 0.05; done'")
+                                 self.until("deaf"))
         self.assertEqual(code, 1)
         self.assertGreaterEqual(time.monotonic() - start, 5)
         self.assertIn("was killed: it had not ended", err)

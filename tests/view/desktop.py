@@ -70,7 +70,8 @@ class Desktop(unittest.TestCase):
              "-L", f"module-null-sink sink_name=null rate={RATE_HZ}"],
             env=cls.env, stderr=subprocess.DEVNULL))
         # Without a window manager nobody makes a window as large as the screen.
-        cls.servers.append(subprocess.Popen(["evilwm", "-fn", "fixed"], env=cls.env, stderr=subprocess.DEVNULL))
+        cls.servers.append(subprocess.Popen(["evilwm", "-fn", "fixed"], env=cls.env,
+                                            stderr=subprocess.DEVNULL))
         wait_for(lambda: subprocess.run(["pactl", "info"], env=cls.env, capture_output=True,
                                         check=False).returncode == 0, "the sound server")
 
