@@ -86,8 +86,7 @@ static void load_stream(struct server *server, const char *line) {
     stream->is_numbered = true;
     stream->gone_generation = gone_generation;
     stream->sequence = sequence <= LIMIT_SEQUENCE_TOLD ? sequence : 0;
-    /* A stream that was written went on after the file was. */
-    stream->former_followers = gone_generation < generation ? readers : 0;
+    stream->former_followers = readers;
     stream->idle_ns = shmframe_now_ns() - ENDED_LISTED_NS;
     if (process_find(server, pid, start_time, &stream->owner) < 0)
         stream->gone_generation = generation;

@@ -168,6 +168,8 @@ static unsigned count_followers(const struct stream *stream) {
 
 unsigned stream_followers_expected(const struct stream *stream) {
     const unsigned here = count_followers(stream);
+    if (!stream->writer && stream->former_followers == 0)
+        return 0; /* it went under our eyes: its sequence is known */
     return here > stream->former_followers ? here : stream->former_followers;
 }
 

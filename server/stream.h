@@ -136,7 +136,7 @@ void stream_take_former_ring(struct stream *stream, struct stream_ring *ring);
 void stream_forget_former(struct stream *stream);
 /* Does so, if there is a frame in the current ring, or nobody is left who might come back. */
 void stream_check_former(struct stream *stream);
-/* Readers that have had a link, and those that are still to come back. */
+/* How many readers a next supervisor would have to hear to know how far the stream came. */
 unsigned stream_followers_expected(const struct stream *stream);
 /* Whether readers that know the newest sequence better than we do may still come back. */
 bool stream_waits_for_followers(const struct stream *stream);
