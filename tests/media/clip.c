@@ -132,7 +132,8 @@ static void open_picture(struct output *output, const struct clip *clip) {
     if (clip->references)
         output->codec->refs = clip->references;
     output->codec->slices = clip->slices;
-    /* What takes minutes otherwise, where the encoder knows the word. */
+    /* What takes seconds otherwise, where the encoder knows the word. */
+    av_opt_set(output->codec->priv_data, "preset", "superfast", 0);
     av_opt_set(output->codec->priv_data, "cpu-used", "8", 0);
     av_opt_set(output->codec->priv_data, "deadline", "realtime", 0);
     av_opt_set(output->codec->priv_data, "usage", "realtime", 0);

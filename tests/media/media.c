@@ -552,10 +552,15 @@ START_TEST(play_begins_at_the_position_asked_for) {
 }
 END_TEST
 
-START_TEST(frames_and_duration_end_it) {
+START_TEST(so_many_frames_end_it) {
     make_both(3);
     watch_all(MEDIA(UNPACED, "--frames", "7"), true, true, 0);
     ck_assert_int_eq(seen.pictures, 7);
+}
+END_TEST
+
+START_TEST(so_much_time_ends_it) {
+    make_both(3);
     watch_all(MEDIA(UNPACED, "--duration", "1"), true, true, 0);
     ck_assert_int_eq(seen.pictures, 25);
     ck_assert_int_le(llabs((int64_t)seen.sound.samples - 48000), 1500);
@@ -867,7 +872,8 @@ int main(void) {
     tcase_add_test(tests, what_the_file_tells_of_its_pictures_is_in_the_format);
     tcase_add_test(tests, a_loop_begins_again_without_a_gap);
     tcase_add_test(tests, play_begins_at_the_position_asked_for);
-    tcase_add_test(tests, frames_and_duration_end_it);
+    tcase_add_test(tests, so_many_frames_end_it);
+    tcase_add_test(tests, so_much_time_ends_it);
     tcase_add_test(tests, a_seek_jumps_and_says_so);
     tcase_add_test(tests, a_pause_holds_pictures_and_sound_and_the_clock);
     tcase_add_loop_test(tests, a_change_of_size_in_the_middle_is_followed, 0, CHANGING);
