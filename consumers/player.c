@@ -245,6 +245,7 @@ void player_get_report(const struct player *player, struct player_report *out_re
         out_report->heard = state.heard;
         out_report->dropouts = state.sound.dropouts;
         out_report->sound_delay_ns = state.sound.delay_ns;
+        out_report->sound_dropped_ns = (int64_t)state.sound.dropped_ns;
     }
 }
 

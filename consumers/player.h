@@ -19,6 +19,7 @@ struct player_report {
     uint64_t heard;     /* blocks of sound whose instant of being heard is known */
     uint64_t dropouts;
     int64_t sound_delay_ns;
+    int64_t sound_dropped_ns;       /* sound thrown away since too much had come at once */
     struct shmframe_histogram skew; /* how far picture and sound were apart, without the sign */
 };
 

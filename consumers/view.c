@@ -97,6 +97,9 @@ static void print_text(const struct player *player, const struct player_report *
     if (sources[1]) {
         printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
                to_ms(report->sound_delay_ns), report->dropouts);
+        if (report->sound_dropped_ns > 0) {
+            printf(", %.0f ms thrown away", to_ms(report->sound_dropped_ns));
+        }
     }
     if (report->skew.count > 0) {
         printf(", skew to picture p50 %.2f p95 %.2f max %.2f ms",
@@ -135,12 +138,14 @@ static void print_json(const struct player *player, const struct player_report *
             json_array_append_new(streams, stream);
         }
     }
-    report_print_json(json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
-        (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown, "late",
-        (json_int_t)report->late, "converted", (json_int_t)report->converted, "heard",
-        (json_int_t)report->heard, "dropouts", (json_int_t)report->dropouts, "sound_delay_ns",
-        (json_int_t)report->sound_delay_ns, "skew", make_skew(&report->skew), "streams", streams));
+    report_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
+                                (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown,
+                                "late", (json_int_t)report->late, "converted",
+                                (json_int_t)report->converted, "heard", (json_int_t)report->heard,
+                                "dropouts", (json_int_t)report->dropouts, "sound_delay_ns",
+                                (json_int_t)report->sound_delay_ns, "sound_dropped_ns",
+                                (json_int_t)report->sound_dropped_ns, "skew",
+                                make_skew(&report->skew), "streams", streams));
 }
 
 int main(int argc, char **argv) {
