@@ -127,7 +127,7 @@ void stream_set_gone(struct stream *stream, enum shmframe_stream_state state) {
     stream->state = state;
     stream->gone_generation = stream->generation;
     stream_note_idle(stream);
-    stream->server->names_changed = true;
+    names_save(stream->server); /* before any reader can know of it */
     stream_tell_readers(stream);
 }
 

@@ -112,13 +112,14 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
                                  .is_lossless = reader->policy == SHMFRAME_LOSSLESS,
                                  .state = ENTRY_GRANTED};
     reader->link = link;
-    writer->stream->server->names_changed |= !is_follower;
     reader->generation = ring->generation;
     reader->has_shown_ring = true;
     reader->link_entry = link->entry;
     reader->link_serial = link->serial;
     notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
                      process->start_time);
+    if (!is_follower)
+        names_save(writer->stream->server); /* before it can know of any frame */
     send_link(link, is_announced || is_follower ? MESSAGE_FROM_START : 0);
     close_link_fds(link);
     client_log(reader->client, "event=reader-linked stream=%s generation=%u reader=%u name=%s",

@@ -306,7 +306,8 @@ START_TEST(a_reader_alone_waits_for_the_next_writer) {
 }
 END_TEST
 
-START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
+/* A writer in a process of its own, once its stream is open. */
+static pid_t start_child_writer(void) {
     int go[2];
     ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
     const pid_t child = fork_bound();
@@ -325,6 +326,11 @@ START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
     ck_assert_int_eq(read(go[0], &byte, 1), 1);
     close(go[0]);
     close(go[1]);
+    return child;
+}
+
+START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
+    const pid_t child = start_child_writer();
     peer_open(&reader, &supervisor, "reader");
     peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
     const struct message_link link = peer_expect_link(&reader);
@@ -335,6 +341,41 @@ START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
     return_reader(&link);
     ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(1, ENTRY_GRANTED));
     peer_close(&reader);
+}
+END_TEST
+
+START_TEST(a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came) {
+    const pid_t child = start_child_writer();
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&reader);
+    peer_expect_silence(&reader); /* the names' file knows of it by now */
+    supervisor_kill(&supervisor);
+    kill_child(child);
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    peer_expect_error(&writer, -EAGAIN);
+    peer_vanish(&reader);
+    return_reader(&link);
+    struct test_ring former;
+    ring_make(&former, "test", 8);
+    atomic_store(&former.memory->head, place_word(77, 0));
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = 6;
+    message.held_ring.generation = link.generation;
+    peer_send(&reader, &message, &former.fd);
+    peer_expect_silence(&reader);
+    ring_drop(&former);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2, .first_entry = 8});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail); /* the reader is linked before */
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 2);
+    ck_assert_uint_eq(mail.message.opened.sequence, 77);
+    peer_close(&reader);
+    peer_close(&writer);
 }
 END_TEST
 
@@ -446,6 +487,8 @@ int main(void) {
     tcase_add_test(cases, names_of_the_dead_are_free_and_their_numbers_go_on);
     tcase_add_test(cases, a_reader_alone_waits_for_the_next_writer);
     tcase_add_test(cases, a_writer_that_died_meanwhile_is_gone_for_its_reader);
+    tcase_add_test(
+        cases, a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came);
     tcase_add_test(cases, a_reader_of_a_former_generation_gets_the_newest);
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);

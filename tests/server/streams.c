@@ -825,6 +825,7 @@ START_TEST(thirty_two_readers_and_sixty_four_streams_fit) {
         peer_expect(&writer, MESSAGE_WANT_LINKS, &mail);
         ck_assert_uint_eq(mail.message.want_links.links, 1);
         peer_send_offer(&writer, 0, 1, 1000 + i, 1000 + i);
+        peer_expect_silence(&writer); /* it is there before the next reader comes */
     }
     ring_drop(&one_more);
     for (uint32_t i = 0; i < 64; i++)
