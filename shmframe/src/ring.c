@@ -172,9 +172,8 @@ int ring_loan(struct ring_writer *writer, uint32_t *out_slot) {
     for (unsigned i = 0; i < RING_SLOTS_MAX / 64; i++)
         busy.word[i] = writer->loaned.word[i] | writer->kept.word[i] | writer->pinned.word[i];
     add_leased(writer, &busy);
-    uint32_t slot = find_free(&busy, writer->warm);
-    if (slot == writer->warm)
-        slot = find_free(&busy, writer->slots);
+    /* Those with memory are the lowest. */
+    const uint32_t slot = find_free(&busy, writer->slots);
     if (slot == writer->slots)
         return -ENOSPC;
     ring_set_add(&writer->loaned, slot);
