@@ -178,6 +178,7 @@ static void loan_after_reuse(struct pair *pair) {
 
 static void begin_offered(struct pair *pair) {
     pair->link = rig_offer(pair->rig);
+    ring_writer_refresh(pair->rig->writer); /* from here on it goes by the word */
 }
 
 static void grant_with(struct pair *pair, memory_order entry, memory_order word) {
