@@ -79,9 +79,9 @@ static int create_converter(struct canvas *canvas) {
     const struct shmframe_video_format *const video = &canvas->format.video;
     const enum AVPixelFormat from = av_get_pix_fmt(video->pixel_format);
     if (from != AV_PIX_FMT_NONE && sws_isSupportedInput(from)) {
-        canvas->converter = sws_getContext(
-            (int)video->width, (int)video->height, from, canvas->texture_size.width,
-            canvas->texture_size.height, AV_PIX_FMT_RGB32, SWS_BILINEAR, NULL, NULL, NULL);
+        canvas->converter = sws_getContext((int)video->width, (int)video->height, from,
+                                           canvas->texture_size.width, canvas->texture_size.height,
+                                           AV_PIX_FMT_RGB32, SWS_BILINEAR, NULL, NULL, NULL);
     }
     if (!canvas->converter) {
         snprintf(canvas->trouble, sizeof canvas->trouble,
@@ -123,9 +123,9 @@ int canvas_set_format(struct canvas *canvas, const struct shmframe_format *forma
     }
     /* The mode is global, and read when a texture is made and when it is drawn: there is one. */
     SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
-    canvas->texture = SDL_CreateTexture(canvas->renderer, canvas->choice.sdl_format,
-                                         SDL_TEXTUREACCESS_STREAMING, canvas->texture_size.width,
-                                         canvas->texture_size.height);
+    canvas->texture =
+        SDL_CreateTexture(canvas->renderer, canvas->choice.sdl_format, SDL_TEXTUREACCESS_STREAMING,
+                          canvas->texture_size.width, canvas->texture_size.height);
     if (!canvas->texture) {
         snprintf(canvas->trouble, sizeof canvas->trouble, "no texture for a picture of %ux%u: %s",
                  video->width, video->height, SDL_GetError());
@@ -178,8 +178,8 @@ int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease) {
                                       shmframe_lease_plane(lease, 2), (int)plane[2].line_bytes);
         break;
     case TEXTURE_NV:
-        failed = SDL_UpdateNVTexture(canvas->texture, NULL, first, (int)plane[0].line_bytes,
-                                     second, (int)plane[1].line_bytes);
+        failed = SDL_UpdateNVTexture(canvas->texture, NULL, first, (int)plane[0].line_bytes, second,
+                                     (int)plane[1].line_bytes);
         break;
     }
     if (failed) {
