@@ -72,6 +72,30 @@ int bell_sleep(const struct futex_word *words, uint32_t count, int64_t deadline_
     return futex_wait(words, count, slice_ns < deadline_ns ? slice_ns : deadline_ns);
 }
 
+static bool see_others(const struct bell_others *others) {
+    /* Relaxed: they only tell that it is worth a look. */
+    return (others->notice && atomic_load_explicit(&others->notice->word, memory_order_relaxed) !=
+                                  others->notice_seen) ||
+           (others->interrupt && atomic_load_explicit(others->interrupt, memory_order_relaxed));
+}
+
+/* First for the next frame alone, then, if it does not come, for the others too. */
+static int sleep_for_frame(const struct futex_word *bell, const struct bell_others *others,
+                           int64_t deadline_ns) {
+    if (see_others(others))
+        return 0;
+    const int64_t now_ns = clock_now_ns(), alone_ns = now_ns + others->alone_ns;
+    const bool is_last = deadline_ns <= alone_ns;
+    int code = -ETIMEDOUT;
+    if (others->alone_ns > 0)
+        code = futex_wait(bell, 1, is_last ? deadline_ns : alone_ns);
+    if (code != -ETIMEDOUT || is_last)
+        return code;
+    const int64_t end_ns = now_ns + BELL_SLEEP_MAX_NS;
+    struct futex_word all[3] = {*bell};
+    return futex_wait(all, add_others(all, 1, others), end_ns < deadline_ns ? end_ns : deadline_ns);
+}
+
 int bell_wait(struct ring_reader *const *readers, uint32_t count, const struct bell_others *others,
               int64_t deadline_ns) {
     struct futex_word words[BELL_READERS_MAX + 2];
@@ -85,7 +109,8 @@ int bell_wait(struct ring_reader *const *readers, uint32_t count, const struct b
     atomic_thread_fence(memory_order_seq_cst);
     int code = 0;
     if (!see_any(readers, count))
-        code = bell_sleep(words, add_others(words, count, others), deadline_ns);
+        code = count == 1 ? sleep_for_frame(words, others, deadline_ns)
+                          : bell_sleep(words, add_others(words, count, others), deadline_ns);
     for (uint32_t i = 0; i < count; i++)
         say_awake(readers[i]);
     return code;
@@ -106,11 +131,7 @@ bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct 
                 return true;
             relax();
         }
-        /* Relaxed: they only tell that it is worth a look. */
-        if (others->notice && atomic_load_explicit(&others->notice->word, memory_order_relaxed) !=
-                                  others->notice_seen)
-            return true;
-        if (others->interrupt && atomic_load_explicit(others->interrupt, memory_order_relaxed))
+        if (see_others(others))
             return true;
     } while (clock_now_ns() < until_ns);
     return false;
@@ -135,7 +156,8 @@ uint32_t bell_arm_space(struct ring_writer *writer, struct ring_link *link,
     out_words[0] = (struct futex_word){
         .word = space, .expected = atomic_load_explicit(space, memory_order_acquire)};
     /* Only we write these. */
-    atomic_store_explicit(&page->waits, atomic_load_explicit(&page->waits, memory_order_relaxed) + 1,
+    atomic_store_explicit(&page->waits,
+                          atomic_load_explicit(&page->waits, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_store_explicit(&page->writer_waiting, 1, memory_order_relaxed);
     /* C, with the one in acquire. */

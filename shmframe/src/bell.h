@@ -5,13 +5,17 @@
 #include "futex.h"
 #include "ring.h"
 
-enum { BELL_SLEEP_MAX_NS = 100000000, BELL_READERS_MAX = SHMFRAME_WAIT_MAX };
+enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_MAX_NS = BELL_SLEEP_MAX_NS / 2 };
+enum { BELL_READERS_MAX = SHMFRAME_WAIT_MAX };
 
 /* What else ends a sleep: the supervisor's word and the program's interrupt, as last read. */
 struct bell_others {
     const struct notice_page *notice; /* NULL: none */
     uint32_t notice_seen;
     const _Atomic uint32_t *interrupt;
+    /* For that long a reader of one stream listens to its writer alone, as its next frame is due:
+     * the kernel wakes it quicker from one word than from several. At most BELL_ALONE_MAX_NS. */
+    int64_t alone_ns;
 };
 
 /* Wakes the readers that sleep and were not woken yet; after a fence that follows what they wait
@@ -32,8 +36,8 @@ bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct 
 bool bell_arm(struct ring_reader *reader);
 void bell_disarm(struct ring_reader *reader);
 
-/* Tells `link`'s reader that its writer sleeps, and fills `out_words`, room for three. Returns how many
- * words to sleep on with bell_sleep(), or 0: the reader has taken a frame by now. */
+/* Tells `link`'s reader that its writer sleeps, and fills `out_words`, room for three. Returns how
+ * many words to sleep on with bell_sleep(), or 0: the reader has taken a frame by now. */
 uint32_t bell_arm_space(struct ring_writer *writer, struct ring_link *link,
                         const struct bell_others *others, struct futex_word *out_words);
 void bell_disarm_space(struct ring_link *link);

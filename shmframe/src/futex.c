@@ -23,7 +23,17 @@ struct waitv_entry {
     uint32_t reserved;
 };
 
+static int wait_for_one(const struct futex_word *word, int64_t deadline_ns) {
+    const struct timespec deadline = clock_timespec(deadline_ns);
+    if (syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->expected, &deadline, NULL,
+                FUTEX_BITSET_MATCH_ANY) >= 0)
+        return 0;
+    return errno == ETIMEDOUT || errno == EINTR ? -errno : 0;
+}
+
 int futex_wait(const struct futex_word *words, uint32_t count, int64_t deadline_ns) {
+    if (count == 1)
+        return wait_for_one(words, deadline_ns);
     struct waitv_entry entries[FUTEX_WORDS_MAX];
     for (uint32_t i = 0; i < count; i++)
         entries[i] = (struct waitv_entry){.value = words[i].expected,

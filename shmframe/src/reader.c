@@ -43,6 +43,12 @@ static bool has_notice(const struct shmframe_reader *reader) {
                                                    memory_order_relaxed) != reader->notice_seen);
 }
 
+/* Leases of older rings that are still held: more than one lease is out then, whatever was granted.
+ */
+static void note_astride(struct shmframe_reader *reader) {
+    atomic_store_explicit(&reader->is_astride, !TAILQ_EMPTY(&reader->left), memory_order_relaxed);
+}
+
 static void destroy_left(struct shmframe_reader *reader) {
     struct link_reader *next;
     for (struct link_reader *link = TAILQ_FIRST(&reader->left); link; link = next) {
@@ -52,6 +58,7 @@ static void destroy_left(struct shmframe_reader *reader) {
         TAILQ_REMOVE(&reader->left, link, next);
         link_reader_destroy(link);
     }
+    note_astride(reader);
 }
 
 /* What is not on the way of most frames. Errors: as reader_take_mail(), told once. */
@@ -113,8 +120,8 @@ static bool move_on(struct shmframe_reader *reader, bool is_ended) {
     return true;
 }
 
-/* What acquire finds when it looks: 0 a frame; -EAGAIN; -ENODATA, which `may_tell` marks as told; or
- * the reader's failure. Moves on to the next ring where this one is over. */
+/* What acquire finds when it looks: 0 a frame; -EAGAIN; -ENODATA, which `may_tell` marks as told;
+ * or the reader's failure. Moves on to the next ring where this one is over. */
 static int look(struct shmframe_reader *reader, bool may_tell) {
     for (;;) {
         if (reader->failure)
@@ -206,7 +213,8 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
         return code;
     }
     account(reader, frame, lease);
-    lease->data = (const uint8_t *)link->ring.base + layout_slot_offset(&link->geometry, frame->slot);
+    lease->data =
+        (const uint8_t *)link->ring.base + layout_slot_offset(&link->geometry, frame->slot);
     lease->format = &link->geometry.format;
     lease->stream = reader->stream;
     lease->wake_ns = reader->wake_ns >= lease->frame.publish_ns ? reader->wake_ns : 0;
@@ -215,6 +223,11 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
     lease->cell = frame->cell << 16 | frame->slot;
     lease->link = link;
     lease->reader = reader;
+    /* A writer's stamps are data: a period that makes no sense only means the longer way to sleep.
+     */
+    const int64_t since_ns = lease->frame.publish_ns - reader->last_publish_ns;
+    reader->period_ns = since_ns > 0 && frame->passed == 0 ? since_ns : 0;
+    reader->last_publish_ns = lease->frame.publish_ns;
     reader->last = frame->sequence;
     atomic_store_explicit(&reader->told, frame->sequence, memory_order_relaxed);
     reader->lease_flags = 0;
@@ -225,7 +238,8 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
 
 /* Takes a frame that is there. */
 static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_lease *out_lease) {
-    /* Rings to leave, and slots lost to a hurried writer: more than so many in a row are for later. */
+    /* Rings to leave, and slots lost to a hurried writer: more than so many in a row are for later.
+     */
     enum { TURNS_MAX = 8 };
     int code = attend(reader, now_ns);
     for (unsigned turns = 0; code == 0 && turns < TURNS_MAX; turns++) {
@@ -268,9 +282,16 @@ static uint64_t find_ready(struct shmframe_reader *const *readers, uint32_t coun
     return ready;
 }
 
+/* Until the next frame is half a period late nobody else is listened to. */
+static int64_t find_alone_ns(const struct shmframe_reader *reader) {
+    const int64_t alone_ns = reader->period_ns + reader->period_ns / 2;
+    return alone_ns > BELL_ALONE_MAX_NS ? 0 : alone_ns;
+}
+
 static struct bell_others find_others(const struct shmframe_reader *reader) {
     return (struct bell_others){.notice = reader->notice ? reader->notice->page : NULL,
                                 .notice_seen = reader->notice_seen,
+                                .alone_ns = find_alone_ns(reader),
                                 .interrupt = &reader->object.session->interrupt};
 }
 
@@ -373,8 +394,7 @@ static bool arm(struct shmframe_reader *reader) {
     session_lock(reader->object.session);
     session_do_upkeep(reader->object.session, clock_now_ns());
     session_unlock(reader->object.session);
-    if (has_notice(reader) ||
-        atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
+    if (has_notice(reader) || atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
         return false;
     reader->is_armed = true;
     if (!is_at_open_ring(reader) || bell_arm(&reader->link->core))
@@ -422,8 +442,8 @@ int shmframe_reader_acquire_batch(struct shmframe_reader *reader, int64_t deadli
         return code;
     uint32_t taken = 1;
     /* What comes instead of a further frame is told by the next call. */
-    while (taken < count && ring_reader_has_room(&reader->link->core) &&
-           look(reader, false) == 0 && out_leases[taken - 1].link == reader->link &&
+    while (taken < count && ring_reader_has_room(&reader->link->core) && look(reader, false) == 0 &&
+           out_leases[taken - 1].link == reader->link &&
            take(reader, clock_now_ns(), &out_leases[taken]) == 0)
         taken++;
     return (int)taken;
@@ -437,15 +457,18 @@ int shmframe_reader_release(struct shmframe_reader *reader, struct shmframe_leas
     const int64_t now_ns = clock_now_ns();
     const uint64_t sequence = lease->frame.sequence;
     lease->link = NULL;
-    int code = ring_release(&link->core, cell, sequence, slot);
-    if (code == -EINVAL)
-        return error_set(code, "frame %llu of stream '%s' is not on lease",
+    if (!ring_is_leased(&link->core, cell, sequence, slot))
+        return error_set(-EINVAL, "frame %llu of stream '%s' is not on lease",
                          (unsigned long long)sequence, reader->stream);
-    record_released(&reader->record, lease, now_ns, code == -ESTALE);
-    if (code == -ESTALE)
-        error_set(code, "frame %llu of stream '%s' was overwritten while it was read",
-                  (unsigned long long)sequence, reader->stream);
-    return code;
+    const bool is_alone =
+        reader->leases == 1 && !atomic_load_explicit(&reader->is_astride, memory_order_relaxed);
+    record_released(&reader->record, lease, now_ns, is_alone);
+    /* From here on the link may go. */
+    if (ring_release(&link->core, cell, sequence, slot) == 0)
+        return 0;
+    record_stale(&reader->record);
+    return error_set(-ESTALE, "frame %llu of stream '%s' was overwritten while it was read",
+                     (unsigned long long)sequence, reader->stream);
 }
 
 void shmframe_reader_present(struct shmframe_reader *reader, const struct shmframe_lease *lease,

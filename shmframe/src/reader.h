@@ -1,5 +1,5 @@
-/* Reader, from inside. What mail changes is guarded by the session's mutex; the rest is the reader's
- * own thread's. */
+/* Reader, from inside. What mail changes is guarded by the session's mutex; the rest is the
+ * reader's own thread's. */
 #ifndef SHMFRAME_SRC_READER_H
 #define SHMFRAME_SRC_READER_H
 
@@ -30,17 +30,19 @@ struct shmframe_reader {
     struct session_notice *notice; /* that its entry stands in */
     uint32_t notice_seen;
     bool is_notice_new;
-    uint32_t gone_generation;        /* rings up to it have lost their writer */
-    struct link_reader *link;        /* the ring it is at; NULL: none yet */
-    struct link_reader_list next;    /* rings that come after it */
-    struct link_reader_list left;    /* rings that it still holds leases of */
-    uint64_t last;                   /* sequence of the newest frame delivered, of all rings */
-    int64_t wake_ns;                 /* when it woke for the next frame; 0: it did not sleep */
-    bool is_end_told, is_gone_told;  /* of `link` */
-    bool is_armed;                   /* waits for a byte */
-    uint32_t lease_flags;            /* of the next frame */
-    int failure;                     /* for good; 0: none */
-    int epoll, mail_event;           /* -1: nobody asked for a descriptor */
+    uint32_t gone_generation;     /* rings up to it have lost their writer */
+    struct link_reader *link;     /* the ring it is at; NULL: none yet */
+    struct link_reader_list next; /* rings that come after it */
+    struct link_reader_list left; /* rings that it still holds leases of */
+    _Atomic bool is_astride;      /* holds leases of more than one ring; for releasing threads */
+    uint64_t last;                /* sequence of the newest frame delivered, of all rings */
+    int64_t last_publish_ns, period_ns; /* of the newest frame; from the one before to it, or 0 */
+    int64_t wake_ns;                    /* when it woke for the next frame; 0: it did not sleep */
+    bool is_end_told, is_gone_told;     /* of `link` */
+    bool is_armed;                      /* waits for a byte */
+    uint32_t lease_flags;               /* of the next frame */
+    int failure;                        /* for good; 0: none */
+    int epoll, mail_event;              /* -1: nobody asked for a descriptor */
     struct shmframe_reader_event event[READER_EVENTS_MAX];
     uint32_t event_first, event_count;
 
@@ -49,8 +51,8 @@ struct shmframe_reader {
     bool was_accepted, is_page_new;
     int refusal; /* 0: none; told once */
     char refusal_text[256];
-    uint32_t flags;                                /* MUST_EXIST, of an OPEN_READER that is no RESYNC */
-    uint32_t number;                               /* at the supervisor */
+    uint32_t flags;  /* MUST_EXIST, of an OPEN_READER that is no RESYNC */
+    uint32_t number; /* at the supervisor */
     uint32_t link_generation, link_entry, link_serial; /* of the newest LINK */
     int ring_fd; /* its ring, to be shown to the next supervisor; -1: none */
     STAILQ_HEAD(, reader_mail) mail;

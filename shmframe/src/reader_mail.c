@@ -95,6 +95,8 @@ static void take_mail(struct session_object *object, struct channel_mail *mail) 
         reader->refusal = message->error.code < 0 ? message->error.code : -EPROTO;
         message_put_text(reader->refusal_text, sizeof(reader->refusal_text), message->error.text);
         break;
+    case MESSAGE_DONE: /* our entry in the notice page has changed */
+        break;
     default:
         return;
     }
@@ -139,7 +141,7 @@ int shmframe_reader_next_event(struct shmframe_reader *reader,
 /* Time and lack of memory fall on us, who ask for the slots, before we hold one. */
 static int warm_link(struct link_reader *link) {
     const struct ring_geometry *geometry = &link->geometry;
-    int code = region_populate(&link->ring, 0, geometry->header_bytes, false);
+    int code = region_populate(&link->ring, 0, offsetof(struct ring, slot[link->slots_due]), false);
     if (code == 0)
         code = region_populate(&link->ring, geometry->payload_offset,
                                geometry->slot_stride * link->slots_due, false);

@@ -78,7 +78,8 @@ static struct record_flight *find_flight(struct record_page *page, uint64_t sequ
 
 static void begin_flight(struct record_page *page, const struct shmframe_lease *lease) {
     struct record_flight *flight = find_flight(page, lease->frame.sequence);
-    /* A seqlock with one writer: who copies the line sees either number, or 0, or the same twice. */
+    /* A seqlock with one writer: who copies the line sees either number, or 0, or the same twice.
+     */
     atomic_store_explicit(&flight->sequence, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&flight->capture_ns, lease->frame.capture_ns, memory_order_relaxed);
@@ -115,12 +116,18 @@ static void complete_flight(struct record_page *page, uint64_t sequence, bool is
 }
 
 void record_released(struct record *record, const struct shmframe_lease *lease, int64_t release_ns,
-                     bool is_stale) {
+                     bool is_alone) {
     struct record_page *page = record->page;
-    if (is_stale)
-        atomic_fetch_add_explicit(&page->counter[RECORD_STALE], 1, memory_order_relaxed);
-    measure(&page->histogram[SHMFRAME_HOP_HOLD], release_ns - lease->acquire_ns);
+    struct record_histogram *hold = &page->histogram[SHMFRAME_HOP_HOLD];
+    if (is_alone)
+        measure_alone(hold, release_ns - lease->acquire_ns);
+    else
+        measure(hold, release_ns - lease->acquire_ns);
     complete_flight(page, lease->frame.sequence, true, release_ns);
+}
+
+void record_stale(struct record *record) {
+    atomic_fetch_add_explicit(&record->page->counter[RECORD_STALE], 1, memory_order_relaxed);
 }
 
 void record_presented(struct record *record, const struct shmframe_lease *lease,

@@ -37,9 +37,11 @@ enum record_counter {
 /* By the reader's own thread. */
 void record_count(struct record *record, enum record_counter counter, uint64_t more);
 void record_acquired(struct record *record, const struct shmframe_lease *lease);
-/* By any thread. */
+/* By any thread. `is_alone`: no other lease of the reader is out, and this one is not over yet, so
+ * that no other thread counts. */
 void record_released(struct record *record, const struct shmframe_lease *lease, int64_t release_ns,
-                     bool is_stale);
+                     bool is_alone);
+void record_stale(struct record *record);
 void record_presented(struct record *record, const struct shmframe_lease *lease,
                       int64_t present_ns);
 

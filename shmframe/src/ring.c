@@ -214,8 +214,8 @@ void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *
     const uint64_t sequence = ++*writer->sequence;
     const uint64_t place = place_word(sequence, slot);
     frame->sequence = sequence;
-    write_header(&ring->slot[slot], frame);
     order_streaming_stores();
+    write_header(&ring->slot[slot], frame);
     /* P: each of these carries what stands before it; readers come by way of head or index. */
     atomic_store_explicit(&ring->slot[slot].state, slot_word(sequence, SLOT_PUBLISHED),
                           memory_order_release);
@@ -399,13 +399,18 @@ int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint6
     return code ? code : is_moving ? -EAGAIN : -EPROTO;
 }
 
+bool ring_is_leased(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
+                    uint32_t slot) {
+    return cell < SHMFRAME_LEASES_MAX && slot < reader->slots &&
+           atomic_load_explicit(&reader->lease->lease[cell], memory_order_relaxed) ==
+               lease_word(sequence, slot);
+}
+
 int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
                  uint32_t slot) {
-    if (cell >= SHMFRAME_LEASES_MAX || slot >= reader->slots)
+    if (!ring_is_leased(reader, cell, sequence, slot))
         return -EINVAL;
     _Atomic uint64_t *word = &reader->lease->lease[cell];
-    if (atomic_load_explicit(word, memory_order_relaxed) != lease_word(sequence, slot))
-        return -EINVAL;
     /* E: our last look at the payload comes before this look at the state. */
     atomic_thread_fence(memory_order_acquire);
     const uint64_t state =

@@ -26,7 +26,7 @@ static inline void ring_set_remove(struct ring_set *set, uint32_t slot) {
 enum ring_link_state {
     RING_LINK_OFFERED = 0, /* nobody reads through it yet */
     RING_LINK_ACTIVE,      /* granted: its leases count */
-    RING_LINK_OVER,        /* its reader is gone or evicted, or it was never used: to be destroyed */
+    RING_LINK_OVER, /* its reader is gone or evicted, or it was never used: to be destroyed */
 };
 
 /* A link as its writer sees it. */
@@ -50,13 +50,13 @@ struct ring_writer {
     uint32_t notice_seen; /* its word, when the entries were last read */
     bool is_notice_new;   /* not read at all yet */
     uint32_t slots;
-    uint32_t history_least; /* complete frames that stay available, without any link */
-    uint32_t history;       /* and with those that there are */
-    uint32_t warm;          /* slots below have memory */
-    uint32_t links_over;    /* links to be destroyed */
-    uint32_t lossless;      /* active links that the writer waits for */
-    uint32_t leases;        /* granted to all active links */
-    uint64_t *sequence;     /* newest of the stream; shared by the rings of one writer */
+    uint32_t history_least;       /* complete frames that stay available, without any link */
+    uint32_t history;             /* and with those that there are */
+    uint32_t warm;                /* slots below have memory */
+    uint32_t links_over;          /* links to be destroyed */
+    uint32_t lossless;            /* active links that the writer waits for */
+    uint32_t leases;              /* granted to all active links */
+    uint64_t *sequence;           /* newest of the stream; shared by the rings of one writer */
     uint64_t first, tail, newest; /* of this ring; 0 before its first frame */
     uint64_t rings;               /* wake-ups so far */
     struct ring_set loaned, kept, pinned; /* kept: in the history */
@@ -84,14 +84,15 @@ void ring_writer_set_notice(struct ring_writer *writer, const struct notice_page
 /* Whether the supervisor has written since the entries were last read. */
 static inline bool ring_writer_has_notice(const struct ring_writer *writer) {
     /* Relaxed: only tells that it is worth a look. */
-    return writer->is_notice_new || atomic_load_explicit(&writer->notice->word,
-                                                         memory_order_relaxed) != writer->notice_seen;
+    return writer->is_notice_new ||
+           atomic_load_explicit(&writer->notice->word, memory_order_relaxed) != writer->notice_seen;
 }
 
 /* Reads grants and deaths, if there is something new. */
 void ring_writer_refresh(struct ring_writer *writer);
 
-/* The first lossless link that must take a frame before one more can be kept; NULL: there is room. */
+/* The first lossless link that must take a frame before one more can be kept; NULL: there is room.
+ */
 struct ring_link *ring_writer_behind(struct ring_writer *writer);
 
 /* Finds a slot that nobody uses, the lowest with memory first, and marks it as being written.
@@ -134,13 +135,19 @@ struct ring_reader {
 /* A frame on lease. */
 struct ring_frame {
     uint64_t sequence;
-    uint64_t passed; /* sequences between the last one taken, or where it was to begin, and this one */
+    uint64_t
+        passed; /* sequences between the last one taken, or where it was to begin, and this one */
     uint32_t slot, cell;
 };
 
 /* Takes the next frame; adds to `retries` the slots that were met while they were recycled.
- * Errors: -EAGAIN nothing there; -EBUSY all leases are held; -EPROTO the ring contradicts itself. */
+ * Errors: -EAGAIN nothing there; -EBUSY all leases are held; -EPROTO the ring contradicts itself.
+ */
 int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint64_t *retries);
+
+/* Whether this is a lease of the reader's. */
+bool ring_is_leased(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
+                    uint32_t slot);
 
 /* Ends a lease, from any thread; the last thing done with `reader`.
  * Errors: -ESTALE the slot was given to another frame meanwhile; -EINVAL it is no lease. */
@@ -153,7 +160,8 @@ bool ring_reader_holds(const struct ring_reader *reader);
 bool ring_reader_has_room(const struct ring_reader *reader);
 
 enum ring_sight { RING_NOTHING = 0, RING_FRAME, RING_OVER };
-/* What there is: a frame to take; or none, and none will follow (`out_state` tells why); or none. */
+/* What there is: a frame to take; or none, and none will follow (`out_state` tells why); or none.
+ */
 enum ring_sight ring_look(const struct ring_reader *reader, enum ring_state *out_state);
 
 /* Copies the stamps of a frame on lease. Bytes that the writer may still change if it is hostile:

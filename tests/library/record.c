@@ -118,6 +118,7 @@ START_TEST(stale_releases_and_frames_dropped_by_the_device_are_counted) {
     lease.frame.device_dropped = 4;
     record_acquired(&record, &lease);
     record_released(&record, &lease, lease.acquire_ns, true);
+    record_stale(&record);
     struct shmframe_reader_counters counters;
     record_get_counters(record.page, &counters);
     ck_assert_uint_eq(counters.delivered, 1);
@@ -223,8 +224,10 @@ END_TEST
 static void *release_many(void *unused) {
     (void)unused;
     const struct shmframe_lease lease = lease_of(1);
-    for (int64_t i = 1; i <= 20000; i++)
-        record_released(&shared, &lease, lease.acquire_ns + i, true);
+    for (int64_t i = 1; i <= 20000; i++) {
+        record_released(&shared, &lease, lease.acquire_ns + i, false);
+        record_stale(&shared);
+    }
     return NULL;
 }
 
