@@ -74,6 +74,14 @@ void stream_destroy(struct stream *stream) {
     free(stream);
 }
 
+/* The page wakes who sleeps on it; who polls a descriptor needs something to read. It bears the
+ * number of the reader's question, and comes after the entry. */
+static void send_notice(struct stream_reader *reader) {
+    union message message;
+    message_init(&message, MESSAGE_DONE, reader->cookie);
+    client_send(reader->client, &message, NULL);
+}
+
 void stream_tell_readers(struct stream *stream) {
     struct stream_reader *reader;
     TAILQ_FOREACH (reader, &stream->readers, of_stream) {
@@ -81,9 +89,13 @@ void stream_tell_readers(struct stream *stream) {
                                           reader->is_evicted ? ENTRY_EVICTED : ENTRY_GRANTED);
         struct notice *notice = &reader->client->notice;
         /* Relaxed: only we write it. */
-        if (atomic_load_explicit(&notice->page->entry[reader->entry].word, memory_order_relaxed) !=
-            word)
-            notice_set_entry(notice, reader->entry, word, 0, 0);
+        const uint64_t told =
+            atomic_load_explicit(&notice->page->entry[reader->entry].word, memory_order_relaxed);
+        if (told == word)
+            continue;
+        notice_set_entry(notice, reader->entry, word, 0, 0);
+        if ((told & 3) != ENTRY_NONE || reader->is_evicted)
+            send_notice(reader);
     }
 }
 
