@@ -1,0 +1,108 @@
+/* Without a supervisor, and after its return. */
+#include "world.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+static void await_connection(void) {
+    const int64_t deadline_ns = world_deadline();
+    while (!shmframe_session_is_connected(world.session)) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "the session did not come back");
+        struct pollfd poll_session = {.fd = shmframe_session_fd(world.session), .events = POLLIN};
+        poll(&poll_session, 1, 1000);
+        ck_assert_int_eq(shmframe_session_dispatch(world.session), 0);
+    }
+}
+
+static void await_disconnection(void) {
+    while (shmframe_session_is_connected(world.session)) {
+        world_expect_readable(shmframe_session_fd(world.session));
+        ck_assert_int_eq(shmframe_session_dispatch(world.session), 0);
+    }
+}
+
+START_TEST(frames_flow_without_a_supervisor_and_after_its_return) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_reader *reader = world_open_reader("s", SHMFRAME_LOSSLESS);
+    world_publish(writer, 1);
+    world_take(reader, 1);
+    world_kill_supervisor();
+    await_disconnection();
+    for (uint64_t i = 2; i <= 100; i++) {
+        world_publish(writer, i);
+        ck_assert_uint_eq(world_take(reader, i), i);
+    }
+    world_start_supervisor(NULL, NULL);
+    await_connection();
+    for (uint64_t i = 101; i <= 200; i++) {
+        world_publish(writer, i);
+        ck_assert_uint_eq(world_take(reader, i), i);
+    }
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+START_TEST(new_readers_can_join_after_a_restart) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    world_publish(writer, 1);
+    world_kill_supervisor();
+    await_disconnection();
+    world_start_supervisor(NULL, NULL);
+    await_connection();
+    struct shmframe_reader *reader = NULL;
+    const int64_t deadline_ns = world_deadline();
+    int code;
+    do {
+        /* A writer comes back on its frame path, which this thread has to lend it. */
+        world_publish(writer, 2);
+        const struct shmframe_reader_params params = {
+            .stream = "s", .deadline_ns = shmframe_deadline_ns(50000000)};
+        code = shmframe_reader_open(world.session, &params, &reader);
+    } while (code == -ETIMEDOUT && shmframe_now_ns() < deadline_ns);
+    ck_assert_msg(code == 0, "no reader (%d): %s", code, shmframe_last_error());
+    const uint64_t sequence = world_publish(writer, 3);
+    struct shmframe_lease lease;
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
+    ck_assert_uint_eq(lease.frame.sequence, sequence);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+START_TEST(calls_that_need_a_supervisor_say_that_there_is_none) {
+    world_kill_supervisor();
+    await_disconnection();
+    const int64_t soon_ns = shmframe_deadline_ns(20000000);
+    struct shmframe_answer answer;
+    expect_error(shmframe_session_request(world.session, "s", "pause", NULL, soon_ns, &answer),
+                 -ENOTCONN, world.socket);
+    expect_error(shmframe_session_streams(world.session, SHMFRAME_NOW, NULL, 0), -ENOTCONN,
+                 world.socket);
+    const struct shmframe_reader_params reader_params = {.stream = "s", .deadline_ns = soon_ns};
+    struct shmframe_reader *reader;
+    expect_error(shmframe_reader_open(world.session, &reader_params, &reader), -ENOTCONN,
+                 world.socket);
+    struct shmframe_writer_params writer_params = world_writer_params("s");
+    writer_params.deadline_ns = soon_ns;
+    struct shmframe_writer *writer;
+    expect_error(shmframe_writer_open(world.session, &writer_params, &writer), -ENOTCONN,
+                 world.socket);
+    const struct shmframe_session_params params = {.socket = world.socket};
+    struct shmframe_session *session;
+    expect_error(shmframe_session_open(&params, &session), -ENOTCONN, world.socket);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("supervisor");
+    TCase *tests = tcase_create("supervisor");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, world_begin, world_end);
+    tcase_add_test(tests, frames_flow_without_a_supervisor_and_after_its_return);
+    tcase_add_test(tests, new_readers_can_join_after_a_restart);
+    tcase_add_test(tests, calls_that_need_a_supervisor_say_that_there_is_none);
+    suite_add_tcase(suite, tests);
+    return world_run(suite);
+}
