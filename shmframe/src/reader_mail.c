@@ -97,8 +97,6 @@ static void take_mail(struct session_object *object, struct channel_mail *mail) 
         break;
     case MESSAGE_DONE: /* our entry in the notice page has changed */
         break;
-    case MESSAGE_DONE: /* our entry in the notice page has changed */
-        break;
     default:
         return;
     }

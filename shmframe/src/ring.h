@@ -39,6 +39,7 @@ struct ring_link {
     uint32_t rung;  /* waiting, when its bell was last rung for it */
     int wake;       /* socket */
     uint32_t entry, serial;
+    uint32_t sleepers; /* threads of the writer that wait for its reader */
     enum ring_link_state state;
     bool is_former; /* offered to a supervisor that is gone */
     bool is_told;   /* its grant is told to the next one */

@@ -386,11 +386,13 @@ static int sleep_for(struct shmframe_writer *writer, struct ring_link *link, int
                                        .interrupt = &writer->object.session->interrupt};
     struct futex_word words[3];
     ring->sleepers++;
+    link->sleepers++;
     const uint32_t count = bell_arm_space(&ring->core, link, &others, words);
     unlock(writer);
     int code = count ? bell_sleep(words, count, deadline_ns) : 0;
     lock(writer);
-    if (--ring->sleepers == 0)
+    ring->sleepers--;
+    if (--link->sleepers == 0)
         bell_disarm_space(link);
     return code;
 }

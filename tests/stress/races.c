@@ -31,7 +31,7 @@ static _Atomic uint64_t announced;
 
 #define relaxed(word) atomic_load_explicit(&(word), memory_order_relaxed)
 
-static void fail(const char *what) {
+_Noreturn static void fail(const char *what) {
     fprintf(stderr, "races: %s\n", what);
     _exit(1);
 }
