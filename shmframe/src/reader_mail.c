@@ -154,6 +154,8 @@ static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
     if (code < 0)
         return code;
     link->core.is_latest = reader->policy == SHMFRAME_LATEST;
+    if (link->core.begin == RING_BEGIN_NEWEST && !link->core.is_latest)
+        ring_reader_begin_here(&link->core);
     code = warm_link(link);
     if (code < 0) {
         link_reader_destroy(link);

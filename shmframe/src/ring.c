@@ -294,6 +294,13 @@ static int find_cell(const struct ring_reader *reader, uint32_t *out_cell) {
     return -EBUSY;
 }
 
+void ring_reader_begin_here(struct ring_reader *reader) {
+    const uint64_t head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);
+    reader->begin = RING_BEGIN_FIRST;
+    reader->is_begun = head != 0;
+    reader->cursor = head ? place_sequence(head) - 1 : 0;
+}
+
 /* The sequence after which this reader's frames begin; `newest` is of head, not 0. False: not known
  * yet. */
 static bool find_base(const struct ring_reader *reader, uint64_t newest, uint64_t *out_base) {

@@ -141,6 +141,11 @@ struct ring_frame {
     uint32_t slot, cell;
 };
 
+/* For a reader that joins mid-stream and wants every frame from now on: it begins with the newest
+ * there is, or with the ring's first if there is none yet. Its grant stands, so none that follows is
+ * retired before its time. */
+void ring_reader_begin_here(struct ring_reader *reader);
+
 /* Takes the next frame; adds to `retries` the slots that were met while they were recycled.
  * Errors: -EAGAIN nothing there; -EBUSY all leases are held; -EPROTO the ring contradicts itself.
  */

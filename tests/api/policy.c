@@ -64,6 +64,42 @@ START_TEST(in_order_loses_exactly_what_is_beyond_its_depth) {
 }
 END_TEST
 
+START_TEST(in_order_begins_when_it_was_opened) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_reader *first = open_with(SHMFRAME_IN_ORDER, 8, 1);
+    for (uint64_t i = 1; i <= 5; i++)
+        world_publish(writer, i);
+    struct shmframe_reader *second = open_with(SHMFRAME_IN_ORDER, 4, 1);
+    for (uint64_t i = 6; i <= 7; i++)
+        world_publish(writer, i);
+    for (uint64_t i = 1; i <= 7; i++)
+        ck_assert_uint_eq(world_take(first, i), i);
+    for (uint64_t i = 5; i <= 7; i++) /* the newest that there was, and what followed */
+        ck_assert_uint_eq(world_take(second, i), i);
+    shmframe_reader_close(first);
+    shmframe_reader_close(second);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+START_TEST(what_in_order_loses_before_its_first_frame_is_counted) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_reader *reader = open_with(SHMFRAME_IN_ORDER, 2, 1);
+    for (uint64_t i = 1; i <= 7; i++)
+        world_publish(writer, i);
+    struct shmframe_lease lease;
+    ck_assert_int_eq(shmframe_reader_acquire(reader, SHMFRAME_NOW, &lease), 0);
+    ck_assert_uint_eq(lease.frame.sequence, 6);
+    ck_assert_uint_eq(lease.lost, 5);
+    ck_assert_int_eq(shmframe_reader_release(reader, &lease), 0);
+    const struct shmframe_reader_event event = world_expect_event(reader, SHMFRAME_LOST);
+    ck_assert_uint_eq(event.first, 1);
+    ck_assert_uint_eq(event.count, 5);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 START_TEST(a_lossless_reader_makes_the_writer_wait_until_its_deadline) {
     struct shmframe_writer *writer = world_open_writer("s");
     struct shmframe_reader *reader = open_with(SHMFRAME_LOSSLESS, 2, 1);
@@ -265,6 +301,8 @@ int main(void) {
     tcase_add_checked_fixture(tests, world_begin, world_end);
     tcase_add_test(tests, latest_takes_the_newest_and_counts_what_it_skips);
     tcase_add_test(tests, in_order_loses_exactly_what_is_beyond_its_depth);
+    tcase_add_test(tests, in_order_begins_when_it_was_opened);
+    tcase_add_test(tests, what_in_order_loses_before_its_first_frame_is_counted);
     tcase_add_test(tests, a_lossless_reader_makes_the_writer_wait_until_its_deadline);
     tcase_add_test(tests, several_lossless_readers_get_every_frame);
     tcase_add_test(tests, the_writer_goes_on_when_its_lossless_reader_dies);
