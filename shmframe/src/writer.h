@@ -12,7 +12,7 @@
 
 #include <shmframe/writer.h>
 
-enum { WRITER_LINKS = 4, WRITER_EVENTS_MAX = 256, WRITER_LOANS_MAX = 64 };
+enum { WRITER_LINKS = 4, WRITER_EVENTS_MAX = 256, WRITER_LOANS_MAX = 64, WRITER_REQUESTS_MAX = 64 };
 
 /* One ring of a writer. The list of its links changes under the session's mutex. */
 struct writer_ring {
@@ -28,7 +28,7 @@ struct writer_ring {
     bool is_resynced;    /* comes back to a supervisor */
     uint32_t sleepers;   /* threads that wait for a lossless reader's link */
     uint16_t pins[RING_SLOTS_MAX];
-    int64_t warm_ns; /* when to back with memory what new grants add; 0: nothing to do */
+    int64_t warm_ns;          /* when to back with memory what new grants add; 0: nothing to do */
     struct writer_ring *next; /* older */
 };
 
@@ -36,6 +36,11 @@ struct writer_reader { /* who is linked, as events told */
     uint32_t number;
     int32_t pid;
     char name[SHMFRAME_NAME_BYTES];
+};
+
+/* The program's number is ours: two supervisors may give the same cookie. */
+struct writer_request {
+    uint32_t number, cookie; /* 0: free */
 };
 
 enum writer_answer { WRITER_ASKED = 0, WRITER_OPENED, WRITER_REFUSED };
@@ -66,21 +71,22 @@ struct shmframe_writer {
     bool is_resync_sent;   /* the stream comes back to a supervisor */
     bool is_resync_opened; /* ... which has agreed: go by its notice page */
     uint32_t links_owed;   /* links that it wants, and gets once we do */
-    int lost;             /* why the stream is ours no more; 0: it is */
+    int lost;              /* why the stream is ours no more; 0: it is */
     char lost_text[256];
     struct shmframe_writer_event event[WRITER_EVENTS_MAX];
     uint32_t event_first, event_count;
     struct writer_reader *reader; /* array */
     uint32_t reader_count, reader_room;
-    uint32_t request[WRITER_LOANS_MAX]; /* unanswered; 0: free */
+    struct writer_request request[WRITER_REQUESTS_MAX]; /* unanswered */
+    uint32_t last_request;
 };
 
 /* ---- writer_mail.c; with the session's mutex held ---- */
 
 extern const struct session_ops writer_ops;
 
-/* Sends OPEN_RING and the offers that go with it, for `ring` of generation 0, or (RESYNC) as one that
- * comes back. Errors: -ENOTCONN, -ENOMEM, -EMFILE, -ENFILE, -ENOSPC. */
+/* Sends OPEN_RING and the offers that go with it, for `ring` of generation 0, or (RESYNC) as one
+ * that comes back. Errors: -ENOTCONN, -ENOMEM, -EMFILE, -ENFILE, -ENOSPC. */
 int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync);
 
 /* Moves on to the newest notice page, if the supervisor that came back has answered; destroys links

@@ -293,32 +293,36 @@ static void take_reader_event(struct shmframe_writer *writer,
         tell_reader(writer, SHMFRAME_READER_JOINED, &writer->reader[before]);
 }
 
-static int send_answer(struct shmframe_writer *writer, uint32_t request, int status,
+static int send_answer(struct shmframe_writer *writer, uint32_t cookie, int status,
                        const char *text) {
     union message message;
-    message_init(&message, MESSAGE_ANSWER, request);
+    message_init(&message, MESSAGE_ANSWER, cookie);
     message.answer.status = status;
     if (text)
         message_put_text(message.answer.text, sizeof(message.answer.text), text);
     return session_send(writer->object.session, &message, NULL);
 }
 
-static uint32_t *find_request(struct shmframe_writer *writer, uint32_t cookie) {
-    for (unsigned i = 0; i < WRITER_LOANS_MAX; i++)
-        if (writer->request[i] == cookie)
+static struct writer_request *find_request(struct shmframe_writer *writer, uint32_t number) {
+    for (unsigned i = 0; i < WRITER_REQUESTS_MAX; i++)
+        if (writer->request[i].number == number)
             return &writer->request[i];
     return NULL;
 }
 
 static void take_request(struct shmframe_writer *writer, const struct message_request *request) {
-    uint32_t *place = find_request(writer, 0);
+    struct writer_request *place = find_request(writer, 0);
     struct shmframe_writer_event *event = place ? add_event(writer, SHMFRAME_REQUEST) : NULL;
     if (!event) {
         send_answer(writer, request->header.cookie, -EBUSY,
                     "the writer has too many unanswered requests");
         return;
     }
-    *place = event->request = request->header.cookie;
+    if (++writer->last_request == 0)
+        writer->last_request = 1;
+    *place = (struct writer_request){.number = writer->last_request,
+                                     .cookie = request->header.cookie};
+    event->request = place->number;
     memcpy(event->verb, request->verb, sizeof(event->verb));
     memcpy(event->argument, request->argument, sizeof(event->argument));
 }
@@ -350,11 +354,12 @@ int shmframe_writer_answer(struct shmframe_writer *writer, uint32_t request, int
     if (status > 0)
         return error_set(-EINVAL, "an answer's status is 0 or a negative errno, not %d", status);
     session_lock(writer->object.session);
-    uint32_t *place = request ? find_request(writer, request) : NULL;
+    struct writer_request *place = request ? find_request(writer, request) : NULL;
     int code = place ? 0 : error_set(-EINVAL, "there is no request %u to answer", request);
     if (code == 0) {
-        *place = 0;
-        code = send_answer(writer, request, status, text);
+        const uint32_t cookie = place->cookie;
+        *place = (struct writer_request){0};
+        code = send_answer(writer, cookie, status, text);
     }
     session_unlock(writer->object.session);
     return code;

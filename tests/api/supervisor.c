@@ -2,25 +2,7 @@
 #include "world.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-
-static void await_connection(void) {
-    const int64_t deadline_ns = world_deadline();
-    while (!shmframe_session_is_connected(world.session)) {
-        ck_assert_msg(shmframe_now_ns() < deadline_ns, "the session did not come back");
-        struct pollfd poll_session = {.fd = shmframe_session_fd(world.session), .events = POLLIN};
-        poll(&poll_session, 1, 1000);
-        ck_assert_int_eq(shmframe_session_dispatch(world.session), 0);
-    }
-}
-
-static void await_disconnection(void) {
-    while (shmframe_session_is_connected(world.session)) {
-        world_expect_readable(shmframe_session_fd(world.session));
-        ck_assert_int_eq(shmframe_session_dispatch(world.session), 0);
-    }
-}
 
 START_TEST(frames_flow_without_a_supervisor_and_after_its_return) {
     struct shmframe_writer *writer = world_open_writer("s");
@@ -28,13 +10,13 @@ START_TEST(frames_flow_without_a_supervisor_and_after_its_return) {
     world_publish(writer, 1);
     world_take(reader, 1);
     world_kill_supervisor();
-    await_disconnection();
+    world_await_connected(false);
     for (uint64_t i = 2; i <= 100; i++) {
         world_publish(writer, i);
         ck_assert_uint_eq(world_take(reader, i), i);
     }
     world_start_supervisor(NULL, NULL);
-    await_connection();
+    world_await_connected(true);
     for (uint64_t i = 101; i <= 200; i++) {
         world_publish(writer, i);
         ck_assert_uint_eq(world_take(reader, i), i);
@@ -48,9 +30,9 @@ START_TEST(new_readers_can_join_after_a_restart) {
     struct shmframe_writer *writer = world_open_writer("s");
     world_publish(writer, 1);
     world_kill_supervisor();
-    await_disconnection();
+    world_await_connected(false);
     world_start_supervisor(NULL, NULL);
-    await_connection();
+    world_await_connected(true);
     struct shmframe_reader *reader = NULL;
     const int64_t deadline_ns = world_deadline();
     int code;
@@ -73,7 +55,7 @@ END_TEST
 
 START_TEST(calls_that_need_a_supervisor_say_that_there_is_none) {
     world_kill_supervisor();
-    await_disconnection();
+    world_await_connected(false);
     const int64_t soon_ns = shmframe_deadline_ns(20000000);
     struct shmframe_answer answer;
     expect_error(shmframe_session_request(world.session, "s", "pause", NULL, soon_ns, &answer),

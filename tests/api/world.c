@@ -157,6 +157,35 @@ struct shmframe_session *world_open_session(void) {
     return session;
 }
 
+void world_await_connected(bool is_connected) {
+    const int64_t deadline_ns = world_deadline();
+    while (shmframe_session_is_connected(world.session) != is_connected) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "the session %s",
+                      is_connected ? "did not come back" : "did not notice");
+        struct pollfd poll_session = {.fd = shmframe_session_fd(world.session), .events = POLLIN};
+        poll(&poll_session, 1, 1000);
+        ck_assert_int_eq(shmframe_session_dispatch(world.session), 0);
+    }
+}
+
+void world_await_asleep(pid_t thread) {
+    char path[64], text[256] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+    const int64_t deadline_ns = world_deadline();
+    for (;;) {
+        const int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return; /* it has ended */
+        const ssize_t bytes = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        text[bytes > 0 ? bytes : 0] = '\0';
+        const char *name_end = strrchr(text, ')');
+        if (!name_end || name_end[2] == 'S' || shmframe_now_ns() > deadline_ns)
+            return;
+        poll(NULL, 0, 1);
+    }
+}
+
 struct shmframe_writer_params world_writer_params(const char *stream) {
     struct shmframe_writer_params params = {.stream = stream};
     ck_assert_int_eq(shmframe_format_data(&params.format, "test", sizeof(uint64_t)), 0);
