@@ -3,6 +3,7 @@
 #include "bell.h"
 #include "clock.h"
 #include "error.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -145,16 +146,16 @@ static int await_opened(struct shmframe_writer *writer, int64_t deadline_ns) {
                : error_set(writer->refusal, "%s", writer->refusal_text);
 }
 
-/* Whether it is worth asking again, and waits a while if so. */
-static bool shall_retry(struct shmframe_session *session, int code, int64_t deadline_ns) {
+/* Waits a while before it is asked again: 0. Otherwise it is not worth it, or was interrupted. */
+static int pause_before_retry(struct shmframe_session *session, int code, int64_t deadline_ns) {
     enum { PAUSE_NS = 20000000 };
     if (code != -EAGAIN && code != -ENOTCONN)
-        return false;
+        return code;
     const int64_t pause_ns = clock_now_ns() + PAUSE_NS;
     while (clock_now_ns() < pause_ns)
         if (session_await(session, pause_ns) == -EINTR)
-            return false;
-    return clock_now_ns() < deadline_ns;
+            return -EINTR;
+    return clock_now_ns() < deadline_ns ? 0 : code;
 }
 
 /* Fails with -ENOTCONN if the supervisor died meanwhile: then nobody can say whether readers have
@@ -162,6 +163,7 @@ static bool shall_retry(struct shmframe_session *session, int code, int64_t dead
 static int register_ring(struct shmframe_writer *writer, struct writer_ring *ring,
                          int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
+    bool is_answered;
     int code;
     writer->opening = ring;
     do {
@@ -175,7 +177,10 @@ static int register_ring(struct shmframe_writer *writer, struct writer_ring *rin
         }
         if (code == 0)
             code = await_opened(writer, deadline_ns);
-    } while (code == -EAGAIN && shall_retry(session, code, deadline_ns));
+        is_answered = code != -EAGAIN;
+        if (!is_answered)
+            code = pause_before_retry(session, code, deadline_ns);
+    } while (!is_answered && code == 0);
     writer->opening = NULL;
     if (code == -EAGAIN) /* its owner did not come back, and did not end: it is taken */
         code = error_set(-EEXIST, "%s", writer->refusal_text);
@@ -220,7 +225,11 @@ static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_f
         return code;
     session_lock(session);
     code = register_ring(writer, ring, deadline_ns);
-    *out_is_in_vain = code == -ENOTCONN && shall_retry(session, code, deadline_ns);
+    if (code == -ENOTCONN) {
+        const int pause = pause_before_retry(session, code, deadline_ns);
+        *out_is_in_vain = pause == 0;
+        code = pause == 0 ? code : pause;
+    }
     if (code < 0 && !writer->ring)
         leave(writer, 0);
     session_unlock(session);
@@ -463,7 +472,7 @@ static void fill_loan(const struct writer_ring *ring, uint32_t slot, int64_t now
     frame->publish_ns = 0;
     frame->pts = SHMFRAME_NO_PTS;
     frame->duration = 0;
-    frame->bytes = (uint32_t)format->slot_bytes;
+    frame->bytes = format_bytes_max(format);
     frame->samples = format->kind == SHMFRAME_AUDIO ? format->audio.samples_max : 0;
     frame->flags = frame->device_dropped = 0;
 }
@@ -532,7 +541,7 @@ static int check_batch(const struct shmframe_writer *writer, const struct writer
                 return refuse_not_loaned(writer, "published twice");
         if (format->kind == SHMFRAME_AUDIO
                 ? loans[i].frame.samples > format->audio.samples_max
-                : loans[i].frame.bytes > format->slot_bytes)
+                : loans[i].frame.bytes > format_bytes_max(format))
             return error_set(-EINVAL, "stream '%s': a frame of %u %s does not fit its slot",
                              writer->stream,
                              format->kind == SHMFRAME_AUDIO ? loans[i].frame.samples
