@@ -18,4 +18,10 @@ int format_check(const struct shmframe_format *format);
  * is where the visible picture begins. `format` is complete and good. */
 uint64_t format_coded_offset(const struct shmframe_format *format, uint32_t plane);
 
+/* The most bytes of a slot that one frame can say are valid: of a datum what its format promises to
+ * whoever copies it, not the padding of its slot. */
+static inline uint32_t format_bytes_max(const struct shmframe_format *format) {
+    return (uint32_t)(format->kind == SHMFRAME_DATA ? format->data.bytes_max : format->slot_bytes);
+}
+
 #endif

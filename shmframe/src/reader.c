@@ -3,6 +3,7 @@
 #include "bell.h"
 #include "clock.h"
 #include "error.h"
+#include "format.h"
 
 #include <errno.h>
 #include <string.h>
@@ -191,7 +192,7 @@ static void account(struct shmframe_reader *reader, const struct ring_frame *fra
 
 static int check_stamps(const struct shmframe_reader *reader, struct shmframe_frame *frame) {
     const struct shmframe_format *format = &reader->link->geometry.format;
-    if (frame->bytes > format->slot_bytes ||
+    if (frame->bytes > format_bytes_max(format) ||
         (format->kind == SHMFRAME_AUDIO && frame->samples > format->audio.samples_max))
         return error_set(-EPROTO,
                          "stream '%s': frame %llu says it has %u bytes, %u samples: more than its "
