@@ -198,6 +198,9 @@ void stream_link_end(struct stream_link *link, enum entry_state state);
 void stream_link_destroy(struct stream_link *link);
 /* Gives `reader` the link that it says it has. False: the writer does not know it so. */
 bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader);
+/* Tells the writer that a process which had one of its links died without a supervisor. */
+void stream_link_tell_gone(struct stream_writer *writer, pid_t pid);
+
 /* Held links end whose holder is `process`, or (NULL) came back long ago without claiming them. */
 void stream_link_end_held(struct stream *stream, const struct process *process);
 

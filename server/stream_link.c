@@ -75,6 +75,10 @@ static void send_reader_event(struct stream_writer *writer, uint32_t number, pid
     client_send(writer->client, &message, NULL);
 }
 
+void stream_link_tell_gone(struct stream_writer *writer, pid_t pid) {
+    send_reader_event(writer, 0, pid, "", MESSAGE_LEFT);
+}
+
 static void send_link(struct stream_link *link, uint32_t flags) {
     const struct stream_ring *ring = link->ring;
     const struct stream_reader *reader = link->reader;

@@ -147,6 +147,7 @@ static int add_held(struct stream_writer *writer, const struct message_held_link
     if (code == -ESRCH) {
         grant.state = ENTRY_GONE;
         tell_entry(writer->client, held, grant);
+        stream_link_tell_gone(writer, (pid_t)held->pid);
         return 0;
     }
     if (code < 0)

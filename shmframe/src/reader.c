@@ -34,6 +34,7 @@ static void read_entry(struct shmframe_reader *reader) {
         tell(reader, SHMFRAME_EVICTED);
         reader->failure = error_set(-ESTALE, "the reader '%s' of stream '%s' was evicted",
                                     reader->name, reader->stream);
+        message_put_text(reader->failure_text, sizeof(reader->failure_text), shmframe_last_error());
     }
 }
 
@@ -245,7 +246,7 @@ static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_
     int code = attend(reader, now_ns);
     for (unsigned turns = 0; code == 0 && turns < TURNS_MAX; turns++) {
         if (reader->failure)
-            return reader->failure;
+            return error_set(reader->failure, "%s", reader->failure_text);
         struct ring_frame frame;
         uint64_t retries = 0;
         code = ring_acquire(&reader->link->core, &frame, &retries);

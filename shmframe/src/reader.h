@@ -45,6 +45,7 @@ struct shmframe_reader {
     int epoll, mail_event;              /* -1: nobody asked for a descriptor */
     struct shmframe_reader_event event[READER_EVENTS_MAX];
     uint32_t event_first, event_count;
+    char failure_text[256];
 
     /* Under the session's mutex. */
     enum reader_answer answer;

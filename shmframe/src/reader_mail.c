@@ -105,9 +105,17 @@ static void take_mail(struct session_object *object, struct channel_mail *mail) 
         eventfd_write(reader->mail_event, 1);
 }
 
+/* For good: it does not ask another supervisor for a place, and goes by the page that says so. */
+static bool is_evicted(const struct shmframe_reader *reader) {
+    if (!reader->notice)
+        return false;
+    const struct notice_entry *entry = &reader->notice->page->entry[reader->object.number];
+    return (atomic_load_explicit(&entry->word, memory_order_acquire) & 3) == ENTRY_EVICTED;
+}
+
 static void welcome(struct session_object *object) {
     struct shmframe_reader *reader = (struct shmframe_reader *)object;
-    if (send_open(reader) < 0)
+    if (!is_evicted(reader) && send_open(reader) < 0)
         session_retry(object);
 }
 
@@ -191,8 +199,10 @@ int reader_take_mail(struct shmframe_reader *reader) {
     STAILQ_CONCAT(&taken, &reader->mail);
     if (reader->refusal)
         code = error_set(reader->refusal, "%s", reader->refusal_text);
-    if (reader->answer == READER_REFUSED)
+    if (reader->answer == READER_REFUSED && code < 0) {
         reader->failure = code;
+        memcpy(reader->failure_text, reader->refusal_text, sizeof(reader->failure_text));
+    }
     reader->refusal = 0;
     session_unlock(session);
     struct reader_mail *mail;
