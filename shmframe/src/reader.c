@@ -301,9 +301,14 @@ static int64_t min_ns(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+static int64_t max_ns(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
 /* One sleep. Notes when whom it woke. */
 static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns,
                       int64_t deadline_ns, bool may_spin) {
+    enum { PAUSE_MIN_NS = 1000000 };
     struct ring_reader *cores[SHMFRAME_WAIT_MAX] = {NULL};
     uint32_t open = 0;
     int64_t spin_ns = 0;
@@ -313,6 +318,9 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
         spin_ns = readers[i]->spin_ns > spin_ns ? readers[i]->spin_ns : spin_ns;
     }
     const struct bell_others others = find_others(readers[0]);
+    /* Not past the next upkeep: soon, where a supervisor is awaited or has just come. */
+    const int64_t upkeep_ns = session_upkeep_ns(readers[0]->object.session);
+    deadline_ns = min_ns(deadline_ns, max_ns(upkeep_ns, now_ns + PAUSE_MIN_NS));
     if (may_spin && spin_ns > 0 &&
         bell_spin(cores, open, &others, min_ns(deadline_ns, now_ns + spin_ns)))
         return 0;

@@ -135,8 +135,11 @@ int session_ask(struct shmframe_session *session, union message *message, const 
  * too early. */
 bool session_upkeep(struct shmframe_session *session, int64_t now_ns, bool is_mail_likely);
 
+static inline int64_t session_upkeep_ns(const struct shmframe_session *session) {
+    return atomic_load_explicit(&session->upkeep_ns, memory_order_relaxed);
+}
 static inline bool session_upkeep_is_due(const struct shmframe_session *session, int64_t now_ns) {
-    return now_ns >= atomic_load_explicit(&session->upkeep_ns, memory_order_relaxed);
+    return now_ns >= session_upkeep_ns(session);
 }
 static inline bool session_is_interrupted(const struct shmframe_session *session) {
     return atomic_load_explicit(&session->interrupt, memory_order_relaxed);

@@ -73,6 +73,13 @@ int64_t board_stalled_ns(int64_t from_ns) {
     return stalled_ns;
 }
 
+int64_t board_held_ns(const struct seat *seat, int64_t from_ns) {
+    const int64_t begin_ns = atomic_load(&seat->held_from_ns);
+    const int64_t end_ns = atomic_load(&seat->held_until_ns);
+    const int64_t until_ns = end_ns < begin_ns ? shmframe_now_ns() : end_ns;
+    return until_ns > from_ns ? until_ns - (begin_ns > from_ns ? begin_ns : from_ns) : 0;
+}
+
 void board_probe(int cpu) {
     enum { PAUSE_NS = 2000000, STALL_NS = 4000000 };
     cpu_set_t set;

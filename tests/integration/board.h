@@ -70,6 +70,9 @@ struct seat {
     _Atomic bool is_drained;     /* has done what COMMAND_DRAIN asks */
     _Atomic int64_t progress_ns; /* last frame published or taken */
     _Atomic int64_t changed_ns;  /* when its peer was last killed or opened */
+    /* When the test last held its peer, at a door and from instruction to instruction; `until`: its
+     * death. On a busy machine that takes many times what the instructions do. */
+    _Atomic int64_t held_from_ns, held_until_ns;
     _Atomic uint32_t slots_used;
     uint32_t life; /* number of its peer */
 };
@@ -128,6 +131,8 @@ bool board_is_disturbed(int64_t from_ns);
 int64_t board_run_delay_ns(void);
 /* Nanoseconds since `from_ns` in which a processor was not there. */
 int64_t board_stalled_ns(int64_t from_ns);
+/* Nanoseconds since `from_ns` in which the test held the seat's peer. */
+int64_t board_held_ns(const struct seat *seat, int64_t from_ns);
 /* Watches processor `cpu` until it is killed. */
 _Noreturn void board_probe(int cpu);
 

@@ -188,6 +188,7 @@ static void go_to_door(struct cast *cast, unsigned number) {
     enum { STEPS_MAX = 700 };
     struct seat *seat = &board->seat[number];
     const enum door door = choose_door(cast, number);
+    atomic_store(&seat->held_from_ns, shmframe_now_ns());
     atomic_store(&seat->held_at, door);
     const bool is_there = await_door(seat, door);
     const bool is_long = door == DOOR_SESSION || door == DOOR_OPEN || door == DOOR_FORMAT;
@@ -210,6 +211,7 @@ void cast_seat_kill(struct cast *cast, unsigned number) {
     }
     kill(cast->pid[number], SIGKILL);
     const int status = reap(cast->pid[number]);
+    atomic_store(&board->seat[number].held_until_ns, shmframe_now_ns());
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
         board_fault("%s had ended before it was killed, with status %x", seat_name(number),
                     (unsigned)status);

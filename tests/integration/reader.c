@@ -183,6 +183,7 @@ static void examine_delay(const struct reader_peer *peer, const struct shmframe_
         if (board_is_disturbed(lease->frame.publish_ns))
             return; /* it is the supervisor who tells of a death */
     }
+    delay_ns -= board_held_ns(peer->writer_seat, from_ns);
     if (delay_ns - board_stalled_ns(lease->frame.publish_ns) < LATE_NS)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
@@ -229,6 +230,7 @@ static void check_flow(const struct reader_peer *peer, const struct shmframe_lea
     if (is_disturbed || delay_ns < FLOW_NS)
         return;
     delay_ns -= payload->delay_ns + board_run_delay_ns() - peer->delay_ns;
+    delay_ns -= board_held_ns(peer->writer_seat, payload->opened_ns);
     if (delay_ns - board_stalled_ns(payload->opened_ns) < FLOW_NS)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else

@@ -83,15 +83,16 @@ static void check_space_wait(const struct writer_peer *peer, int64_t began_ns, i
     if (now_ns - began_ns < LATE_NS || board_is_disturbed(began_ns))
         return;
     board_count(TOTAL_SPACE_WAITS, 1);
-    int64_t latest_ns = began_ns;
+    int64_t latest_ns = began_ns, held_ns = 0;
     for (unsigned i = 0; i < READERS_OF_STREAM; i++) {
         const struct seat *seat = &board->seat[STREAMS + peer->number * READERS_OF_STREAM + i];
         const int64_t progress_ns = atomic_load(&seat->progress_ns);
         const int64_t changed_ns = atomic_load(&seat->changed_ns);
         latest_ns = progress_ns > latest_ns ? progress_ns : latest_ns;
         latest_ns = changed_ns > latest_ns ? changed_ns : latest_ns;
+        held_ns += board_held_ns(seat, began_ns);
     }
-    const int64_t late_ns = now_ns - latest_ns - (board_run_delay_ns() - delay_ns);
+    const int64_t late_ns = now_ns - latest_ns - held_ns - (board_run_delay_ns() - delay_ns);
     if (late_ns < LATE_NS)
         return;
     if (late_ns - board_stalled_ns(latest_ns) < LATE_NS)
