@@ -205,6 +205,7 @@ static void go_to_door(struct cast *cast, unsigned number) {
 void cast_seat_kill(struct cast *cast, unsigned number) {
     if (roll(cast, 4) == 0) {
         spin((int64_t)roll(cast, 2000000));
+        atomic_store(&board->seat[number].held_from_ns, shmframe_now_ns());
         cast->deaths_at_once++;
     } else {
         go_to_door(cast, number);
