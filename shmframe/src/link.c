@@ -40,7 +40,7 @@ static int create_wake(int *out_ours, int *out_theirs) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return error_set(errno == ENFILE ? -ENFILE : errno == EMFILE ? -EMFILE : -ENOMEM,
-                         "no pair of sockets for a reader: %s", strerror(errno));
+                         "no pair of sockets for a reader: %s; raise `ulimit -n`", strerror(errno));
     *out_ours = ends[0];
     *out_theirs = ends[1];
     return 0;

@@ -390,7 +390,9 @@ int shmframe_reader_open(struct shmframe_session *session,
     /* The supervisor gets its time to answer, and an existing stream to offer a link. */
     const int64_t soon_ns = shmframe_deadline_ns(LINK_NS);
     session_lock(session);
+    reader->object.is_opening = true;
     code = open_stream(reader, params->deadline_ns == 0 ? soon_ns : params->deadline_ns);
+    reader->object.is_opening = false;
     session_unlock(session);
     if (code == 0)
         code = reader_take_mail(reader);

@@ -250,7 +250,7 @@ static int open_socket(const struct shmframe_session *session) {
     memcpy(address.sun_path, session->path, sizeof(address.sun_path));
     const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return error_set(-errno, "no socket for a session: %s", strerror(errno));
+        return error_set(-errno, "no socket for a session: %s; raise `ulimit -n`", strerror(errno));
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
     const int code = errno;
@@ -387,6 +387,27 @@ static int handle(struct shmframe_session *session, struct channel_mail *mail) {
     return 0;
 }
 
+/* A message came whose descriptors this process has no room for. Whoever just asked for them is told
+ * so. False: somebody needs them to go on, and gets them after a new connection. */
+static bool tell_of_lost_fds(struct shmframe_session *session, const union message *message) {
+    const unsigned type = message->header.type;
+    if ((type != MESSAGE_RECORD && type != MESSAGE_LINK) ||
+        message_check(message, message->header.bytes, message_fds((enum message_type)type)) < 0)
+        return false;
+    struct channel_mail refusal = {.fds = 0};
+    message_init(&refusal.message, MESSAGE_ERROR, message->header.cookie);
+    refusal.message.error.code = -EMFILE;
+    message_put_text(refusal.message.error.text, sizeof(refusal.message.error.text),
+                     "this process has no descriptor left; raise `ulimit -n`");
+    if (type == MESSAGE_RECORD)
+        return answer_call(session, &refusal);
+    struct session_object *reader = find_receiver(session, message);
+    if (!reader || !reader->is_opening)
+        return false;
+    reader->ops->take_mail(reader, &refusal);
+    return true;
+}
+
 static unsigned receive(struct shmframe_session *session) {
     unsigned taken = 0;
     if (session->notice)
@@ -400,10 +421,15 @@ static unsigned receive(struct shmframe_session *session) {
         if (code == 0) {
             taken++;
             code = handle(session, &mail);
+        } else if (code == -EMFILE && session->is_welcome &&
+                   tell_of_lost_fds(session, &mail.message)) {
+            taken++;
+            code = 0;
         }
         channel_close_fds(&mail);
         if (code < 0) {
             if (!session->is_welcome) {
+                taken++; /* to be looked at before the next attempt */
                 session->refusal = code == -EPIPE && session->refusal ? session->refusal : code;
                 message_put_text(session->refusal_text, sizeof(session->refusal_text),
                                  shmframe_last_error());
@@ -433,8 +459,10 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns) {
     retry(session, now_ns);
     unsigned taken = receive(session);
     if (session->socket >= 0 && !session->is_welcome &&
-        now_ns - session->hello_ns > HELLO_TIMEOUT_NS)
+        now_ns - session->hello_ns > HELLO_TIMEOUT_NS) {
+        session->refusal = -ETIMEDOUT;
         disconnect(session);
+    }
     if (session->socket < 0 && now_ns >= session->reconnect_ns &&
         connect_now(session, now_ns) == 0)
         taken += receive(session);
@@ -532,7 +560,7 @@ int session_await_connection(struct shmframe_session *session, int64_t deadline_
     }
     if (session->is_welcome || code == -EINTR)
         return session->is_welcome ? 0 : code;
-    if (session->socket >= 0)
+    if (session->socket >= 0 || session->refusal == -ETIMEDOUT)
         return error_set(-ETIMEDOUT, "the supervisor at %s does not answer", session->path);
     return error_set(-ENOTCONN,
                      "no supervisor answers at %s: start shmframed, or use 'shmframe run'",

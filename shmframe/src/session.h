@@ -36,6 +36,7 @@ struct session_object {
     bool is_writer;
     uint32_t number; /* writer: its number; reader: its entry */
     uint32_t cookie; /* of its newest OPEN_ message */
+    bool is_opening; /* reader: has no link yet, and is told if one cannot be taken */
     int64_t retry_ns; /* when to call `welcome` again, as the supervisor said "not yet"; 0: never */
     /* There is something for the object's own thread. Private memory: tells that it is worth taking
      * the mutex. */

@@ -68,7 +68,7 @@ struct shmframe_lease {
 /** Opens `params->stream` for reading, waiting for it until the deadline.
  * Errors: -EINVAL; -ENOENT no such stream (MUST_EXIST, or deadline 0); -ETIMEDOUT it did not appear;
  * -ENOTSUP lossless asked of a live stream; -ENOSPC the stream has no slots or links left for what
- * is asked; -EACCES; -EPROTO its ring does not hold together; -ENOMEM; -ENOTCONN; -EINTR. */
+ * is asked; -EACCES; -EPROTO its ring does not hold together; -ENOMEM; -EMFILE; -ENOTCONN; -EINTR. */
 SHMFRAME_API int shmframe_reader_open(struct shmframe_session *session,
                                       const struct shmframe_reader_params *params,
                                       struct shmframe_reader **out_reader);
