@@ -37,7 +37,9 @@ enum {
 /* Numbers that peers tell of the past are believed up to here, so that nobody can use up the
  * numbers of a stream that is not his. */
 #define LIMIT_GENERATION_TOLD (UINT32_C(1) << 30)
-#define LIMIT_SEQUENCE_TOLD   (UINT64_C(1) << 45)
+#define LIMIT_SEQUENCE_TOLD   (UINT64_C(1) << 44)
+/* Likewise a ring's head and the names' file: more, so that a stream goes on from what was told. */
+#define LIMIT_SEQUENCE_SEEN (UINT64_C(1) << 45)
 
 #define HANDSHAKE_NS    INT64_C(2000000000)
 #define CLOCKS_APART_NS INT64_C(10000000000) /* more: another time namespace */

@@ -32,9 +32,12 @@ static void write_stream(FILE *file, const struct stream *stream) {
             stream_followers_expected(stream));
 }
 
+/* Always a new file: a pipe or a device that was put in its place would hold the loop up. */
 static int write_file(struct server *server, const char *name) {
-    int fd = openat(server->listener.folder, name,
-                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int folder = server->listener.folder;
+    if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
+        return -errno;
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
     if (!file) {
         int code = -errno;
@@ -85,7 +88,7 @@ static void load_stream(struct server *server, const char *line) {
     stream->generation = generation;
     stream->is_numbered = true;
     stream->gone_generation = gone_generation;
-    stream->sequence = sequence <= LIMIT_SEQUENCE_TOLD ? sequence : 0;
+    stream->sequence = sequence <= LIMIT_SEQUENCE_SEEN ? sequence : 0;
     stream->former_followers = readers;
     stream->idle_ns = shmframe_now_ns() - ENDED_LISTED_NS;
     if (process_find(server, pid, start_time, &stream->owner) < 0)
@@ -93,21 +96,27 @@ static void load_stream(struct server *server, const char *line) {
     stream->state = stream->owner ? SHMFRAME_STREAM_LIVE : SHMFRAME_STREAM_WRITER_GONE;
 }
 
+/* NULL: there is none, or something else is in its place, which is not waited for. */
+static FILE *open_file(const struct listener *listener) {
+    int fd = openat(listener->folder, listener->names,
+                    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return NULL;
+    struct stat info;
+    const bool is_ours = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid();
+    FILE *file = is_ours ? fdopen(fd, "r") : NULL;
+    if (!file)
+        close(fd);
+    return file;
+}
+
 void names_load(struct server *server) {
     const struct listener *listener = &server->listener;
-    if (listener->folder < 0)
+    FILE *file = listener->folder < 0 ? NULL : open_file(listener);
+    if (!file)
         return;
-    int fd = openat(listener->folder, listener->names, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat info;
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-    if (!file) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
     char line[LINE_BYTES];
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
-        fgets(line, sizeof(line), file) && strcmp(line, HEAD) == 0)
+    if (fgets(line, sizeof(line), file) && strcmp(line, HEAD) == 0)
         for (unsigned i = 0; i < LIMIT_STREAMS_KNOWN && fgets(line, sizeof(line), file); i++)
             load_stream(server, line);
     fclose(file);

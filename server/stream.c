@@ -189,6 +189,13 @@ bool stream_waits_for_followers(const struct stream *stream) {
     return server_is_in_grace(stream->server) && count_followers(stream) < stream->former_followers;
 }
 
+bool stream_believes_readers(const struct stream *stream) {
+    if (stream->writer)
+        return false;
+    return stream->is_numbered ? count_followers(stream) < stream->former_followers
+                               : server_is_in_grace(stream->server);
+}
+
 bool stream_waits_for_return(const struct stream *stream) {
     if (stream->former_ring && (stream->writer || stream->reader_count == 0))
         return true;

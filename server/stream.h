@@ -41,6 +41,7 @@ struct stream_ring {
     uint32_t loans, history;
     bool is_live, is_resync;
     bool is_opened;    /* its OPENED was sent */
+    bool is_shown;     /* by a reader, who may have made it up */
     uint32_t cookie;   /* of OPEN_RING */
     uint64_t sequence; /* told in OPEN_RING */
     uint32_t links_to_come, held_to_come;
@@ -104,8 +105,8 @@ struct stream {
     /* Readers that the former supervisor had linked: if the writer is gone too, only they know how
      * far the stream came. 0 once the writer is back, or somebody has succeeded it. */
     unsigned former_followers;
-    /* A ring whose head may be the stream's: the newest that such readers have shown, or that of the
-     * format before, until there is a frame in the new one. NULL: none. */
+    /* A ring whose head may be the stream's: the newest that such readers have shown, or that of
+     * the format before, until there is a frame in the new one. NULL: none. */
     struct stream_ring *former_ring;
     TAILQ_HEAD(, stream_reader) readers;
     unsigned reader_count;
@@ -140,6 +141,9 @@ void stream_check_former(struct stream *stream);
 unsigned stream_followers_expected(const struct stream *stream);
 /* Whether readers that know the newest sequence better than we do may still come back. */
 bool stream_waits_for_followers(const struct stream *stream);
+/* Whether one more reader may say how far the stream came: only if nobody else can, and no more
+ * readers than there were. */
+bool stream_believes_readers(const struct stream *stream);
 /* Says that the writer of the newest ring is gone. */
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);
 

@@ -190,7 +190,8 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
         stream->generation = open->generation;
         stream->server->names_changed = true;
     }
-    if (open->head > stream->sequence && open->head <= LIMIT_SEQUENCE_TOLD)
+    if (open->generation != 0 && stream_believes_readers(stream) && open->head > stream->sequence &&
+        open->head <= LIMIT_SEQUENCE_TOLD)
         stream->sequence = open->head;
     take_over_former(reader, open);
     if (ring && reader->generation == ring->generation && !reader->link && !reader->is_evicted &&
@@ -268,7 +269,11 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
         return code;
     mail->fd[0] = -1; /* the ring has it */
     ring->generation = held->generation;
-    stream_take_former_ring(reader->stream, ring);
+    ring->is_shown = true;
+    if (!reader->has_shown_ring && stream_believes_readers(reader->stream))
+        stream_take_former_ring(reader->stream, ring);
+    else
+        stream_ring_destroy(ring);
     reader->has_shown_ring = true;
     return 0;
 }

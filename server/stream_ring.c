@@ -63,7 +63,8 @@ uint64_t stream_ring_head(const struct stream_ring *ring) {
     /* As data: guards nothing here, and any value is possible. */
     const uint64_t place = atomic_load_explicit(&memory->head, memory_order_relaxed);
     const uint64_t sequence = place_sequence(place);
-    return sequence <= LIMIT_SEQUENCE_TOLD ? sequence : 0;
+    const uint64_t limit = ring->is_shown ? LIMIT_SEQUENCE_TOLD : LIMIT_SEQUENCE_SEEN;
+    return sequence <= limit ? sequence : 0;
 }
 
 bool stream_ring_is_ended(const struct stream_ring *ring) {

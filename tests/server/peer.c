@@ -295,7 +295,7 @@ void link_make(int out_fds[3]) {
     ck_assert_int_eq(region_create("test-bell", LINK_PAGE_BYTES, &region, &out_fds[1]), 0);
     region_unmap(&region);
     ck_assert_int_eq(region_seal(out_fds[1], REGION_SEALED), 0);
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     close(pair[1]);
     out_fds[2] = pair[0];
 }

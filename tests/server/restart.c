@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -284,6 +285,7 @@ START_TEST(a_reader_alone_waits_for_the_next_writer) {
     const struct message_link link = open_both(&held);
     union message message;
     message_init(&message, MESSAGE_CLOSE_WRITER, 1);
+    message.close_writer.sequence = 61;
     peer_send(&writer, &message, NULL);
     peer_expect_gone(&reader, 6, 1);
     restart();
@@ -297,7 +299,7 @@ START_TEST(a_reader_alone_waits_for_the_next_writer) {
     peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
     peer_expect(&writer, MESSAGE_OPENED, &mail);
     ck_assert_uint_eq(mail.message.opened.generation, 2);
-    ck_assert_uint_eq(mail.message.opened.sequence, 60); /* as the reader knew it */
+    ck_assert_uint_eq(mail.message.opened.sequence, 61); /* as the writer told it */
     const struct message_link next = peer_expect_link(&reader);
     ck_assert_uint_eq(next.generation, 2);
     ck_assert_uint_eq(next.flags, MESSAGE_FROM_START);
@@ -376,6 +378,51 @@ START_TEST(a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_
     ck_assert_uint_eq(mail.message.opened.sequence, 77);
     peer_close(&reader);
     peer_close(&writer);
+}
+END_TEST
+
+/* The supervisor knows it, or the writer does: no session may use up the numbers of a stream. */
+START_TEST(a_reader_is_not_believed_how_far_a_stream_came_that_others_know) {
+    const struct reader_options liar = {
+        .reader = 9, .flags = MESSAGE_RESYNC, .head = UINT64_C(1) << 44};
+    const struct reader_options liar_of_link = {
+        .reader = 10, .flags = MESSAGE_RESYNC, .generation = 1, .head = UINT64_C(1) << 44};
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 5});
+    peer_open_reader(&reader, "test", &liar);
+    peer_expect_link(&reader);
+    union message message;
+    message_init(&message, MESSAGE_CLOSE_WRITER, 0);
+    message.close_writer.sequence = 5;
+    peer_send(&writer, &message, NULL);
+    peer_expect_gone(&reader, 9, 1);
+    peer_open_reader(&reader, "test", &liar_of_link);
+    struct test_ring forged;
+    ring_make(&forged, "test", 8);
+    atomic_store(&forged.memory->head, place_word(UINT64_C(1) << 44, 0));
+    for (uint32_t i = 9; i <= 10; i++) {
+        message_init(&message, MESSAGE_HELD_RING, 0);
+        message.held_ring.reader = i;
+        message.held_ring.generation = 1;
+        peer_send(&reader, &message, &forged.fd);
+    }
+    peer_expect_silence(&reader);
+    ring_drop(&forged);
+    struct peer next;
+    struct test_ring own;
+    ring_make(&own, "test", 16);
+    peer_open(&next, &supervisor, "next");
+    peer_send_ring(&next, &own, "test", &(struct ring_options){.links = 5});
+    struct channel_mail mail;
+    peer_expect(&next, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&next, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&next, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.sequence, 5);
+    ring_drop(&own);
+    peer_close(&reader);
+    peer_close(&next);
+    peer_vanish(&writer);
 }
 END_TEST
 
@@ -473,6 +520,26 @@ START_TEST(a_damaged_names_file_does_no_harm) {
 }
 END_TEST
 
+START_TEST(a_pipe_in_the_place_of_the_names_is_not_waited_for) {
+    supervisor_stop(&supervisor);
+    char path[128], beside[136];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(mkfifo(beside, 0600), 0);
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    peer_expect_silence(&writer);
+    struct stat info;
+    ck_assert_int_eq(lstat(path, &info), 0);
+    ck_assert(S_ISREG(info.st_mode));
+    ck_assert_int_eq(lstat(beside, &info), -1);
+    peer_close(&writer);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("restart");
     tcase_set_timeout(cases, 60);
@@ -490,9 +557,11 @@ int main(void) {
     tcase_add_test(
         cases, a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came);
     tcase_add_test(cases, a_reader_of_a_former_generation_gets_the_newest);
+    tcase_add_test(cases, a_reader_is_not_believed_how_far_a_stream_came_that_others_know);
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
+    tcase_add_test(cases, a_pipe_in_the_place_of_the_names_is_not_waited_for);
     Suite *suite = suite_create("restart");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
