@@ -14,12 +14,12 @@
 /* ---- OFFER_LINK ---- */
 
 static int check_wake(int fd) {
-    struct stat info;
-    int domain = 0;
+    int domain = 0, type = 0;
     socklen_t length = sizeof(domain);
-    if (fstat(fd, &info) < 0 || !S_ISSOCK(info.st_mode) ||
-        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain != AF_UNIX)
-        return error_set(-EPROTO, "OFFER_LINK: the wake descriptor is not a local socket");
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain != AF_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
+        return error_set(-EPROTO,
+                         "OFFER_LINK: the wake descriptor is not a local socket of a pair");
     return 0;
 }
 

@@ -39,7 +39,9 @@ static int create_lease_page(struct region *out_region, int *out_fd) {
 static int create_wake(int *out_ours, int *out_theirs) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
-        return error_set(errno == ENFILE ? -ENFILE : errno == EMFILE ? -EMFILE : -ENOMEM,
+        return error_set(errno == ENFILE   ? -ENFILE
+                         : errno == EMFILE ? -EMFILE
+                                           : -ENOMEM,
                          "no pair of sockets for a reader: %s; raise `ulimit -n`", strerror(errno));
     *out_ours = ends[0];
     *out_theirs = ends[1];
@@ -113,9 +115,10 @@ static int map_pages(struct link_reader *link, const struct channel_mail *mail) 
 }
 
 static int take_wake(struct link_reader *link, struct channel_mail *mail) {
-    struct stat info;
-    if (fstat(mail->fd[3], &info) < 0 || !S_ISSOCK(info.st_mode))
-        return error_set(-EPROTO, "a link's wake descriptor is not a socket");
+    int type = 0;
+    socklen_t length = sizeof(type);
+    if (getsockopt(mail->fd[3], SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
+        return error_set(-EPROTO, "a link's wake descriptor is not a socket of a pair");
     link->wake = mail->fd[3];
     mail->fd[3] = -1;
     return 0;
@@ -131,8 +134,7 @@ static int check_grant(const struct message_link *message) {
 static void init_core(struct link_reader *link, const struct message_link *message) {
     link->generation = message->generation;
     link->gone_generation = message->gone_generation;
-    link->slots_due =
-        message->slots < link->geometry.slots ? message->slots : link->geometry.slots;
+    link->slots_due = message->slots < link->geometry.slots ? message->slots : link->geometry.slots;
     link->core = (struct ring_reader){
         .ring = link->ring.base,
         .lease = link->lease.base,

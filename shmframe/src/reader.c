@@ -227,8 +227,11 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
     lease->reader = reader;
     /* A writer's stamps are data: a period that makes no sense only means the longer way to sleep.
      */
-    const int64_t since_ns = lease->frame.publish_ns - reader->last_publish_ns;
-    reader->period_ns = since_ns > 0 && frame->passed == 0 ? since_ns : 0;
+    int64_t since_ns;
+    const bool is_period =
+        !__builtin_sub_overflow(lease->frame.publish_ns, reader->last_publish_ns, &since_ns) &&
+        since_ns > 0 && since_ns <= BELL_ALONE_MAX_NS && frame->passed == 0;
+    reader->period_ns = is_period ? since_ns : 0;
     reader->last_publish_ns = lease->frame.publish_ns;
     reader->last = frame->sequence;
     atomic_store_explicit(&reader->told, frame->sequence, memory_order_relaxed);
@@ -243,6 +246,11 @@ static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_
     /* Rings to leave, and slots lost to a hurried writer: more than so many in a row are for later.
      */
     enum { TURNS_MAX = 8 };
+    if (reader->untold < 0) {
+        const int untold = reader->untold;
+        reader->untold = 0;
+        return error_set(untold, "%s", reader->untold_text);
+    }
     int code = attend(reader, now_ns);
     for (unsigned turns = 0; code == 0 && turns < TURNS_MAX; turns++) {
         if (reader->failure)
@@ -268,7 +276,13 @@ static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_
 
 /* True: acquire would not answer -EAGAIN. */
 static bool is_ready(struct shmframe_reader *reader, int64_t now_ns) {
-    if (attend(reader, now_ns) < 0)
+    if (reader->untold == 0) {
+        reader->untold = attend(reader, now_ns);
+        if (reader->untold < 0)
+            message_put_text(reader->untold_text, sizeof(reader->untold_text),
+                             shmframe_last_error());
+    }
+    if (reader->untold < 0)
         return true;
     return look(reader, false) != -EAGAIN;
 }
@@ -333,9 +347,26 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
     return code;
 }
 
+static void disarm(struct shmframe_reader *reader) {
+    reader->is_armed = false;
+    bell_disarm(&reader->link->core);
+    reader->wake_ns = clock_now_ns();
+}
+
+/* A reader waits in one way at a time. Its descriptor is readable then, and armed again as ever. */
+static void stop_polling(struct shmframe_reader *const *readers, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!readers[i]->is_armed)
+            continue;
+        disarm(readers[i]);
+        eventfd_write(readers[i]->mail_event, 1);
+    }
+}
+
 static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int64_t deadline_ns,
                     uint64_t *out_ready) {
     int64_t now_ns = clock_now_ns();
+    stop_polling(readers, count);
     for (bool is_first = true;; is_first = false) {
         const uint64_t ready = find_ready(readers, count, now_ns);
         if (ready) {
@@ -379,23 +410,21 @@ int shmframe_readers_wait(struct shmframe_reader *const *readers, uint32_t count
 
 /* ---- the descriptor to poll ---- */
 
-/* Takes the bytes; at the end of the file the writer is gone, and the socket of no more use. */
+/* Takes the bytes. At the end of the file, or of whatever a socket that is none of the right kind
+ * says, it is of no more use. */
 static void drain_wake(struct shmframe_reader *reader) {
+    enum { BYTES_A_TURN = 16 };
     struct link_reader *link = reader->link;
-    char bytes[64];
-    ssize_t taken = 1;
-    while (taken > 0 && link->is_watched)
-        taken = recv(link->wake, bytes, sizeof(bytes), MSG_DONTWAIT);
-    if (taken == 0)
-        reader_unwatch(reader, link);
+    for (unsigned i = 0; i < BYTES_A_TURN && link->is_watched; i++) {
+        char bytes[64];
+        const ssize_t taken = recv(link->wake, bytes, sizeof(bytes), MSG_DONTWAIT);
+        if (taken < 0 && errno == EAGAIN)
+            break;
+        if (taken == 0 || (taken < 0 && errno != EINTR))
+            reader_unwatch(reader, link);
+    }
     uint64_t count;
     eventfd_read(reader->mail_event, &count);
-}
-
-static void disarm(struct shmframe_reader *reader) {
-    reader->is_armed = false;
-    bell_disarm(&reader->link->core);
-    reader->wake_ns = clock_now_ns();
 }
 
 /* Nothing was there: makes the descriptor readable for what comes. False: look again. */
@@ -462,7 +491,7 @@ int shmframe_reader_acquire_batch(struct shmframe_reader *reader, int64_t deadli
 int shmframe_reader_release(struct shmframe_reader *reader, struct shmframe_lease *lease) {
     if (!lease->link || lease->reader != reader)
         return error_set(-EINVAL, "what is to be released is no lease of this reader");
-    const struct link_reader *link = lease->link;
+    struct link_reader *link = lease->link;
     const uint32_t cell = lease->cell >> 16, slot = lease->cell & 0xffff;
     const int64_t now_ns = clock_now_ns();
     const uint64_t sequence = lease->frame.sequence;

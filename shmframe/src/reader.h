@@ -41,8 +41,10 @@ struct shmframe_reader {
     bool is_end_told, is_gone_told;     /* of `link` */
     bool is_armed;                      /* waits for a byte */
     uint32_t lease_flags;               /* of the next frame */
-    int failure;                        /* for good; 0: none */
-    int epoll, mail_event;              /* -1: nobody asked for a descriptor */
+    int untold; /* what a wait met, for the next acquire to tell; 0: nothing */
+    char untold_text[256];
+    int failure;           /* for good; 0: none */
+    int epoll, mail_event; /* -1: nobody asked for a descriptor */
     struct shmframe_reader_event event[READER_EVENTS_MAX];
     uint32_t event_first, event_count;
     char failure_text[256];

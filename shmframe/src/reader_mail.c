@@ -170,8 +170,7 @@ static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
         return code;
     }
     /* As the notice page says; but its supervisor, and the page with it, may be gone by now. */
-    if (link->gone_generation > reader->gone_generation &&
-        link->gone_generation < link->generation)
+    if (link->gone_generation > reader->gone_generation && link->gone_generation < link->generation)
         reader->gone_generation = link->gone_generation;
     TAILQ_INSERT_TAIL(&reader->next, link, next);
     return 0;
@@ -220,8 +219,8 @@ int reader_take_mail(struct shmframe_reader *reader) {
 
 void reader_watch(struct shmframe_reader *reader, struct link_reader *link) {
     struct epoll_event event = {.events = EPOLLIN};
-    link->is_watched = link->wake >= 0 &&
-                       epoll_ctl(reader->epoll, EPOLL_CTL_ADD, link->wake, &event) == 0;
+    link->is_watched =
+        link->wake >= 0 && epoll_ctl(reader->epoll, EPOLL_CTL_ADD, link->wake, &event) == 0;
 }
 
 void reader_unwatch(struct shmframe_reader *reader, struct link_reader *link) {
@@ -236,15 +235,15 @@ int shmframe_reader_fd(struct shmframe_reader *reader) {
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
     const int mail_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN};
-    if (epoll < 0 || mail_event < 0 ||
-        epoll_ctl(epoll, EPOLL_CTL_ADD, mail_event, &event) < 0 ||
+    if (epoll < 0 || mail_event < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, mail_event, &event) < 0 ||
         epoll_ctl(epoll, EPOLL_CTL_ADD, reader->object.session->wire, &event) < 0) {
         const int code = errno == ENFILE || errno == ENOMEM ? -errno : -EMFILE;
         if (epoll >= 0)
             close(epoll);
         if (mail_event >= 0)
             close(mail_event);
-        return error_set(code, "no descriptor for a reader: %s; raise `ulimit -n`", strerror(-code));
+        return error_set(code, "no descriptor for a reader: %s; raise `ulimit -n`",
+                         strerror(-code));
     }
     session_lock(reader->object.session);
     reader->epoll = epoll;
@@ -324,6 +323,7 @@ static void destroy_links(struct shmframe_reader *reader, struct link_reader_lis
     while ((link = TAILQ_FIRST(list))) {
         TAILQ_REMOVE(list, link, next);
         reader_unwatch(reader, link);
+        ring_reader_leave(&link->core);
         link_reader_destroy(link);
     }
 }

@@ -91,17 +91,27 @@ static void begin_flight(struct record_page *page, const struct shmframe_lease *
     atomic_store_explicit(&flight->sequence, lease->frame.sequence, memory_order_release);
 }
 
+/* A peer's stamps are data: what cannot be subtracted counts as 0. */
+static int64_t between_ns(int64_t from_ns, int64_t to_ns) {
+    int64_t ns;
+    return __builtin_sub_overflow(to_ns, from_ns, &ns) ? 0 : ns;
+}
+
 void record_acquired(struct record *record, const struct shmframe_lease *lease) {
     struct record_page *page = record->page;
     const struct shmframe_frame *frame = &lease->frame;
     add_alone(&page->counter[RECORD_DELIVERED], 1);
     if (frame->device_dropped)
         add_alone(&page->counter[RECORD_DEVICE_DROPPED], frame->device_dropped);
-    measure_alone(&page->histogram[SHMFRAME_HOP_PRODUCE], frame->publish_ns - frame->capture_ns);
-    measure_alone(&page->histogram[SHMFRAME_HOP_TRANSIT], lease->acquire_ns - frame->publish_ns);
-    measure_alone(&page->histogram[SHMFRAME_HOP_AGE], lease->acquire_ns - frame->capture_ns);
+    measure_alone(&page->histogram[SHMFRAME_HOP_PRODUCE],
+                  between_ns(frame->capture_ns, frame->publish_ns));
+    measure_alone(&page->histogram[SHMFRAME_HOP_TRANSIT],
+                  between_ns(frame->publish_ns, lease->acquire_ns));
+    measure_alone(&page->histogram[SHMFRAME_HOP_AGE],
+                  between_ns(frame->capture_ns, lease->acquire_ns));
     if (lease->wake_ns && lease->wake_ns >= frame->publish_ns)
-        measure_alone(&page->histogram[SHMFRAME_HOP_WAKE], lease->wake_ns - frame->publish_ns);
+        measure_alone(&page->histogram[SHMFRAME_HOP_WAKE],
+                      between_ns(frame->publish_ns, lease->wake_ns));
     begin_flight(page, lease);
 }
 
@@ -133,7 +143,8 @@ void record_stale(struct record *record) {
 void record_presented(struct record *record, const struct shmframe_lease *lease,
                       int64_t present_ns) {
     struct record_page *page = record->page;
-    measure(&page->histogram[SHMFRAME_HOP_DISPLAY], present_ns - lease->frame.capture_ns);
+    measure(&page->histogram[SHMFRAME_HOP_DISPLAY],
+            between_ns(lease->frame.capture_ns, present_ns));
     complete_flight(page, lease->frame.sequence, false, present_ns);
 }
 

@@ -286,7 +286,7 @@ void ring_end(struct ring_writer *writer, enum ring_state state) {
 static int find_cell(const struct ring_reader *reader, uint32_t *out_cell) {
     for (uint32_t cell = 0; cell < reader->leases; cell++) {
         /* Acquire: another thread may have ended the lease. */
-        if (!atomic_load_explicit(&reader->lease->lease[cell], memory_order_acquire)) {
+        if (!atomic_load_explicit(&reader->held[cell], memory_order_acquire)) {
             *out_cell = cell;
             return 0;
         }
@@ -321,8 +321,10 @@ static bool find_base(const struct ring_reader *reader, uint64_t newest, uint64_
     case RING_BEGIN_TOLD: {
         /* S: until the writer has noticed us, nothing is ours. */
         const uint64_t start = atomic_load_explicit(&reader->bell->start, memory_order_acquire);
-        *out_base = start - 1;
-        return start != 0 && start <= newest;
+        /* Frames that were loaned in an older ring have numbers too: this ring may begin later. */
+        const uint64_t first = atomic_load_explicit(&reader->ring->first, memory_order_relaxed);
+        *out_base = max_u64(start, first) - 1;
+        return start != 0 && *out_base < newest;
     }
     }
     return false;
@@ -343,8 +345,7 @@ static uint64_t find_place(const struct ring_reader *reader, uint64_t head, uint
     return place;
 }
 
-static bool try_lease(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
-                      uint32_t slot) {
+static bool try_lease(struct ring_reader *reader, uint32_t cell, uint64_t sequence, uint32_t slot) {
     _Atomic uint64_t *word = &reader->lease->lease[cell];
     /* Release: it ends the word's last use (R). */
     atomic_store_explicit(word, lease_word(sequence, slot), memory_order_release);
@@ -353,8 +354,12 @@ static bool try_lease(const struct ring_reader *reader, uint32_t cell, uint64_t 
     /* P: the state carries header and payload. */
     const uint64_t state =
         atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_acquire);
-    if (state == slot_word(sequence, SLOT_PUBLISHED))
+    if (state == slot_word(sequence, SLOT_PUBLISHED)) {
+        /* Only we write it until then: release and its free cell are ordered by the clearing. */
+        atomic_store_explicit(&reader->held[cell], lease_word(sequence, slot),
+                              memory_order_relaxed);
         return true;
+    }
     atomic_store_explicit(word, 0, memory_order_release);
     return false;
 }
@@ -409,15 +414,13 @@ int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint6
 bool ring_is_leased(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
                     uint32_t slot) {
     return cell < SHMFRAME_LEASES_MAX && slot < reader->slots &&
-           atomic_load_explicit(&reader->lease->lease[cell], memory_order_relaxed) ==
+           atomic_load_explicit(&reader->held[cell], memory_order_relaxed) ==
                lease_word(sequence, slot);
 }
 
-int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
-                 uint32_t slot) {
+int ring_release(struct ring_reader *reader, uint32_t cell, uint64_t sequence, uint32_t slot) {
     if (!ring_is_leased(reader, cell, sequence, slot))
         return -EINVAL;
-    _Atomic uint64_t *word = &reader->lease->lease[cell];
     /* E: our last look at the payload comes before this look at the state. */
     atomic_thread_fence(memory_order_acquire);
     const uint64_t state =
@@ -425,13 +428,32 @@ int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t seque
     const bool is_whole =
         state == slot_word(sequence, SLOT_PUBLISHED) || state == slot_word(sequence, SLOT_RETIRED);
     /* R: from here on the writer may have the slot. */
-    atomic_store_explicit(word, 0, memory_order_release);
+    atomic_store_explicit(&reader->lease->lease[cell], 0, memory_order_release);
+    /* From here on the cell is free, and the link may go. */
+    atomic_store_explicit(&reader->held[cell], 0, memory_order_release);
     return is_whole ? 0 : -ESTALE;
+}
+
+void ring_reader_leave(struct ring_reader *reader) {
+    struct lease_page *page = reader->lease;
+    for (uint32_t cell = 0; cell < SHMFRAME_LEASES_MAX; cell++) {
+        atomic_store_explicit(&page->lease[cell], 0, memory_order_release); /* R */
+        atomic_store_explicit(&reader->held[cell], 0, memory_order_relaxed);
+    }
+    atomic_store_explicit(&page->waiting, 0, memory_order_relaxed);
+    if (!reader->is_lossless)
+        return;
+    /* C: as if it had taken all there is and will be. */
+    atomic_store_explicit(&page->cursor, UINT64_MAX, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    const uint32_t space = atomic_load_explicit(&page->space, memory_order_relaxed);
+    atomic_store_explicit(&page->space, space + 1, memory_order_relaxed); /* only we write it */
+    futex_wake(&page->space, SPACE_SLEEPERS_MAX);
 }
 
 bool ring_reader_holds(const struct ring_reader *reader) {
     for (uint32_t cell = 0; cell < SHMFRAME_LEASES_MAX; cell++)
-        if (atomic_load_explicit(&reader->lease->lease[cell], memory_order_acquire))
+        if (atomic_load_explicit(&reader->held[cell], memory_order_acquire))
             return true;
     return false;
 }

@@ -131,6 +131,9 @@ struct ring_reader {
     enum ring_begin begin;
     uint32_t episode; /* of waiting */
     uint64_t cursor;  /* last sequence taken */
+    /* What it holds, as announced in the lease page: that page was made by the writer, who may have
+     * kept a way to write it. The last word of a release, any thread's. */
+    _Atomic uint64_t held[SHMFRAME_LEASES_MAX];
 };
 
 /* A frame on lease. */
@@ -142,8 +145,8 @@ struct ring_frame {
 };
 
 /* For a reader that joins mid-stream and wants every frame from now on: it begins with the newest
- * there is, or with the ring's first if there is none yet. Its grant stands, so none that follows is
- * retired before its time. */
+ * there is, or with the ring's first if there is none yet. Its grant stands, so none that follows
+ * is retired before its time. */
 void ring_reader_begin_here(struct ring_reader *reader);
 
 /* Takes the next frame; adds to `retries` the slots that were met while they were recycled.
@@ -157,7 +160,10 @@ bool ring_is_leased(const struct ring_reader *reader, uint32_t cell, uint64_t se
 
 /* Ends a lease, from any thread; the last thing done with `reader`.
  * Errors: -ESTALE the slot was given to another frame meanwhile; -EINVAL it is no lease. */
-int ring_release(const struct ring_reader *reader, uint32_t cell, uint64_t sequence, uint32_t slot);
+int ring_release(struct ring_reader *reader, uint32_t cell, uint64_t sequence, uint32_t slot);
+
+/* Ends every lease, and whatever the writer may wait for: the reader leaves. */
+void ring_reader_leave(struct ring_reader *reader);
 
 /* Whether the reader holds a lease. */
 bool ring_reader_holds(const struct ring_reader *reader);

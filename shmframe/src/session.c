@@ -22,8 +22,8 @@ enum { BACKOFF_FIRST_NS = 10000000, BACKOFF_MAX_NS = 1000000000, MAIL_A_TURN = 1
 #define SLEEP_MAX_NS     INT64_C(100000000)
 #define RETRY_NS         INT64_C(100000000)
 /* How often a frame path looks after its return to a new supervisor, and for how long. */
-#define HASTE_NS         INT64_C(5000000)
-#define HASTE_LASTS_NS   INT64_C(1000000000)
+#define HASTE_NS       INT64_C(5000000)
+#define HASTE_LASTS_NS INT64_C(1000000000)
 
 void session_lock(struct shmframe_session *session) {
     pthread_mutex_lock(&session->mutex);
@@ -194,8 +194,8 @@ static void plan_reconnection(struct shmframe_session *session, int64_t now_ns) 
         random = (uint32_t)now_ns;
     const int64_t wait_ns = session->backoff_ns / 2 + session->backoff_ns * (random % 1024) / 1024;
     session->reconnect_ns = now_ns + wait_ns;
-    session->backoff_ns = session->backoff_ns * 2 < BACKOFF_MAX_NS ? session->backoff_ns * 2
-                                                                   : BACKOFF_MAX_NS;
+    session->backoff_ns =
+        session->backoff_ns * 2 < BACKOFF_MAX_NS ? session->backoff_ns * 2 : BACKOFF_MAX_NS;
     set_timer(session, session->reconnect_ns);
 }
 
@@ -217,6 +217,8 @@ static void retry(struct shmframe_session *session, int64_t now_ns) {
 static void finish_calls(struct shmframe_session *session) {
     struct session_call *call;
     TAILQ_FOREACH (call, &session->calls, next) {
+        if (call->is_done)
+            continue;
         call->is_done = true;
         call->code = -ENOTCONN;
         message_put_text(call->text, sizeof(call->text), "the supervisor went away meanwhile");
@@ -355,8 +357,8 @@ static bool answer_call(struct shmframe_session *session, struct channel_mail *m
             call->code = message->error.code < 0 ? message->error.code : -EPROTO;
             message_put_text(call->text, sizeof(call->text), message->error.text);
         } else {
-            call->is_done = call->take ? call->take(call->user, mail)
-                                       : message->header.type == MESSAGE_DONE;
+            call->is_done =
+                call->take ? call->take(call->user, mail) : message->header.type == MESSAGE_DONE;
         }
         return true;
     }
@@ -463,8 +465,7 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns) {
         session->refusal = -ETIMEDOUT;
         disconnect(session);
     }
-    if (session->socket < 0 && now_ns >= session->reconnect_ns &&
-        connect_now(session, now_ns) == 0)
+    if (session->socket < 0 && now_ns >= session->reconnect_ns && connect_now(session, now_ns) == 0)
         taken += receive(session);
     plan_upkeep(session, now_ns);
     return taken;
@@ -484,8 +485,10 @@ bool session_upkeep(struct shmframe_session *session, int64_t now_ns, bool is_ma
 
 /* Sleeps without the mutex; `notice` is held by the caller. */
 static int sleep_on_notice(struct shmframe_session *session, const struct session_notice *notice,
-                           uint32_t seen, int64_t deadline_ns) {
-    struct futex_word words[2] = {{.word = &session->interrupt, .expected = 0}};
+                           uint32_t seen, int64_t deadline_ns, bool may_interrupt) {
+    /* An interrupt that is not to be heeded does not change any more. */
+    const uint32_t calm = may_interrupt ? 0 : session_is_interrupted(session);
+    struct futex_word words[2] = {{.word = &session->interrupt, .expected = calm}};
     uint32_t count = 1;
     if (notice)
         words[count++] = (struct futex_word){.word = &notice->page->word, .expected = seen};
@@ -500,7 +503,7 @@ static int sleep_on_socket(int fd, int64_t deadline_ns) {
     return ppoll(&socket, 1, &timeout, NULL) < 0 && errno == EINTR ? -EINTR : 0;
 }
 
-int session_await(struct shmframe_session *session, int64_t deadline_ns) {
+static int await(struct shmframe_session *session, int64_t deadline_ns, bool may_interrupt) {
     struct session_notice *notice = session_notice_ref(session->notice);
     const uint32_t seen =
         notice ? atomic_load_explicit(&notice->page->word, memory_order_acquire) : 0;
@@ -510,12 +513,13 @@ int session_await(struct shmframe_session *session, int64_t deadline_ns) {
         session_notice_unref(notice);
         return 0;
     }
-    if (session_is_interrupted(session))
+    if (may_interrupt && session_is_interrupted(session))
         code = -EINTR;
     else if (now_ns >= deadline_ns)
         code = -ETIMEDOUT;
     if (code == 0) {
-        int64_t until_ns = now_ns + SLEEP_MAX_NS < deadline_ns ? now_ns + SLEEP_MAX_NS : deadline_ns;
+        int64_t until_ns =
+            now_ns + SLEEP_MAX_NS < deadline_ns ? now_ns + SLEEP_MAX_NS : deadline_ns;
         const int fd = session->socket >= 0 && !session->is_welcome
                            ? fcntl(session->socket, F_DUPFD_CLOEXEC, 3)
                            : -1;
@@ -526,13 +530,22 @@ int session_await(struct shmframe_session *session, int64_t deadline_ns) {
             code = sleep_on_socket(fd, until_ns);
             close(fd);
         } else {
-            code = sleep_on_notice(session, notice, seen, until_ns);
+            code = sleep_on_notice(session, notice, seen, until_ns, may_interrupt);
         }
         session_lock(session);
         session_do_upkeep(session, shmframe_now_ns());
     }
     session_notice_unref(notice);
     return code == -ETIMEDOUT && shmframe_now_ns() < deadline_ns ? 0 : code;
+}
+
+int session_await(struct shmframe_session *session, int64_t deadline_ns) {
+    return await(session, deadline_ns, true);
+}
+
+int session_await_firmly(struct shmframe_session *session, int64_t deadline_ns) {
+    const int code = await(session, deadline_ns, false);
+    return code == -EINTR ? 0 : code;
 }
 
 /* Refusals that time does not heal. */
@@ -604,8 +617,8 @@ static bool take_answer(void *user, struct channel_mail *mail) {
     return true;
 }
 
-int shmframe_session_request(struct shmframe_session *session, const char *stream,
-                             const char *verb, const char *argument, int64_t deadline_ns,
+int shmframe_session_request(struct shmframe_session *session, const char *stream, const char *verb,
+                             const char *argument, int64_t deadline_ns,
                              struct shmframe_answer *out_answer) {
     if (!shmframe_name_is_valid(stream))
         return error_set(-EINVAL, "'%s' cannot be a stream's name", stream);
@@ -651,7 +664,8 @@ static int set_texts(struct shmframe_session *session,
     if (!params || !params->socket)
         return channel_default_path(session->path, sizeof(session->path));
     if (strlen(params->socket) >= sizeof(session->path))
-        return error_set(-EINVAL, "the socket's path is longer than %zu bytes: choose a shorter one",
+        return error_set(-EINVAL,
+                         "the socket's path is longer than %zu bytes: choose a shorter one",
                          sizeof(session->path) - 1);
     message_put_text(session->path, sizeof(session->path), params->socket);
     return 0;
@@ -680,10 +694,10 @@ int shmframe_session_open(const struct shmframe_session_params *params,
         code = connect_now(session, now_ns);
         /* A supervisor that is there gets its time to answer. */
         if (code == 0 || (code == -ENOTCONN && deadline_ns > now_ns))
-            code = session_await_connection(
-                session, code == 0 && deadline_ns < now_ns + HELLO_TIMEOUT_NS
-                             ? now_ns + HELLO_TIMEOUT_NS
-                             : deadline_ns);
+            code = session_await_connection(session,
+                                            code == 0 && deadline_ns < now_ns + HELLO_TIMEOUT_NS
+                                                ? now_ns + HELLO_TIMEOUT_NS
+                                                : deadline_ns);
         session_unlock(session);
     }
     if (code < 0) {

@@ -34,14 +34,15 @@ struct session_object {
     const struct session_ops *ops;
     struct shmframe_session *session;
     bool is_writer;
-    uint32_t number; /* writer: its number; reader: its entry */
-    uint32_t cookie; /* of its newest OPEN_ message */
-    bool is_opening; /* reader: has no link yet, and is told if one cannot be taken */
+    uint32_t number;  /* writer: its number; reader: its entry */
+    uint32_t cookie;  /* of its newest OPEN_ message */
+    bool is_opening;  /* reader: has no link yet, and is told if one cannot be taken */
     int64_t retry_ns; /* when to call `welcome` again, as the supervisor said "not yet"; 0: never */
     /* There is something for the object's own thread. Private memory: tells that it is worth taking
      * the mutex. */
     _Atomic bool has_mail;
-    bool is_upkeep_due; /* its own thread's: another one was at it when the supervisor had written */
+    bool
+        is_upkeep_due; /* its own thread's: another one was at it when the supervisor had written */
 };
 
 /* A question that somebody waits for. */
@@ -65,7 +66,7 @@ struct session_out {
 struct shmframe_session {
     pthread_mutex_t mutex;
     char path[108], name[SHMFRAME_NAME_BYTES];
-    int socket; /* -1: none */
+    int socket;            /* -1: none */
     int epoll;             /* the program's: `wire` and `kick` */
     int wire, timer, kick; /* `wire`: socket and timer */
     bool is_welcome, is_timer_set;
@@ -73,10 +74,10 @@ struct shmframe_session {
     int refusal;                   /* why the last HELLO failed; 0: it did not */
     char refusal_text[256];
     int64_t reconnect_ns, hello_ns, backoff_ns;
-    int64_t haste_ns; /* until then answers of a new supervisor are looked for more often */
-    uint32_t mail_seen;              /* notice_page.mail, before it was last taken */
-    _Atomic int64_t upkeep_ns;       /* when it is next due */
-    _Atomic uint32_t interrupt;      /* 1: everyone who waits returns; a futex word */
+    int64_t haste_ns;   /* until then answers of a new supervisor are looked for more often */
+    uint32_t mail_seen; /* notice_page.mail, before it was last taken */
+    _Atomic int64_t upkeep_ns;  /* when it is next due */
+    _Atomic uint32_t interrupt; /* 1: everyone who waits returns; a futex word */
     uint32_t next_cookie, next_serial, next_writer;
     uint32_t next_entry;
     uint64_t entry_used[NOTICE_ENTRIES / 64];
@@ -114,6 +115,9 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns);
 /* Takes mail, or waits until there may be some. Gives the mutex up meanwhile. 0: look again.
  * Errors: -ETIMEDOUT, -EINTR. */
 int session_await(struct shmframe_session *session, int64_t deadline_ns);
+
+/* As session_await(), whatever interrupts. Errors: -ETIMEDOUT. */
+int session_await_firmly(struct shmframe_session *session, int64_t deadline_ns);
 
 /* Waits until a supervisor is there. Errors: -ENOTCONN the deadline passed; -EINTR. */
 int session_await_connection(struct shmframe_session *session, int64_t deadline_ns);

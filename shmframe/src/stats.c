@@ -151,10 +151,10 @@ int shmframe_record_open(struct shmframe_session *session, const char *stream, u
     init_reader_of(&message, MESSAGE_GET_RECORD, stream, number);
     int fd = -1;
     code = session_ask(session, &message, NULL, deadline_ns, take_record, &fd);
-    if (code < 0)
-        return code;
-    code = map_record(fd, out_record);
-    close(fd);
+    if (code == 0)
+        code = map_record(fd, out_record);
+    if (fd >= 0)
+        close(fd);
     return code;
 }
 

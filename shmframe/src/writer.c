@@ -118,32 +118,33 @@ static int create_ring(struct shmframe_writer *writer, const struct shmframe_for
 
 /* ---- opening ---- */
 
-static void lose(struct shmframe_writer *writer, int code, const char *text) {
-    message_put_text(writer->lost_text, sizeof(writer->lost_text), text);
-    writer->lost = code;
+/* Nobody can say in which ring the stream goes on. */
+static int lose(struct shmframe_writer *writer) {
+    message_put_text(writer->lost_text, sizeof(writer->lost_text),
+                     "the supervisor did not answer a change of format");
+    writer->is_lost = true;
+    return error_set(-ESTALE, "stream '%s' is lost: %s", writer->stream, writer->lost_text);
 }
 
-/* Gives the session's mutex up while it waits. A change of format is not to be interrupted half-way:
- * once asked for, it is the supervisor's to decide. */
+/* Gives the session's mutex up while it waits. A change of format is not to be interrupted
+ * half-way: once asked for, it is the supervisor's to decide. */
 static int await_opened(struct shmframe_writer *writer, int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
     const int64_t last_ns = shmframe_deadline_ns(OPEN_NS);
     const bool must_know = writer->ring != NULL;
     int code = 0;
     while (code == 0 && writer->answer == WRITER_ASKED) {
-        code = session_await(session, must_know ? last_ns : deadline_ns);
-        if (must_know && code == -EINTR)
-            code = 0;
+        code = must_know ? session_await_firmly(session, last_ns)
+                         : session_await(session, deadline_ns);
     }
     if (must_know && code == -ETIMEDOUT)
-        lose(writer, code, "the supervisor did not answer");
+        return lose(writer);
     if (code == -ETIMEDOUT)
         return error_set(code, "stream '%s' was not opened in time", writer->stream);
     if (code < 0)
         return code;
-    return writer->answer == WRITER_OPENED
-               ? 0
-               : error_set(writer->refusal, "%s", writer->refusal_text);
+    return writer->answer == WRITER_OPENED ? 0
+                                           : error_set(writer->refusal, "%s", writer->refusal_text);
 }
 
 /* Waits a while before it is asked again: 0. Otherwise it is not worth it, or was interrupted. */
@@ -178,6 +179,8 @@ static int register_ring(struct shmframe_writer *writer, struct writer_ring *rin
         if (code == 0)
             code = await_opened(writer, deadline_ns);
         is_answered = code != -EAGAIN;
+        if (!is_answered) /* the offers of an opening that was refused are forgotten over there */
+            writer_drop_links(writer, ring);
         if (!is_answered)
             code = pause_before_retry(session, code, deadline_ns);
     } while (!is_answered && code == 0);
@@ -338,16 +341,15 @@ const struct shmframe_format *shmframe_writer_format(const struct shmframe_write
     return &writer->ring->format;
 }
 
-int shmframe_writer_set_format(struct shmframe_writer *writer,
-                               const struct shmframe_format *format, int64_t deadline_ns) {
+int shmframe_writer_set_format(struct shmframe_writer *writer, const struct shmframe_format *format,
+                               int64_t deadline_ns) {
     struct shmframe_format complete = *format;
     int code = shmframe_format_complete(&complete);
     if (code < 0)
         return code;
     if (writer->is_ended)
         return error_set(-ENODATA, "stream '%s' has ended", writer->stream);
-    return open_ring(writer, &complete,
-                     deadline_ns ? deadline_ns : shmframe_deadline_ns(OPEN_NS));
+    return open_ring(writer, &complete, deadline_ns ? deadline_ns : shmframe_deadline_ns(OPEN_NS));
 }
 
 /* ---- loan ---- */
@@ -371,16 +373,14 @@ static void look_after(struct shmframe_writer *writer, int64_t now_ns) {
 static void warm_one(struct shmframe_writer *writer, struct writer_ring *ring, int64_t now_ns) {
     if (now_ns < ring->warm_ns)
         return;
-    if (ring->core.warm >= warm_target(writer, ring) ||
-        warm_slots(ring, ring->core.warm + 1) < 0)
+    if (ring->core.warm >= warm_target(writer, ring) || warm_slots(ring, ring->core.warm + 1) < 0)
         ring->warm_ns = 0;
 }
 
 static void attend(struct shmframe_writer *writer, int64_t now_ns) {
     const struct writer_ring *ring = writer->ring;
     if (ring_writer_has_notice(&ring->core) || ring->core.links_over ||
-        writer->object.is_upkeep_due ||
-        session_upkeep_is_due(writer->object.session, now_ns) ||
+        writer->object.is_upkeep_due || session_upkeep_is_due(writer->object.session, now_ns) ||
         atomic_load_explicit(&writer->object.has_mail, memory_order_relaxed))
         look_after(writer, now_ns);
     if (writer->ring->warm_ns)
@@ -430,18 +430,26 @@ static int refuse_no_slot(const struct shmframe_writer *writer) {
                      writer->stream, writer->ring->core.slots);
 }
 
-static int take_slot(struct shmframe_writer *writer, int64_t deadline_ns, uint32_t *out_slot) {
+static int check_may_lend(struct shmframe_writer *writer) {
     if (writer->is_ended)
         return -ENODATA;
-    if (writer->lost)
-        return error_set(writer->lost, "stream '%s' is lost: %s", writer->stream,
-                         writer->lost_text);
+    if (writer->is_lost)
+        return error_set(-ESTALE, "stream '%s' is lost: %s", writer->stream, writer->lost_text);
+    if (writer->ring->out >= writer->loans)
+        return error_set(-EBUSY,
+                         "stream '%s' has %u slots on loan or pinned, as many as were asked for",
+                         writer->stream, writer->ring->out);
+    return 0;
+}
+
+static int take_slot(struct shmframe_writer *writer, int64_t deadline_ns, uint32_t *out_slot) {
+    int code = check_may_lend(writer);
+    if (code == 0 && writer->ring->core.lossless) {
+        code = await_space(writer, deadline_ns);
+        if (code == 0) /* other threads went on meanwhile */
+            code = check_may_lend(writer);
+    }
     struct writer_ring *ring = writer->ring;
-    if (ring->out >= writer->loans)
-        return error_set(-EBUSY, "stream '%s' has %u slots on loan or pinned, as many as were asked for",
-                         writer->stream, ring->out);
-    int code = ring->core.lossless ? await_space(writer, deadline_ns) : 0;
-    ring = writer->ring;
     uint32_t slot;
     if (code == 0 && ring_loan(&ring->core, &slot) < 0)
         code = refuse_no_slot(writer);
@@ -509,8 +517,8 @@ static struct writer_ring *find_ring(struct shmframe_writer *writer, uint32_t id
 static struct writer_ring *find_loan(struct shmframe_writer *writer,
                                      const struct shmframe_loan *loan) {
     struct writer_ring *ring = find_ring(writer, loan->ring);
-    const bool is_loaned = ring && loan->slot < ring->core.slots &&
-                           ring_set_has(&ring->core.loaned, loan->slot);
+    const bool is_loaned =
+        ring && loan->slot < ring->core.slots && ring_set_has(&ring->core.loaned, loan->slot);
     return is_loaned ? ring : NULL;
 }
 
@@ -539,14 +547,12 @@ static int check_batch(const struct shmframe_writer *writer, const struct writer
         for (uint32_t j = 0; j < i; j++)
             if (loans[j].slot == loans[i].slot)
                 return refuse_not_loaned(writer, "published twice");
-        if (format->kind == SHMFRAME_AUDIO
-                ? loans[i].frame.samples > format->audio.samples_max
-                : loans[i].frame.bytes > format_bytes_max(format))
-            return error_set(-EINVAL, "stream '%s': a frame of %u %s does not fit its slot",
-                             writer->stream,
-                             format->kind == SHMFRAME_AUDIO ? loans[i].frame.samples
-                                                            : loans[i].frame.bytes,
-                             format->kind == SHMFRAME_AUDIO ? "samples" : "bytes");
+        if (format->kind == SHMFRAME_AUDIO ? loans[i].frame.samples > format->audio.samples_max
+                                           : loans[i].frame.bytes > format_bytes_max(format))
+            return error_set(
+                -EINVAL, "stream '%s': a frame of %u %s does not fit its slot", writer->stream,
+                format->kind == SHMFRAME_AUDIO ? loans[i].frame.samples : loans[i].frame.bytes,
+                format->kind == SHMFRAME_AUDIO ? "samples" : "bytes");
     }
     return 0;
 }
@@ -584,8 +590,8 @@ int shmframe_writer_publish_batch(struct shmframe_writer *writer, struct shmfram
         return 0;
     lock(writer);
     struct writer_ring *ring = find_loan(writer, &loans[0]);
-    int code = ring ? check_batch(writer, ring, loans, count)
-                    : refuse_not_loaned(writer, "published");
+    int code =
+        ring ? check_batch(writer, ring, loans, count) : refuse_not_loaned(writer, "published");
     if (code == 0) {
         if (is_closed(ring)) {
             code = give_back_stale(writer, ring, loans, count);
@@ -709,8 +715,8 @@ void shmframe_loan_carry(struct shmframe_loan *loan, const struct shmframe_lease
     if (from->flags & SHMFRAME_HAS_ORIGIN) {
         to->origin = from->origin;
     } else {
-        to->origin = (struct shmframe_origin){.sequence = from->sequence,
-                                              .capture_ns = from->capture_ns};
+        to->origin =
+            (struct shmframe_origin){.sequence = from->sequence, .capture_ns = from->capture_ns};
         message_put_text(to->origin.stream, sizeof(to->origin.stream), lease->stream);
     }
 }

@@ -71,7 +71,7 @@ struct shmframe_writer {
     bool is_resync_sent;   /* the stream comes back to a supervisor */
     bool is_resync_opened; /* ... which has agreed: go by its notice page */
     uint32_t links_owed;   /* links that it wants, and gets once we do */
-    int lost;              /* why the stream is ours no more; 0: it is */
+    bool is_lost;          /* another writer has the stream, or nobody knows who */
     char lost_text[256];
     struct shmframe_writer_event event[WRITER_EVENTS_MAX];
     uint32_t event_first, event_count;
@@ -95,6 +95,9 @@ void writer_settle(struct shmframe_writer *writer);
 
 /* From now on the ring's links stand in this page. */
 void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *notice);
+
+/* Destroys the links of a ring that was never opened. */
+void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring);
 
 /* Destroys a ring with its links. */
 void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring);

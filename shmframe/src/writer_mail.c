@@ -96,7 +96,8 @@ static int send_held(struct shmframe_writer *writer, const struct writer_ring *r
     return session_send(writer->object.session, &message, NULL);
 }
 
-/* The page may still change, if it was only the connection that broke: what is announced is sent. */
+/* The page may still change, if it was only the connection that broke: what is announced is sent.
+ */
 static uint32_t choose_held(const struct writer_ring *ring) {
     uint32_t count = 0;
     for (struct ring_link *link = first_link(ring); link; link = link->next) {
@@ -125,14 +126,14 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
     open->flags = (is_resync ? MESSAGE_RESYNC : 0) | (writer->is_live ? MESSAGE_LIVE : 0);
     open->loans = writer->loans;
     open->history = writer->history;
-    /* One who comes back brings none: what was granted in a page that the frame path does not look at
-     * yet would be nobody's lease (I5). */
+    /* One who comes back brings none: what was granted in a page that the frame path does not look
+     * at yet would be nobody's lease (I5). */
     const uint32_t links = is_resync ? 0 : WRITER_LINKS;
     open->links = links;
     open->held = is_resync ? choose_held(ring) : 0;
     /* Of the ring, since the frame path's own count is not ours to read here. */
-    open->sequence = place_sequence(
-        atomic_load_explicit(&ring->core.ring->head, memory_order_relaxed));
+    open->sequence =
+        place_sequence(atomic_load_explicit(&ring->core.ring->head, memory_order_relaxed));
     writer->object.cookie = message.header.cookie;
     writer->answer = WRITER_ASKED;
     int code = session_send(session, &message, &ring->fd);
@@ -145,14 +146,19 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
 
 /* ---- settling: both mutexes held ---- */
 
-void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring) {
-    if (!ring)
-        return;
+void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring) {
     struct ring_link *next;
     for (struct ring_link *link = first_link(ring); link; link = next) {
         next = link->next;
         give_back(writer, link);
     }
+    atomic_store_explicit(&ring->core.links, NULL, memory_order_release);
+}
+
+void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring) {
+    if (!ring)
+        return;
+    writer_drop_links(writer, ring);
     session_notice_unref(ring->notice);
     region_unmap(&ring->region);
     if (ring->fd >= 0)
@@ -178,7 +184,8 @@ void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *not
     ring_writer_set_notice(&ring->core, notice->page);
 }
 
-/* Links of older rings stay with the page in which they were granted: it does not change any more. */
+/* Links of older rings stay with the page in which they were granted: it does not change any more.
+ */
 static void follow_supervisor(struct shmframe_writer *writer) {
     if (!writer->is_resync_opened)
         return;
@@ -320,8 +327,8 @@ static void take_request(struct shmframe_writer *writer, const struct message_re
     }
     if (++writer->last_request == 0)
         writer->last_request = 1;
-    *place = (struct writer_request){.number = writer->last_request,
-                                     .cookie = request->header.cookie};
+    *place =
+        (struct writer_request){.number = writer->last_request, .cookie = request->header.cookie};
     event->request = place->number;
     memcpy(event->verb, request->verb, sizeof(event->verb));
     memcpy(event->argument, request->argument, sizeof(event->argument));
@@ -329,7 +336,8 @@ static void take_request(struct shmframe_writer *writer, const struct message_re
 
 int shmframe_writer_next_event(struct shmframe_writer *writer,
                                struct shmframe_writer_event *out_event) {
-    /* Who does not publish for a while comes here, and serves readers after a restart all the same. */
+    /* Who does not publish for a while comes here, and serves readers after a restart all the same.
+     */
     if (writer->is_threaded)
         pthread_mutex_lock(&writer->mutex);
     session_lock(writer->object.session);
@@ -402,7 +410,7 @@ static void take_error(struct shmframe_writer *writer, const struct message_erro
         return;
     }
     writer->is_resync_sent = false;
-    writer->lost = writer->refusal;
+    writer->is_lost = true;
     memcpy(writer->lost_text, writer->refusal_text, sizeof(writer->lost_text));
 }
 
@@ -440,7 +448,7 @@ static void mark_former(struct writer_ring *ring) {
 static void welcome(struct session_object *object) {
     struct shmframe_writer *writer = (struct shmframe_writer *)object;
     memset(writer->request, 0, sizeof(writer->request));
-    if (!writer->ring || writer->ring->generation == 0 || writer->is_ended || writer->lost)
+    if (!writer->ring || writer->ring->generation == 0 || writer->is_ended || writer->is_lost)
         return;
     mark_former(writer->ring);
     writer->links_owed = 0;

@@ -294,6 +294,56 @@ START_TEST(threads_of_a_threaded_writer_lose_no_frame) {
 }
 END_TEST
 
+static _Atomic unsigned lent;
+static _Atomic bool is_full;
+
+static void *lend_once(void *user) {
+    struct shmframe_loan loan;
+    const int code = shmframe_writer_loan(user, world_deadline(), &loan);
+    if (code == 0)
+        lent++;
+    is_full = is_full || code == -EBUSY;
+    return NULL;
+}
+
+START_TEST(threads_that_waited_for_a_reader_stay_within_the_loans) {
+    enum { WAITERS = 4 };
+    struct shmframe_writer_params params = world_writer_params("s");
+    params.flags = SHMFRAME_WRITER_THREADED;
+    struct shmframe_writer *writer;
+    ck_assert_int_eq(shmframe_writer_open(world.session, &params, &writer), 0);
+    struct shmframe_reader *reader = open_with(SHMFRAME_LOSSLESS, 1, 1);
+    world_publish(writer, 1);
+    pthread_t thread[WAITERS];
+    for (unsigned i = 0; i < WAITERS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, lend_once, writer), 0);
+    world_take(reader, 1);
+    for (unsigned i = 0; i < WAITERS; i++)
+        pthread_join(thread[i], NULL);
+    ck_assert_uint_eq(lent, 1);
+    ck_assert(is_full);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+START_TEST(a_refusal_that_comes_while_acquire_waits_is_told) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_reader *reader = open_with(SHMFRAME_LOSSLESS, 1, 1);
+    world_publish(writer, 1);
+    world_take(reader, 1);
+    shmframe_writer_close(writer);
+    struct shmframe_lease lease;
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), -ENODATA);
+    struct shmframe_writer_params params = world_writer_params("s");
+    params.flags = SHMFRAME_WRITER_LIVE;
+    ck_assert_int_eq(shmframe_writer_open(world.session, &params, &writer), 0);
+    expect_error(shmframe_reader_acquire(reader, world_deadline(), &lease), -ENOTSUP, "'s'");
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("policy");
     TCase *tests = tcase_create("policy");
@@ -312,6 +362,8 @@ int main(void) {
     tcase_add_test(tests, an_abandoned_loan_leaves_no_gap);
     tcase_add_test(tests, a_pinned_slot_is_not_lent_until_the_last_unpin);
     tcase_add_test(tests, threads_of_a_threaded_writer_lose_no_frame);
+    tcase_add_test(tests, threads_that_waited_for_a_reader_stay_within_the_loans);
+    tcase_add_test(tests, a_refusal_that_comes_while_acquire_waits_is_told);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }

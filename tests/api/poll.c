@@ -56,6 +56,18 @@ START_TEST(a_frame_makes_the_descriptor_readable) {
 }
 END_TEST
 
+START_TEST(a_wait_of_another_kind_leaves_the_descriptor_working) {
+    open_both();
+    const int fd = arm();
+    ck_assert_int_eq(shmframe_reader_wait(reader, shmframe_deadline_ns(1000000)), -ETIMEDOUT);
+    world_publish(writer, 7);
+    struct shmframe_lease lease;
+    ck_assert_int_eq(await_answer(fd, &lease), 0);
+    ck_assert_int_eq(shmframe_reader_release(reader, &lease), 0);
+    arm();
+}
+END_TEST
+
 START_TEST(each_of_many_frames_makes_the_descriptor_readable_again) {
     open_both();
     const int fd = arm();
@@ -189,6 +201,7 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, a_frame_makes_the_descriptor_readable);
+    tcase_add_test(tests, a_wait_of_another_kind_leaves_the_descriptor_working);
     tcase_add_test(tests, each_of_many_frames_makes_the_descriptor_readable_again);
     tcase_add_test(tests, the_end_makes_the_descriptor_readable_and_is_told_once);
     tcase_add_test(tests, a_new_format_makes_the_descriptor_readable);

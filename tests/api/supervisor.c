@@ -77,6 +77,33 @@ START_TEST(calls_that_need_a_supervisor_say_that_there_is_none) {
 }
 END_TEST
 
+START_TEST(a_reader_that_closes_without_a_supervisor_gives_everything_back) {
+    struct shmframe_writer_params params = world_writer_params("s");
+    struct shmframe_writer *writer;
+    ck_assert_int_eq(shmframe_writer_open(world.session, &params, &writer), 0);
+    const struct shmframe_reader_params reader_params = {
+        .stream = "s", .policy = SHMFRAME_LOSSLESS, .depth = 1, .leases = 2};
+    struct shmframe_reader *reader;
+    ck_assert_int_eq(shmframe_reader_open(world.session, &reader_params, &reader), 0);
+    world_publish(writer, 1);
+    struct shmframe_lease lease;
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
+    world_kill_supervisor();
+    world_await_connected(false);
+    shmframe_reader_close(reader);
+    /* Its policy would make the writer wait, its lease would keep the slot. */
+    struct shmframe_loan loan;
+    bool is_lent_again = false;
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
+        is_lent_again = is_lent_again || loan.slot == (lease.cell & 0xffff);
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    }
+    ck_assert(is_lent_again);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("supervisor");
     TCase *tests = tcase_create("supervisor");
@@ -85,6 +112,7 @@ int main(void) {
     tcase_add_test(tests, frames_flow_without_a_supervisor_and_after_its_return);
     tcase_add_test(tests, new_readers_can_join_after_a_restart);
     tcase_add_test(tests, calls_that_need_a_supervisor_say_that_there_is_none);
+    tcase_add_test(tests, a_reader_that_closes_without_a_supervisor_gives_everything_back);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }

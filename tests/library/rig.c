@@ -144,7 +144,7 @@ int rig_take(const struct rig *rig, struct rig_link *link, struct ring_frame *ou
     return code;
 }
 
-int rig_give_back(const struct rig_link *link, const struct ring_frame *frame) {
+int rig_give_back(struct rig_link *link, const struct ring_frame *frame) {
     return ring_release(&link->reader, frame->cell, frame->sequence, frame->slot);
 }
 

@@ -66,7 +66,7 @@ void rig_publish_many(struct rig *rig, unsigned frames);
 /* ring_acquire() and a look at the payload, which ends the process if it is not what it should be.
  */
 int rig_take(const struct rig *rig, struct rig_link *link, struct ring_frame *out_frame);
-int rig_give_back(const struct rig_link *link, const struct ring_frame *frame);
+int rig_give_back(struct rig_link *link, const struct ring_frame *frame);
 
 /* rig_take() and rig_give_back(). Returns the sequence, or a negative errno. */
 int64_t rig_read(const struct rig *rig, struct rig_link *link);

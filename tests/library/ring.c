@@ -409,13 +409,31 @@ START_TEST(a_lease_is_given_back_once) {
 }
 END_TEST
 
+/* The page was made by the writer, who may have kept a way to write it. */
+START_TEST(a_writer_that_writes_the_lease_page_takes_no_lease_away) {
+    struct rig *rig = rig_create(4, 1, 0);
+    struct rig_link *link = rig_join(rig, LATEST);
+    struct ring_frame frame;
+    rig_publish(rig);
+    ck_assert_int_eq(rig_take(rig, link, &frame), 0);
+    atomic_store(&link->lease->lease[frame.cell], 0);
+    ck_assert(ring_reader_holds(&link->reader));
+    ck_assert(!ring_reader_has_room(&link->reader));
+    ck_assert_int_eq(rig_give_back(link, &frame), 0);
+    atomic_store(&link->lease->lease[frame.cell], UINT64_MAX);
+    ck_assert(!ring_reader_holds(&link->reader));
+    ck_assert(ring_reader_has_room(&link->reader));
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(what_is_no_lease_cannot_be_given_back) {
     struct rig *rig = rig_create(4, 1, 0);
     struct rig_link *link = rig_join(rig, LATEST);
     struct ring_frame frame;
     rig_publish(rig);
     ck_assert_int_eq(rig_take(rig, link, &frame), 0);
-    const struct ring_reader *reader = &link->reader;
+    struct ring_reader *reader = &link->reader;
     ck_assert_int_eq(ring_release(reader, SHMFRAME_LEASES_MAX, 1, frame.slot), -EINVAL);
     ck_assert_int_eq(ring_release(reader, UINT32_MAX, 1, frame.slot), -EINVAL);
     ck_assert_int_eq(ring_release(reader, frame.cell, 1, 4), -EINVAL);
@@ -821,6 +839,7 @@ int main(void) {
         {I2_a_slot_that_is_being_written_cannot_be_leased},
         {I2_a_retired_slot_cannot_be_leased_but_stays_whole_for_who_holds_it},
         {a_lease_is_given_back_once},
+        {a_writer_that_writes_the_lease_page_takes_no_lease_away},
         {what_is_no_lease_cannot_be_given_back},
         {an_evicted_reader_hears_that_its_frame_was_overwritten},
         {another_thread_may_give_a_lease_back},

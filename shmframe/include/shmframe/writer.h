@@ -77,7 +77,8 @@ shmframe_writer_format(const struct shmframe_writer *writer);
 
 /** Goes on in another format, in a new ring. Loans of the old ring can still be published, until
  * the first loan of the new one is. Readers are linked to it when this returns.
- * Errors: as shmframe_writer_open(); the stream goes on in the old format then. */
+ * Errors: as shmframe_writer_open(); the stream goes on in the old format then. -ESTALE the
+ * supervisor did not answer for ten seconds: the stream is lost. Not interrupted half-way. */
 SHMFRAME_API int shmframe_writer_set_format(struct shmframe_writer *writer,
                                             const struct shmframe_format *format,
                                             int64_t deadline_ns);
@@ -85,7 +86,8 @@ SHMFRAME_API int shmframe_writer_set_format(struct shmframe_writer *writer,
 /** Lends a slot. Waits, until the deadline, only if a lossless reader has not caught up.
  * Errors: -EAGAIN (deadline SHMFRAME_NOW) or -ETIMEDOUT a lossless reader is behind; -EBUSY as many
  * loans are out as were asked for; -ENOSPC no slot is free (leased, pinned or loaned all);
- * -ENOMEM a slot never used before has no memory; -ENODATA the stream has ended; -EINTR. */
+ * -ENOMEM a slot never used before has no memory; -ENODATA the stream has ended; -ESTALE it is lost:
+ * another writer has its name since; -EINTR. */
 SHMFRAME_API int shmframe_writer_loan(struct shmframe_writer *writer, int64_t deadline_ns,
                                       struct shmframe_loan *out_loan);
 
