@@ -135,16 +135,21 @@ static void take_supervisor_end(struct run *run, const siginfo_t *end) {
     start_stopping(run);
 }
 
+/* An ended node's number may be another process's by now: an orphan's that was adopted. */
+static bool is_end_of(const struct node *node, const siginfo_t *end) {
+    return node_is_running(node) && node->pid == end->si_pid;
+}
+
 /* Reaps whatever has ended: nodes, the supervisor, and orphans that were adopted. */
 static void reap(struct run *run) {
     for (;;) {
         siginfo_t end = {0};
         if (waitid(P_ALL, 0, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
             return;
-        if (end.si_pid == run->supervisor.pid)
+        if (is_end_of(&run->supervisor, &end))
             take_supervisor_end(run, &end);
         for (unsigned i = 0; i < run->nodes; i++)
-            if (end.si_pid == run->node[i].pid)
+            if (is_end_of(&run->node[i], &end))
                 take_node_end(run, &run->node[i], &end);
     }
 }

@@ -25,6 +25,25 @@ with open(sys.argv[2], "w") as file:
     file.write(str(count))
 """
 
+# Waits for the end of the process that a file names, leaves an orphan with its number that fails,
+# and, called once more, waits for the end of that.
+REBIRTH = """
+if [ "$1" = wait ]; then
+    number=$(cat reborn)
+else
+    while ! [ -e "$1" ]; do sleep 0.02; done
+    number=$(cat "$1")
+fi
+while [ -e /proc/$number ]; do sleep 0.02; done
+[ "$1" = wait ] && exit 0
+until [ "$child" = $number ]; do
+    echo $((number - 1)) > /proc/sys/kernel/ns_last_pid
+    exit 3 &
+    child=$!
+done
+echo $number > reborn
+"""
+
 
 def wait_for(condition, seconds=20):
     """What `condition` returns once it is true; fails the test if that takes too long."""
@@ -175,6 +194,22 @@ class Run(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertGreaterEqual(time.monotonic() - start, 5)
         self.assertIn("was killed: it had not ended", err)
+
+    def test_an_orphan_with_the_number_of_a_node_that_ended_is_not_that_node(self):
+        apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+        probe = subprocess.run([*apart, "sh", "-c", "echo 1 > /proc/sys/kernel/ns_last_pid"],
+                               text=True, capture_output=True, timeout=20, check=False)
+        if probe.returncode != 0:
+            self.skipTest("numbers of processes cannot be chosen here: " + probe.stderr.strip())
+        script = self.path("script")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(REBIRTH)
+        run = subprocess.run([*apart, SHMFRAME, "run", self.node("node", "true"),
+                              f"sh -c 'sh {script} {self.path('node')}; sh {script} wait'"],
+                             env=self.env, text=True, capture_output=True, timeout=60,
+                             cwd=self.folder, stdin=subprocess.DEVNULL, check=False)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertTrue(os.path.exists(self.path("reborn")))
 
     def test_what_a_shell_started_ends_too(self):
         code, _, err = self.call(self.node("pipe", "sleep 300 | sleep 300"),
