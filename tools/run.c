@@ -286,6 +286,10 @@ static bool begins_with_variable(const char *line) {
     return length > 0 && line[length] == '=';
 }
 
+static bool is_blank(const char *line) {
+    return line[strspn(line, " \t\n")] == '\0';
+}
+
 static void start_node(struct run *run, struct node *node, const char *command_line) {
     static const char exec[] = "exec ";
     char *line = malloc(sizeof(exec) + strlen(command_line));
@@ -315,6 +319,9 @@ int tool_run(int argc, char **argv) {
     const int operand = program_start(&program, argc, argv);
     if (operand == argc)
         program_fail_usage("at least one command line is to be given");
+    for (int i = operand; i < argc; i++)
+        if (is_blank(argv[i]))
+            program_fail_usage("command line %d is empty", i - operand + 1);
 
     struct run run = {.stage = RUNNING, .stage_end_ns = SHMFRAME_FOREVER};
     run.nodes = (unsigned)(argc - operand);

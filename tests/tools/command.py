@@ -56,7 +56,8 @@ class Command(unittest.TestCase):
 
     def test_mistakes_in_operands_are_usage_errors(self):
         for arguments in (["ls", "a", "b"], ["run"], ["ask", "demo"], ["ask", "a", "b", "c", "d"],
-                          ["ls", "--format", "xml"], ["run", "--frob"], ["--frob"]):
+                          ["run", ""], ["run", "true", " \t\n"], ["ls", "--format", "xml"], ["run", "--frob"],
+                          ["--frob"]):
             done = call(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(done.stderr.count("\n"), 1, arguments)
