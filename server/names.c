@@ -20,15 +20,18 @@
 static const char HEAD[] = "shmframe-names 2\n";
 enum { LINE_BYTES = 256 };
 
-static const struct process *owner_of(const struct stream *stream) {
-    return stream->writer ? stream->writer->client->process : stream->owner;
+static void find_owner(const struct stream *stream, pid_t *out_pid, uint64_t *out_start_time) {
+    const struct process *owner = stream->writer ? stream->writer->client->process : stream->owner;
+    *out_pid = owner ? owner->pid : stream->unwatched_pid;
+    *out_start_time = owner ? owner->start_time : stream->unwatched_start_time;
 }
 
 static void write_stream(FILE *file, const struct stream *stream) {
-    const struct process *owner = owner_of(stream);
+    pid_t pid;
+    uint64_t start_time;
+    find_owner(stream, &pid, &start_time);
     fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 " %u\n", stream->name,
-            stream->generation, stream->gone_generation, stream_head(stream),
-            owner ? (int)owner->pid : 0, owner ? owner->start_time : 0,
+            stream->generation, stream->gone_generation, stream_head(stream), (int)pid, start_time,
             stream_followers_expected(stream));
 }
 
@@ -91,9 +94,13 @@ static void load_stream(struct server *server, const char *line) {
     stream->sequence = sequence <= LIMIT_SEQUENCE_SEEN ? sequence : 0;
     stream->former_followers = readers;
     stream->idle_ns = shmframe_now_ns() - ENDED_LISTED_NS;
-    if (process_find(server, pid, start_time, &stream->owner) < 0)
+    stream->unwatched_pid = pid;
+    stream->unwatched_start_time = start_time;
+    stream_watch_owner(stream);
+    const bool is_owned = stream->owner || stream->unwatched_pid;
+    if (!is_owned)
         stream->gone_generation = generation;
-    stream->state = stream->owner ? SHMFRAME_STREAM_LIVE : SHMFRAME_STREAM_WRITER_GONE;
+    stream->state = is_owned ? SHMFRAME_STREAM_LIVE : SHMFRAME_STREAM_WRITER_GONE;
 }
 
 /* NULL: there is none, or something else is in its place, which is not waited for. */

@@ -143,7 +143,21 @@ void stream_set_gone(struct stream *stream, enum shmframe_stream_state state) {
     stream_tell_readers(stream);
 }
 
+void stream_watch_owner(struct stream *stream) {
+    if (stream->unwatched_pid == 0)
+        return;
+    const int code = process_find(stream->server, stream->unwatched_pid,
+                                  stream->unwatched_start_time, &stream->owner);
+    if (code < 0 && code != -ESRCH)
+        return; /* nobody knows whether he lives */
+    stream->unwatched_pid = 0;
+    stream->unwatched_start_time = 0;
+}
+
 void stream_end_grace(struct stream *stream) {
+    stream_watch_owner(stream);
+    if (stream->unwatched_pid != 0)
+        return;
     if (stream->writer || stream->generation == 0 || stream->gone_generation == stream->generation)
         return;
     /* One who lives may still publish; his death is watched. */

@@ -102,6 +102,9 @@ struct stream {
     struct stream_writer *opener; /* has announced a ring; may be the same */
     /* The writer whom the names' file tells of, and who has not come back. */
     struct process *owner;
+    /* The same, while no descriptor is left to watch him with. 0: none. */
+    pid_t unwatched_pid;
+    uint64_t unwatched_start_time;
     /* Readers that the former supervisor had linked: if the writer is gone too, only they know how
      * far the stream came. 0 once the writer is back, or somebody has succeeded it. */
     unsigned former_followers;
@@ -126,6 +129,8 @@ void stream_tell_readers(struct stream *stream);
 uint64_t stream_head(const struct stream *stream);
 /* Someone came or left: idle_ns. */
 void stream_note_idle(struct stream *stream);
+/* Tries to watch the owner who could not be watched so far. */
+void stream_watch_owner(struct stream *stream);
 /* Once the former supervisor's writers have had their time: those that did not come back and do
  * not live are gone. */
 void stream_end_grace(struct stream *stream);

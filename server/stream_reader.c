@@ -119,7 +119,8 @@ static int check_protocol(const struct client *client, const struct channel_mail
 
 static bool is_written(struct server *server, const char *name) {
     const struct stream *stream = stream_find(server, name);
-    return stream && (stream->writer || (stream->owner && !process_is_dead(stream->owner)));
+    return stream && (stream->writer || stream->unwatched_pid != 0 ||
+                      (stream->owner && !process_is_dead(stream->owner)));
 }
 
 static int check_open(struct client *client, const struct message_open_reader *open) {
@@ -197,6 +198,7 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
     if (ring && reader->generation == ring->generation && !reader->link && !reader->is_evicted &&
         !stream_link_claim(stream->writer->ring, reader))
         stream_reader_set_evicted(reader);
+    stream_watch_owner(stream);
     if (!server_is_in_grace(stream->server) || (stream->owner && process_is_dead(stream->owner)))
         stream_end_grace(stream);
     return 0;
@@ -294,11 +296,29 @@ static int refuse_unknown(struct client *client, const struct message_reader_of 
     return 0;
 }
 
+/* A reader concerns its own user and its stream's writer, besides root and who runs this. */
+static bool may_touch(const struct client *client, const struct stream_reader *reader) {
+    const struct stream_writer *writer = reader->stream->writer;
+    return client->uid == 0 || client->uid == geteuid() || client->uid == reader->client->uid ||
+           (writer && client->uid == writer->client->uid);
+}
+
+static int refuse_untouchable(struct client *client, const struct message_reader_of *of,
+                              const struct stream_reader *reader) {
+    client_refuse(client, of->header.cookie, -EACCES,
+                  "reader %u of stream '%s' belongs to user %u: only he, the stream's writer and "
+                  "the supervisor's user may do that",
+                  of->number, of->stream, (unsigned)reader->client->uid);
+    return 0;
+}
+
 int stream_reader_evict(struct client *client, struct channel_mail *mail) {
     const struct message_reader_of *of = &mail->message.reader_of;
     struct stream_reader *reader = find_by_number(client->server, of->stream, of->number);
     if (!reader)
         return refuse_unknown(client, of);
+    if (!may_touch(client, reader))
+        return refuse_untouchable(client, of, reader);
     struct stream *stream = reader->stream;
     stream_reader_set_evicted(reader);
     client_done(client, of->header.cookie);
@@ -311,6 +331,8 @@ int stream_reader_get_record(struct client *client, struct channel_mail *mail) {
     const struct stream_reader *reader = find_by_number(client->server, of->stream, of->number);
     if (!reader)
         return refuse_unknown(client, of);
+    if (!may_touch(client, reader))
+        return refuse_untouchable(client, of, reader);
     union message message;
     message_init(&message, MESSAGE_RECORD, of->header.cookie);
     message.record.number = reader->number;

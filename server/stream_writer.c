@@ -156,12 +156,16 @@ static int check_name(struct client *client, const struct message_open_ring *ope
         code = check_other(client, open, stream->opener);
     if (code < 0)
         return code;
-    if (stream->owner && stream->owner != client->process && server_is_in_grace(server) &&
-        !process_is_dead(stream->owner))
+    stream_watch_owner(stream); /* it may be the client, whose process is watched */
+    const bool is_kept = stream->owner
+                             ? stream->owner != client->process && !process_is_dead(stream->owner)
+                             : stream->unwatched_pid != 0;
+    if (is_kept && server_is_in_grace(server))
         return error_set(-EAGAIN,
                          "not yet: stream '%s' is kept for its writer (pid %d), who knew "
                          "the former supervisor",
-                         stream->name, (int)stream->owner->pid);
+                         stream->name,
+                         (int)(stream->owner ? stream->owner->pid : stream->unwatched_pid));
     if (!(open->flags & MESSAGE_RESYNC) && stream_waits_for_followers(stream))
         return error_set(-EAGAIN,
                          "not yet: the readers of stream '%s', who know how far it came under the "
@@ -263,6 +267,7 @@ static void complete(struct stream_writer *writer) {
         stream->sequence = max_u64(stream->sequence, ring->sequence);
     process_release(stream->owner);
     stream->owner = NULL;
+    stream->unwatched_pid = 0;
     stream->former_followers = 0;
     if (ring->is_resync)
         stream_forget_former(stream);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -71,8 +72,12 @@ void supervisor_start(struct supervisor *supervisor) {
             dup2(null, STDERR_FILENO);
             close(null);
         }
+        const struct rlimit limit = {supervisor->fds_limit, supervisor->fds_limit};
+        if (supervisor->fds_limit && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            _exit(1);
+        const char *const allow = supervisor->allow_uid[0] ? "--allow-uid" : NULL;
         execl(path, "shmframed", "--socket", supervisor->socket, "--ready-fd", number, "--verbose",
-              (char *)NULL);
+              allow, supervisor->allow_uid, (char *)NULL);
         _exit(127);
     }
     close(ready[1]);

@@ -17,7 +17,9 @@ struct supervisor {
     pid_t pid;
     char folder[64];
     char socket[96];
-    int fds; /* its descriptors when it was ready */
+    int fds;            /* its descriptors when it was ready */
+    unsigned fds_limit; /* how many it may have; 0: as many as we */
+    char allow_uid[16]; /* of --allow-uid; empty: none */
 };
 
 /* As fork(); the child ends with this process, also when a test fails half-way. */

@@ -208,6 +208,77 @@ START_TEST(a_user_who_is_not_allowed_is_told) {
 }
 END_TEST
 
+/* ---- other users ---- */
+
+enum { STRANGER_UID = 12345 };
+
+static void start_for_stranger(void) {
+    snprintf(supervisor.allow_uid, sizeof(supervisor.allow_uid), "%d", STRANGER_UID);
+    supervisor_start(&supervisor);
+    ck_assert_int_eq(chmod(supervisor.folder, 0711), 0);
+    ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
+}
+
+static void open_as_stranger(struct peer *peer) {
+    ck_assert_int_eq(seteuid(STRANGER_UID), 0);
+    peer_open(peer, &supervisor, "stranger");
+    ck_assert_int_eq(seteuid(0), 0);
+}
+
+static void ask_of_reader(struct peer *peer, enum message_type type, const char *stream,
+                          uint32_t number) {
+    union message message;
+    message_init(&message, type, 6);
+    strcpy(message.reader_of.stream, stream);
+    message.reader_of.number = number;
+    peer_send(peer, &message, NULL);
+}
+
+START_TEST(readers_are_not_for_other_users_to_see_or_evict) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    start_for_stranger();
+    struct peer own, stranger;
+    struct test_ring ring, theirs;
+    peer_open(&own, &supervisor, "own");
+    open_as_stranger(&stranger);
+    ring_make(&ring, "ours", 16);
+    ring_make(&theirs, "theirs", 16);
+    peer_open_ring(&own, &ring, "ours", &(struct ring_options){.links = 4});
+    peer_open_ring(&stranger, &theirs, "theirs", &(struct ring_options){.links = 4});
+    const uint32_t of_own = peer_open_reader(&own, "ours", &(struct reader_options){.reader = 20});
+    ask_of_reader(&stranger, MESSAGE_EVICT, "ours", of_own);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&stranger, -EACCES), "user 0"));
+    ask_of_reader(&stranger, MESSAGE_GET_RECORD, "ours", of_own);
+    peer_expect_error(&stranger, -EACCES);
+    ck_assert_uint_eq(peer_entry(&own, 20), reader_word(0, ENTRY_GRANTED));
+    /* Of his own reader, and of a reader of his own stream, he may. */
+    const uint32_t of_stranger =
+        peer_open_reader(&stranger, "ours", &(struct reader_options){.reader = 21});
+    peer_expect_link(&stranger);
+    struct channel_mail mail;
+    ask_of_reader(&stranger, MESSAGE_GET_RECORD, "ours", of_stranger);
+    peer_expect(&stranger, MESSAGE_RECORD, &mail);
+    channel_close_fds(&mail);
+    peer_vanish(&own);
+    peer_open(&own, &supervisor, "own");
+    const uint32_t of_theirs =
+        peer_open_reader(&own, "theirs", &(struct reader_options){.reader = 22});
+    peer_expect_link(&own);
+    peer_expect(&stranger, MESSAGE_READER_EVENT, &mail);
+    ask_of_reader(&stranger, MESSAGE_EVICT, "theirs", of_theirs);
+    peer_expect(&stranger, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&stranger, MESSAGE_DONE, &mail);
+    /* The operator may anything. */
+    ask_of_reader(&own, MESSAGE_EVICT, "ours", of_stranger);
+    peer_expect(&own, MESSAGE_DONE, &mail);
+    peer_close(&stranger);
+    peer_close(&own);
+    ring_drop(&theirs);
+    ring_drop(&ring);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("place");
     tcase_set_timeout(cases, 60);
@@ -226,6 +297,7 @@ int main(void) {
     tcase_add_test(cases, both_signals_end_it_cleanly);
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
+    tcase_add_test(cases, readers_are_not_for_other_users_to_see_or_evict);
     Suite *suite = suite_create("place");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

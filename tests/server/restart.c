@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -520,6 +521,49 @@ START_TEST(a_damaged_names_file_does_no_harm) {
 }
 END_TEST
 
+/* Fewer descriptors than owners to watch. */
+START_TEST(an_owner_whom_nobody_can_watch_is_not_taken_for_dead) {
+    enum { OWNERS = 160, DEAD = 130 };
+    pid_t owner[OWNERS];
+    supervisor_stop(&supervisor);
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    fputs("shmframe-names 2\n", file);
+    for (unsigned i = 0; i < OWNERS; i++) {
+        owner[i] = fork_bound();
+        if (owner[i] == 0)
+            for (;;)
+                pause();
+        fprintf(file, "s%u 3 2 5 %d %lld 0\n", i, (int)owner[i],
+                (long long)start_time_of(owner[i]));
+    }
+    fclose(file);
+    supervisor.fds_limit = OWNERS;
+    supervisor_start(&supervisor);
+    for (unsigned i = 0; i < DEAD; i++) /* then there is room for us */
+        kill_child(owner[i]);
+    supervisor.fds = OWNERS - DEAD + 30;
+    supervisor_expect_fds_back(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    struct test_ring last;
+    char name[16];
+    snprintf(name, sizeof(name), "s%u", OWNERS - 1);
+    ring_make(&last, name, 8);
+    peer_send_ring(&writer, &last, name, &(struct ring_options){.links = 2});
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&writer, -EAGAIN), "kept for its writer"));
+    for (unsigned i = DEAD; i < OWNERS; i++)
+        kill_child(owner[i]);
+    peer_send_ring(&writer, &last, name, &(struct ring_options){.links = 2});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 4);
+    ring_drop(&last);
+    peer_close(&writer);
+}
+END_TEST
+
 START_TEST(a_pipe_in_the_place_of_the_names_is_not_waited_for) {
     supervisor_stop(&supervisor);
     char path[128], beside[136];
@@ -561,6 +605,7 @@ int main(void) {
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
+    tcase_add_test(cases, an_owner_whom_nobody_can_watch_is_not_taken_for_dead);
     tcase_add_test(cases, a_pipe_in_the_place_of_the_names_is_not_waited_for);
     Suite *suite = suite_create("restart");
     suite_add_tcase(suite, cases);
