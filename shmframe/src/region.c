@@ -83,6 +83,11 @@ static int create_failed(const char *name, size_t bytes, int code) {
     case -EFBIG:
         return error_set(-ENOMEM, "%s: %zu bytes exceed what a file may have; see `ulimit -f`",
                          name, bytes);
+    case -ENOMEM:
+        return error_set(code,
+                         "%s: no memory file of %zu bytes; take a smaller format or ring_bytes, or "
+                         "see `ulimit -v`",
+                         name, bytes);
     default:
         return error_set(-ENOMEM, "%s: no memory file of %zu bytes: %s", name, bytes,
                          strerror(-code));
@@ -147,6 +152,11 @@ int region_check(int fd, enum region_seal seal, size_t bytes, size_t *out_bytes)
 
 int region_map(int fd, size_t bytes, struct region *out_region) {
     int code = map_fd(fd, bytes, PROT_READ, out_region);
+    if (code == -ENOMEM)
+        return error_set(code,
+                         "%zu bytes cannot be mapped; take a smaller format or ring_bytes at the "
+                         "writer, or see `ulimit -v`",
+                         bytes);
     if (code < 0)
         return error_set(-ENOMEM, "%zu bytes cannot be mapped: %s", bytes, strerror(-code));
     return 0;

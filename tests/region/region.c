@@ -253,6 +253,16 @@ START_TEST(shortages_are_errors_not_signals) {
     ck_assert_int_eq(region_create("test", BYTES, &region, &fd), -ENOMEM);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 
+    /* More than any address space has, whatever the limits are. */
+    const size_t too_much = (size_t)1 << 62;
+    ck_assert_int_eq(region_create("test", too_much, &region, &fd), -ENOMEM);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "ring_bytes, or see `ulimit -v`"));
+    ck_assert_int_eq(fd, -1);
+    int memory = memfd_create("test", MFD_CLOEXEC);
+    ck_assert_int_eq(region_map(memory, too_much, &region), -ENOMEM);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "at the writer, or see `ulimit -v`"));
+    close(memory);
+
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     small = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &small), 0);
