@@ -97,7 +97,8 @@ static int check_received(const struct channel_mail *mail, ssize_t bytes, int fl
                                           ? mail->message.header.type
                                           : MESSAGE_NONE));
     if (flags & MSG_CTRUNC)
-        return error_set(-EMFILE, "descriptors were lost: this process has none left; raise `ulimit -n`");
+        return error_set(-EMFILE,
+                         "descriptors were lost: this process has none left; raise `ulimit -n`");
     if (flags & MSG_TRUNC)
         return error_set(-EPROTO, "a message is longer than any may be");
     return message_check(&mail->message, (size_t)bytes, mail->fds);

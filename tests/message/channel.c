@@ -171,6 +171,7 @@ START_TEST(lost_descriptors_are_noticed) {
     int code = channel_receive(side[1], &mail);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     ck_assert_int_eq(code, -EMFILE);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "`ulimit -n`"));
     ck_assert_uint_eq(mail.fds, 0);
 }
 END_TEST
