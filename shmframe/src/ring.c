@@ -364,6 +364,12 @@ static bool try_lease(struct ring_reader *reader, uint32_t cell, uint64_t sequen
     return false;
 }
 
+static void wake_writer(struct lease_page *page) {
+    const uint32_t space = atomic_load_explicit(&page->space, memory_order_relaxed);
+    atomic_store_explicit(&page->space, space + 1, memory_order_relaxed); /* only we write it */
+    futex_wake(&page->space, SPACE_SLEEPERS_MAX);
+}
+
 static void tell_cursor(struct ring_reader *reader, uint64_t sequence) {
     reader->cursor = sequence;
     reader->is_begun = true;
@@ -375,9 +381,7 @@ static void tell_cursor(struct ring_reader *reader, uint64_t sequence) {
     atomic_thread_fence(memory_order_seq_cst);
     if (!atomic_load_explicit(&reader->bell->writer_waiting, memory_order_relaxed))
         return;
-    const uint32_t space = atomic_load_explicit(&page->space, memory_order_relaxed);
-    atomic_store_explicit(&page->space, space + 1, memory_order_relaxed); /* only we write it */
-    futex_wake(&page->space, SPACE_SLEEPERS_MAX);
+    wake_writer(page);
 }
 
 int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint64_t *retries) {
@@ -446,9 +450,7 @@ void ring_reader_leave(struct ring_reader *reader) {
     /* C: as if it had taken all there is and will be. */
     atomic_store_explicit(&page->cursor, UINT64_MAX, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    const uint32_t space = atomic_load_explicit(&page->space, memory_order_relaxed);
-    atomic_store_explicit(&page->space, space + 1, memory_order_relaxed); /* only we write it */
-    futex_wake(&page->space, SPACE_SLEEPERS_MAX);
+    wake_writer(page);
 }
 
 bool ring_reader_holds(const struct ring_reader *reader) {

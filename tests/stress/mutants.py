@@ -76,7 +76,7 @@ MUTANTS = [
     (
         "R clear relaxed",
         "ring.c",
-        *relax("/* R: from here on the writer may have the slot. */\n    atomic_store_explicit(word, 0, memory_order_release)"),
+        *relax("/* R: from here on the writer may have the slot. */\n    atomic_store_explicit(&reader->lease->lease[cell], 0, memory_order_release)"),
         "edges",
         "",
     ),
@@ -84,7 +84,7 @@ MUTANTS = [
     (
         "R find_cell relaxed",
         "ring.c",
-        *relax("if (!atomic_load_explicit(&reader->lease->lease[cell], memory_order_acquire)) {"),
+        *relax("if (!atomic_load_explicit(&reader->held[cell], memory_order_acquire)) {"),
         "edges",
         "",
     ),
@@ -121,8 +121,8 @@ MUTANTS = [
     (
         "L no look at the state",
         "ring.c",
-        "if (state == slot_word(sequence, SLOT_PUBLISHED))\n        return true;",
-        "if (state)\n        return true;",
+        "if (state == slot_word(sequence, SLOT_PUBLISHED)) {",
+        "if (state) {",
         "races",
         "lease",
     ),
@@ -180,7 +180,7 @@ MUTANTS = [
         "steps",
         "",
     ),
-    ("B4 the reader decides where it begins", "ring.c", "*out_base = start - 1;\n        return start != 0 && start <= newest;", "*out_base = newest - 1 + 0 * start;\n        return true;", "ring", ""),
+    ("B4 the reader decides where it begins", "ring.c", "*out_base = max_u64(start, first) - 1;\n        return start != 0 && *out_base < newest;", "*out_base = newest - 1 + 0 * start;\n        return true;", "ring", ""),
     (
         "B5 tail does not wait",
         "ring.c",
