@@ -267,7 +267,8 @@ static void read_frame(struct measurement *m) {
         m->reason = "end of stream";
     } else if (result != -ETIMEDOUT && result != -EAGAIN && result != -EINTR) {
         m->reason = "failure";
-        program_warn("%s cannot be read any more: %s", m->stream, shmframe_last_error());
+        if (result != -ESTALE) /* evicted: an event tells it */
+            program_warn("%s cannot be read any more: %s", m->stream, shmframe_last_error());
     }
     consumer_tell_events(m->reader, m->stream);
 }

@@ -9,6 +9,7 @@ import time
 import unittest
 
 SHMFRAME = os.environ["SHMFRAME"]
+EVICT = os.environ["EVICT"]
 PATTERN = "shmframe-pattern --stream cam --size 64x48 --rate 60 --wait-readers 1"
 HOPS = ["produce", "wake", "transit", "hold", "age", "display"]
 
@@ -139,6 +140,12 @@ class Latency(unittest.TestCase):
             self.assertEqual(total["ended_by"], "frames")
             self.assertGreaterEqual(total["hops"]["age"]["count"], 20)
             self.assertEqual(total["counters"]["lost_late"], 0)
+
+    def test_an_eviction_is_told_in_one_line(self):
+        done = self.call(PATTERN, EVICT + " cam", "shmframe-latency cam --interval 0")
+        self.assertEqual(done.returncode, 1)
+        own = [line for line in done.stderr.splitlines() if line.startswith("shmframe-latency:")]
+        self.assertEqual(own, ["shmframe-latency: cam: the supervisor evicted this reader"])
 
     def test_a_stream_that_does_not_appear_is_named_with_what_there_is(self):
         done = self.call("shmframe-pattern --stream cam --size 64x48",
