@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { READER_SLOTS = 1 }; /* backed with memory for the first reader, before it comes */
+enum { SPARE_SLOTS = 1 };  /* what a publish retires is free only at the next loan */
 #define OPEN_NS INT64_C(10000000000)
 /* A reader backs with memory what its grant adds; a while later it costs the writer little. */
 #define WARM_DELAY_NS INT64_C(20000000)
@@ -102,7 +103,7 @@ static int create_ring(struct shmframe_writer *writer, const struct shmframe_for
         ring->id = ++writer->last_id;
         describe_ring(writer, geometry);
         code = layout_plan(geometry, format, writer->ring_bytes,
-                           writer->loans + writer->history + READER_SLOTS);
+                           writer->loans + writer->history + READER_SLOTS + SPARE_SLOTS);
     }
     if (code == 0)
         code = fill_ring(writer, ring, geometry);

@@ -294,6 +294,24 @@ START_TEST(threads_of_a_threaded_writer_lose_no_frame) {
 }
 END_TEST
 
+START_TEST(the_smallest_ring_that_opens_has_room_for_a_reader) {
+    struct shmframe_writer_params params = world_writer_params("s");
+    params.history = 3;
+    struct shmframe_writer *writer;
+    int code = -ENOSPC;
+    for (params.ring_bytes = 4096; code == -ENOSPC; params.ring_bytes += 4096)
+        code = shmframe_writer_open(world.session, &params, &writer);
+    ck_assert_int_eq(code, 0);
+    struct shmframe_reader *reader = open_with(SHMFRAME_LATEST, 0, 1);
+    for (uint64_t i = 1; i <= 20; i++) {
+        world_publish(writer, i);
+        world_take(reader, i);
+    }
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 static _Atomic unsigned lent;
 static _Atomic bool is_full;
 
@@ -362,6 +380,7 @@ int main(void) {
     tcase_add_test(tests, an_abandoned_loan_leaves_no_gap);
     tcase_add_test(tests, a_pinned_slot_is_not_lent_until_the_last_unpin);
     tcase_add_test(tests, threads_of_a_threaded_writer_lose_no_frame);
+    tcase_add_test(tests, the_smallest_ring_that_opens_has_room_for_a_reader);
     tcase_add_test(tests, threads_that_waited_for_a_reader_stay_within_the_loans);
     tcase_add_test(tests, a_refusal_that_comes_while_acquire_waits_is_told);
     suite_add_tcase(suite, tests);
