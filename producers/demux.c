@@ -48,13 +48,33 @@ static void keep_words(void *who, int level, const char *format, va_list argumen
 
 /* Opening. */
 
+/* What the user can do about it. */
+static const char *find_remedy(int av_result) {
+    switch (av_result) {
+    case AVERROR(ENOENT):
+        return "check the path";
+    case AVERROR(EACCES):
+        return "let this user read it";
+    case AVERROR(EISDIR):
+        return "name a file in it";
+    case AVERROR_PROTOCOL_NOT_FOUND:
+        return "see `ffmpeg -protocols`; a file with a colon in its name needs ./ before it";
+    case AVERROR_INVALIDDATA:
+    case AVERROR_EOF:
+        return "is it a media file? ffprobe tells more";
+    default:
+        return "ffprobe tells more";
+    }
+}
+
 _Noreturn static void fail_input(const struct demux *demux, const char *what, int av_result) {
     char text[AV_ERROR_MAX_STRING_SIZE];
+    const char *remedy = find_remedy(av_result);
     explain(av_result, text);
     /* Only what is said of broken contents helps; the rest repeats the code. */
     if (av_result == AVERROR_INVALIDDATA && last_words.text[0])
-        program_fail("cannot %s %s: %s (%s)", what, demux->url, text, last_words.text);
-    program_fail("cannot %s %s: %s", what, demux->url, text);
+        program_fail("cannot %s %s: %s (%s); %s", what, demux->url, text, last_words.text, remedy);
+    program_fail("cannot %s %s: %s; %s", what, demux->url, text, remedy);
 }
 
 static bool is_stopping(const struct demux *demux) {

@@ -702,25 +702,28 @@ START_TEST(a_file_that_may_not_be_read_is_told_in_one_line) {
     ck_assert_int_eq(chmod(clip_path, 0), 0);
     obey_modes();
     expect_exit(MEDIA(clip_path), 1);
-    expect_complaint("Permission denied");
+    expect_complaint("Permission denied; let this user read it");
 }
 END_TEST
 
 START_TEST(what_cannot_be_played_is_told_in_one_line) {
     expect_exit(MEDIA("/nowhere/at/all.mp4"), 1);
-    expect_complaint("cannot open /nowhere/at/all.mp4: No such file or directory");
+    expect_complaint("cannot open /nowhere/at/all.mp4: No such file or directory; check the path");
+    expect_exit(MEDIA("nowhere:film.mp4"), 1);
+    expect_complaint("Protocol not found; see `ffmpeg -protocols`");
     FILE *file = fopen(name_clip("mp4"), "w");
     for (int i = 0; i < 2000; i++)
         fputs("this is no film\n", file);
     fclose(file);
     expect_exit(MEDIA(clip_path), 1);
     expect_complaint(clip_path);
+    expect_complaint("is it a media file? ffprobe tells more");
     file = fopen(name_clip("empty"), "w");
     fclose(file);
     expect_exit(MEDIA(clip_path), 1);
     expect_complaint("cannot open");
     expect_exit(MEDIA(folder), 1);
-    expect_complaint("cannot");
+    expect_complaint("Is a directory; name a file in it");
     expect_exit(MEDIA("--unpaced"), 2);
     expect_complaint("FILE");
     file = fopen(name_clip("srt"), "w");
