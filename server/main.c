@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -136,6 +137,21 @@ static int check_kernel(void) {
     return code;
 }
 
+/* Our own socket can be reached by the user we run as and by root alone, whoever else may speak to
+ * us. */
+static void check_reach(const struct server_params *server) {
+    if (sd_listen_fds(0) != 0)
+        return; /* passed, by who decides on its reach, or a mistake that is told later */
+    for (unsigned i = 0; i < server->allowed_uids; i++) {
+        if (server->allowed_uid[i] == 0 || server->allowed_uid[i] == geteuid())
+            continue;
+        log_trouble("event=user-out-of-reach uid=%u reason=\"only its owner and root can reach a "
+                    "socket made here; let a service manager pass one (sd_listen_fds(3))\"",
+                    (unsigned)server->allowed_uid[i]);
+        return;
+    }
+}
+
 int main(int argc, char **argv) {
     struct options options = {.server = {.ready_fd = -1}};
     parse_options(&options, argc, argv);
@@ -144,6 +160,7 @@ int main(int argc, char **argv) {
             fail(EXIT_FAILED, shmframe_last_error());
         options.server.socket = options.default_socket;
     }
+    check_reach(&options.server);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (check_kernel() < 0 || server_run(&options.server) < 0)
         fail(EXIT_FAILED, shmframe_last_error());

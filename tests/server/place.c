@@ -210,6 +210,18 @@ END_TEST
 
 /* ---- other users ---- */
 
+START_TEST(a_user_who_cannot_reach_the_socket_is_named_at_the_start) {
+    const char *allowing[] = {"shmframed", "--allow-uid", "0", "--socket", "/no/such/folder/socket",
+                              "--quiet",   NULL};
+    supervisor_run(allowing, text, sizeof(text));
+    ck_assert_ptr_null(strstr(text, "event=")); /* root can */
+    allowing[2] = "12345";
+    supervisor_run(allowing, text, sizeof(text));
+    ck_assert_ptr_nonnull(strstr(text, "event=user-out-of-reach uid=12345 reason=\"only"));
+    ck_assert_ptr_nonnull(strstr(text, "sd_listen_fds(3)"));
+}
+END_TEST
+
 enum { STRANGER_UID = 12345 };
 
 static void start_for_stranger(void) {
@@ -297,6 +309,7 @@ int main(void) {
     tcase_add_test(cases, both_signals_end_it_cleanly);
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
+    tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, readers_are_not_for_other_users_to_see_or_evict);
     Suite *suite = suite_create("place");
     suite_add_tcase(suite, cases);
