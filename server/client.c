@@ -1,5 +1,6 @@
 #include "client.h"
 
+#include "closer.h"
 #include "error.h"
 #include "limits.h"
 #include "server.h"
@@ -90,7 +91,7 @@ static void update_interest(struct client *client) {
 static void free_mail(struct client_mail *mail) {
     for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
         if (mail->fd[i] >= 0)
-            close(mail->fd[i]);
+            closer_close(mail->fd[i]);
     free(mail);
 }
 
@@ -199,13 +200,20 @@ static bool take_token(struct client *client) {
     return true;
 }
 
+static void close_mail(struct channel_mail *mail) {
+    for (uint32_t i = 0; i < mail->fds; i++)
+        if (mail->fd[i] >= 0)
+            closer_close(mail->fd[i]);
+}
+
 /* Whether there may be more to read. */
 static bool read_one(struct client *client) {
     struct channel_mail mail;
-    int code = channel_receive(client->socket, &mail);
+    int code = channel_receive_open(client->socket, &mail);
     if (code == -EAGAIN)
         return false;
     if (code == -EPIPE) {
+        close_mail(&mail);
         client_drop(client, "it closed the connection");
         return false;
     }
@@ -221,7 +229,7 @@ static bool read_one(struct client *client) {
         if (mail.message.header.type == MESSAGE_OPEN_RING)
             client->tokens -= MESSAGES_AN_OPEN_RING_COSTS;
     }
-    channel_close_fds(&mail);
+    close_mail(&mail);
     if (code < 0) {
         client_refuse(client, cookie, code, "%s", shmframe_last_error());
         client_drop(client, "it was refused");
@@ -334,7 +342,7 @@ void client_turn_away(int socket, int code, const char *text) {
     if (log_limit_passes(&limit, shmframe_now_ns()))
         log_trouble("event=connection-refused errno=%d reason=%s", -code,
                     log_quote(message.error.text).text);
-    close(socket);
+    closer_close(socket); /* what was sent to it is closed with it */
 }
 
 static bool is_allowed(const struct server *server, uid_t uid) {
@@ -422,7 +430,9 @@ void client_drop(struct client *client, const char *reason) {
                client->writer_count, client->reader_count, log_quote(reason).text);
     client->source = sd_event_source_disable_unref(client->source);
     client->timer = sd_event_source_disable_unref(client->timer);
-    close(client->socket);
+    /* The peer hears at once; what it had sent is closed when it is closed. */
+    shutdown(client->socket, SHUT_RDWR);
+    closer_close(client->socket);
     client->socket = -1;
     client->listing.type = MESSAGE_NONE;
     clear_queue(client);

@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include "closer.h"
 #include "error.h"
 #include "limits.h"
 
@@ -147,6 +148,8 @@ static int open_reserve(void) {
 
 /* No descriptor left even to refuse with: the one that was kept for this makes room. */
 static void refuse_without_descriptors(struct server *server) {
+    if (server->reserve_fd < 0) /* whom we refused last was not closed yet */
+        server->reserve_fd = open_reserve();
     if (server->reserve_fd < 0)
         return;
     close(server->reserve_fd);
@@ -238,6 +241,8 @@ int server_run(const struct server_params *params) {
         return code;
     server.reserve_fd = open_reserve();
     code = add_sources(&server);
+    if (code == 0)
+        code = closer_start(server.fds_limit);
     if (code == 0) {
         names_load(&server);
         log_event("event=listening socket=%s pid=%d version=%s", server.listener.path,

@@ -1,5 +1,6 @@
 #include "stream.h"
 
+#include "closer.h"
 #include "error.h"
 #include "limits.h"
 #include "server.h"
@@ -58,7 +59,7 @@ static struct stream_link *find_unused(const struct stream_ring *ring) {
 static void close_link_fds(struct stream_link *link) {
     for (unsigned i = 0; i < 3; i++) {
         if (link->fd[i] >= 0)
-            close(link->fd[i]);
+            closer_close(link->fd[i]);
         link->fd[i] = -1;
     }
 }

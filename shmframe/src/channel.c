@@ -60,10 +60,8 @@ int channel_send(int socket, const union message *message, const int *fds) {
     return sent < 0 ? send_failed(errno, message) : 0;
 }
 
-/* Takes every descriptor out of the control data: at most MESSAGE_FDS_MAX into `mail`, others are
- * closed. Returns how many there were. */
-static uint32_t take_fds(struct msghdr *parts, struct channel_mail *mail) {
-    uint32_t found = 0;
+/* Takes every descriptor out of the control data, which has room for no more than `mail`. */
+static void take_fds(struct msghdr *parts, struct channel_mail *mail) {
     for (struct cmsghdr *item = CMSG_FIRSTHDR(parts); item; item = CMSG_NXTHDR(parts, item)) {
         if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS)
             continue;
@@ -71,14 +69,12 @@ static uint32_t take_fds(struct msghdr *parts, struct channel_mail *mail) {
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(item) + i * sizeof(int), sizeof(fd));
-            if (mail->fds < MESSAGE_FDS_MAX)
+            if (mail->fds < FDS_ROOM)
                 mail->fd[mail->fds++] = fd;
             else
                 close(fd);
-            found++;
         }
     }
-    return found;
 }
 
 static int receive_failed(int code) {
@@ -87,11 +83,10 @@ static int receive_failed(int code) {
     return error_set(-EPIPE, "the peer is gone: %s", strerror(code));
 }
 
-static int check_received(const struct channel_mail *mail, ssize_t bytes, int flags,
-                          uint32_t found) {
+static int check_received(const struct channel_mail *mail, ssize_t bytes, int flags) {
     if (bytes == 0)
         return error_set(-EPIPE, "the peer closed the connection");
-    if (found > MESSAGE_FDS_MAX)
+    if (mail->fds > MESSAGE_FDS_MAX)
         return error_set(-EPROTO, "%s came with more descriptors than any message has",
                          message_name(bytes >= (ssize_t)sizeof(struct message_header)
                                           ? mail->message.header.type
@@ -104,9 +99,9 @@ static int check_received(const struct channel_mail *mail, ssize_t bytes, int fl
     return message_check(&mail->message, (size_t)bytes, mail->fds);
 }
 
-int channel_receive(int socket, struct channel_mail *out_mail) {
+int channel_receive_open(int socket, struct channel_mail *out_mail) {
     memset(out_mail, 0, sizeof(*out_mail));
-    for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
+    for (unsigned i = 0; i < FDS_ROOM; i++)
         out_mail->fd[i] = -1;
     struct iovec place = {.iov_base = &out_mail->message, .iov_len = sizeof(out_mail->message)};
     union control control;
@@ -124,8 +119,12 @@ int channel_receive(int socket, struct channel_mail *out_mail) {
     } while (bytes < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset)));
     if (bytes < 0)
         return receive_failed(errno);
-    const uint32_t found = take_fds(&parts, out_mail);
-    int code = check_received(out_mail, bytes, parts.msg_flags, found);
+    take_fds(&parts, out_mail);
+    return check_received(out_mail, bytes, parts.msg_flags);
+}
+
+int channel_receive(int socket, struct channel_mail *out_mail) {
+    int code = channel_receive_open(socket, out_mail);
     if (code < 0)
         channel_close_fds(out_mail);
     return code;

@@ -6,7 +6,7 @@
 
 struct channel_mail {
     union message message;
-    int fd[MESSAGE_FDS_MAX]; /* -1 where there is none; the receiver owns them */
+    int fd[MESSAGE_FDS_MAX + 1]; /* -1 where there is none; the receiver owns them */
     uint32_t fds;
 };
 
@@ -20,6 +20,10 @@ int channel_send(int socket, const union message *message, const int *fds);
  * Errors: -EAGAIN nothing there; -EPIPE end of file; -EPROTO, -EPROTONOSUPPORT a bad message;
  * -EMFILE descriptors were lost for lack of room. */
 int channel_receive(int socket, struct channel_mail *out_mail);
+
+/* The same, but descriptors stay in out_mail on an error too, one more than any message has at
+ * most: for a receiver who must not wait while they are closed. */
+int channel_receive_open(int socket, struct channel_mail *out_mail);
 
 /* Closes the descriptors that are still in `mail` (entries set to -1 were taken). */
 void channel_close_fds(struct channel_mail *mail);

@@ -5,12 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct supervisor supervisor;
@@ -479,6 +482,83 @@ START_TEST(without_descriptors_new_peers_are_refused_and_old_ones_served) {
 }
 END_TEST
 
+/* A connection with data that nobody reads: who closes it waits for a minute. */
+static int make_lingering(int *out_other_end) {
+    const struct linger linger = {.l_onoff = 1, .l_linger = 60};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, length), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, length), 0);
+    *out_other_end = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(*out_other_end, 0);
+    close(listener);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    static const char data[65536];
+    while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0) {
+    }
+    return fd;
+}
+
+enum { LINGERING_PLACES = 4 };
+
+/* In a message of its own, one too many, behind what costs the connection, in a wake socket. */
+static void send_lingering(struct peer *peer, int place, int fd) {
+    union message message;
+    int pair[2], fds[3];
+    switch (place) {
+    case 0:
+        message_init(&message, MESSAGE_OPEN_READER, 9);
+        strcpy(message.open_reader.stream, "test");
+        message.open_reader.leases = 1;
+        peer_send(peer, &message, &fd);
+        break;
+    case 1:
+        message_init(&message, MESSAGE_CLOSE_READER, 9);
+        send_raw(peer->socket, &message, message.header.bytes, fd, 5);
+        break;
+    case 2:
+        message_init(&message, MESSAGE_WELCOME, 9);
+        send_raw(peer->socket, &message, message.header.bytes, -1, 0);
+        message_init(&message, MESSAGE_OPEN_READER, 9);
+        peer_send(peer, &message, &fd);
+        break;
+    default:
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        send_raw(pair[1], "x", 1, fd, 1);
+        link_make(fds);
+        close(fds[2]);
+        fds[2] = pair[0];
+        message_init(&message, MESSAGE_OFFER_LINK, 0); /* of a writer that does not exist */
+        peer_send(peer, &message, fds);
+        link_drop(fds);
+        close(pair[1]);
+    }
+}
+
+START_TEST(a_descriptor_that_takes_long_to_close_holds_nobody_up) {
+    int other_end;
+    const int fd = make_lingering(&other_end);
+    struct peer peer;
+    peer_open(&peer, &supervisor, "rogue");
+    /* It stands still meanwhile, so that its reference is the last one. */
+    int status;
+    ck_assert_int_eq(kill(supervisor.pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    send_lingering(&peer, _i, fd);
+    close(fd);
+    ck_assert_int_eq(kill(supervisor.pid, SIGCONT), 0);
+    peer_expect_silence(&bystander);
+    peer_vanish(&peer);
+    peer_expect_silence(&bystander);
+    close(other_end);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("protocol");
     tcase_set_timeout(cases, 60);
@@ -503,6 +583,8 @@ int main(void) {
     /* The peers' process lives on, so what they had stays with the supervisor. */
     tcase_add_checked_fixture(dying, begin, end_with_leftovers);
     tcase_add_loop_test(dying, a_link_with_a_wrong_descriptor_costs_the_connection, 0, 9);
+    tcase_add_loop_test(dying, a_descriptor_that_takes_long_to_close_holds_nobody_up, 0,
+                        LINGERING_PLACES);
     tcase_add_loop_test(dying, an_entry_in_use_or_out_of_range_costs_the_connection, 0, 4);
     tcase_add_test(dying, who_does_not_read_is_dropped_and_nobody_else_notices);
     tcase_add_test(dying, without_descriptors_new_peers_are_refused_and_old_ones_served);

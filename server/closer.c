@@ -1,0 +1,74 @@
+#include "closer.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A ring with room for every descriptor there can be: none is in it twice, so it is never full. */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t is_filled;
+    int *fd;
+    size_t room, first, count;
+} closer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .is_filled = PTHREAD_COND_INITIALIZER};
+
+static int take(void) {
+    pthread_mutex_lock(&closer.mutex);
+    while (closer.count == 0)
+        pthread_cond_wait(&closer.is_filled, &closer.mutex);
+    const int fd = closer.fd[closer.first];
+    closer.first = (closer.first + 1) % closer.room;
+    closer.count--;
+    pthread_mutex_unlock(&closer.mutex);
+    return fd;
+}
+
+static void *run(void *nothing) {
+    (void)nothing;
+    for (;;)
+        close(take());
+    return NULL;
+}
+
+int closer_start(size_t fds) {
+    /* Address space only: memory comes as it is used. */
+    int *place = mmap(NULL, fds * sizeof(int), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (place == MAP_FAILED)
+        return error_set(-errno, "no memory for %zu descriptors: %s", fds, strerror(errno));
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
+    pthread_t thread;
+    const int code = pthread_create(&thread, NULL, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code != 0) {
+        munmap(place, fds * sizeof(int));
+        return error_set(-code, "no thread: %s", strerror(code));
+    }
+    pthread_detach(thread);
+    pthread_mutex_lock(&closer.mutex);
+    closer.fd = place;
+    closer.room = fds;
+    pthread_mutex_unlock(&closer.mutex);
+    return 0;
+}
+
+void closer_close(int fd) {
+    pthread_mutex_lock(&closer.mutex);
+    const bool is_started = closer.fd != NULL;
+    if (is_started) {
+        closer.fd[(closer.first + closer.count) % closer.room] = fd;
+        closer.count++;
+        pthread_cond_signal(&closer.is_filled);
+    }
+    pthread_mutex_unlock(&closer.mutex);
+    if (!is_started)
+        close(fd);
+}
