@@ -104,7 +104,8 @@ static void clear_queue(struct client *client) {
     client->queued = 0;
 }
 
-static struct client_mail *copy_mail(const union message *message, const int *fds) {
+static struct client_mail *copy_mail(const struct client *client, const union message *message,
+                                     const int *fds) {
     struct client_mail *mail = malloc(sizeof(*mail));
     if (!mail)
         return NULL;
@@ -114,7 +115,8 @@ static struct client_mail *copy_mail(const union message *message, const int *fd
         mail->fd[i] = -1;
     for (uint32_t i = 0; i < count; i++) {
         mail->fd[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-        if (mail->fd[i] < 0) {
+        if (mail->fd[i] < 0 ||
+            server_is_short_of_fds(client->server, mail->fd[i], LIMIT_FDS_LAST)) {
             free_mail(mail);
             return NULL;
         }
@@ -141,7 +143,8 @@ void client_send(struct client *client, const union message *message, const int 
         if (code == 0 || code == -EPIPE)
             return;
     }
-    struct client_mail *mail = client->queued < LIMIT_MAIL_QUEUED ? copy_mail(message, fds) : NULL;
+    struct client_mail *mail =
+        client->queued < LIMIT_MAIL_QUEUED ? copy_mail(client, message, fds) : NULL;
     if (!mail) {
         client_drop(client, "it does not read what it is sent");
         return;
@@ -206,6 +209,53 @@ static void close_mail(struct channel_mail *mail) {
             closer_close(mail->fd[i]);
 }
 
+static unsigned count_fds(const struct client *client) {
+    unsigned count = client->reader_count; /* a record each */
+    const struct stream_writer *writer;
+    TAILQ_FOREACH (writer, &client->writers, of_client)
+        count += stream_writer_count_fds(writer);
+    const struct client_mail *mail;
+    STAILQ_FOREACH(mail, &client->queue, next)
+    count += message_fds(mail->message.header.type);
+    return count;
+}
+
+/* The last ones are for nobody; once half of them are taken, nobody may have more than a quarter.
+ */
+static int check_fds(const struct client *client, const struct channel_mail *mail) {
+    const struct server *server = client->server;
+    if (mail->fds == 0)
+        return 0;
+    const int fd = mail->fd[mail->fds - 1];
+    if (server_is_short_of_fds(server, fd, LIMIT_FDS_LAST))
+        return error_set(-EMFILE, "the supervisor has no descriptor left: raise its limit, "
+                                  "`ulimit -n`");
+    if (server_is_short_of_fds(server, fd, (unsigned)(server->fds_limit / 2)) &&
+        count_fds(client) >= server->fds_limit / 4)
+        return error_set(-EMFILE,
+                         "the session has a quarter of the supervisor's descriptors, of which few "
+                         "are left: raise its limit, `ulimit -n`");
+    return 0;
+}
+
+/* Costs what was asked for, and no more: others may have used up the descriptors. */
+static int refuse_fds(struct client *client, struct channel_mail *mail, int code) {
+    const struct message_header *header = &mail->message.header;
+    if (!client->is_welcome || !message_is_from_session(header->type))
+        return code;
+    switch (header->type) {
+    case MESSAGE_OPEN_RING:
+        return stream_writer_refuse_ring(client, &mail->message.open_ring, code);
+    case MESSAGE_OFFER_LINK:
+        return stream_offer_lose(client, mail);
+    case MESSAGE_HELD_RING:
+        return 0; /* others may show it */
+    default:
+        client_refuse(client, header->cookie, code, "%s", shmframe_last_error());
+        return 0;
+    }
+}
+
 /* Whether there may be more to read. */
 static bool read_one(struct client *client) {
     struct channel_mail mail;
@@ -218,14 +268,11 @@ static bool read_one(struct client *client) {
         return false;
     }
     const uint32_t cookie = mail.message.header.cookie;
-    if (code == 0 && mail.fds &&
-        server_is_short_of_fds(client->server, mail.fd[mail.fds - 1], LIMIT_FDS_LAST))
-        code = error_set(-EMFILE, "the supervisor has no descriptor left: raise its limit, "
-                                  "`ulimit -n`");
     if (code == 0) {
         log_detail("receive type=%s cookie=%u from=%s", message_name(mail.message.header.type),
                    cookie, log_quote(client->name).text);
-        code = handle(client, &mail);
+        code = check_fds(client, &mail);
+        code = code == 0 ? handle(client, &mail) : refuse_fds(client, &mail, code);
         if (mail.message.header.type == MESSAGE_OPEN_RING)
             client->tokens -= MESSAGES_AN_OPEN_RING_COSTS;
     }

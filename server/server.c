@@ -87,7 +87,11 @@ static void tick_clients(struct server *server) {
 
 static void tick_streams(struct server *server) {
     struct stream *stream;
+    const bool links_lost = server->links_lost;
+    server->links_lost = false;
     TAILQ_FOREACH (stream, &server->streams, all) {
+        if (links_lost)
+            stream_link_readers(stream);
         stream_link_end_held(stream, NULL);
         stream_check_former(stream);
         if (!server_is_in_grace(server))
@@ -108,6 +112,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
 static bool needs_tick(const struct server *server) {
     const struct client *client;
     const struct stream *stream;
+    if (server->links_lost)
+        return true;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->socket < 0 || client->queued || client->tokens < 1)
             return true;

@@ -33,6 +33,7 @@ struct server {
     uint32_t next_request; /* cookie */
     bool is_draining;      /* a client's last words are being read */
     bool names_changed;
+    bool links_lost; /* for lack of descriptors: asked for again */
 };
 
 /* Serves until SIGTERM or SIGINT. Errors: any, with its sentence. */

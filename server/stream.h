@@ -167,6 +167,11 @@ uint64_t stream_ring_memory_bytes(const struct stream_ring *ring);
  */
 int stream_writer_open_ring(struct client *client, struct channel_mail *mail);
 int stream_writer_close(struct client *client, struct channel_mail *mail);
+/* Refuses the ring, and ignores the offers that follow all the same. */
+int stream_writer_refuse_ring(struct client *client, const struct message_open_ring *open,
+                              int code);
+/* Descriptors that its rings and unused links keep here. */
+unsigned stream_writer_count_fds(const struct stream_writer *writer);
 /* The session's writer of that number; NULL: it has none. */
 struct stream_writer *stream_writer_find(const struct client *client, uint32_t number);
 /* Makes the announced ring the stream's, if everything announced has come. */
@@ -178,6 +183,8 @@ void stream_writer_away(struct stream_writer *writer);
 
 /* ---- stream_offer.c: likewise ---- */
 int stream_offer_link(struct client *client, struct channel_mail *mail);
+/* The offer has come, but there is no descriptor left for its link. */
+int stream_offer_lose(struct client *client, struct channel_mail *mail);
 int stream_offer_held(struct client *client, struct channel_mail *mail);
 
 /* ---- stream_reader.c: messages of a reader's session ---- */

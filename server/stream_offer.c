@@ -131,6 +131,23 @@ int stream_offer_link(struct client *client, struct channel_mail *mail) {
     return 0;
 }
 
+int stream_offer_lose(struct client *client, struct channel_mail *mail) {
+    const struct message_offer_link *offer = &mail->message.offer_link;
+    struct stream_writer *writer = stream_writer_find(client, offer->writer);
+    if (is_to_ignore(writer))
+        return 0;
+    client_log(client, "event=link-lost stream=%s reason=%s", writer->stream->name,
+               log_quote(shmframe_last_error()).text);
+    if (writer->opening && writer->opening->links_to_come > 0) {
+        writer->opening->links_to_come--;
+        stream_writer_complete(writer);
+    } else if (writer->ring && writer->ring->links_wanted > 0) {
+        writer->ring->links_wanted--;
+    }
+    client->server->links_lost = true;
+    return 0;
+}
+
 /* ---- HELD_LINK ---- */
 
 static void tell_entry(struct client *client, const struct message_held_link *held,

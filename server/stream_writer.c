@@ -94,6 +94,20 @@ void stream_writer_away(struct stream_writer *writer) {
         destroy_writer(writer);
 }
 
+static unsigned count_ring_fds(const struct stream_ring *ring) {
+    if (!ring)
+        return 0;
+    unsigned count = 1;
+    const struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring)
+        count += link->state == LINK_UNUSED ? 3 : 0;
+    return count;
+}
+
+unsigned stream_writer_count_fds(const struct stream_writer *writer) {
+    return count_ring_fds(writer->ring) + count_ring_fds(writer->opening);
+}
+
 /* ---- OPEN_RING: may it? ---- */
 
 /* What is known of `other` may be old: it may have left, or died, a moment ago. */
@@ -285,8 +299,8 @@ void stream_writer_complete(struct stream_writer *writer) {
         complete(writer);
 }
 
-/* Its offers follow all the same. */
-static int refuse_ring(struct client *client, const struct message_open_ring *open, int code) {
+int stream_writer_refuse_ring(struct client *client, const struct message_open_ring *open,
+                              int code) {
     struct stream_writer *writer = stream_writer_find(client, open->writer);
     if (writer)
         writer->offers_to_ignore += open->links + open->held;
@@ -338,17 +352,17 @@ int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
         return error_set(-EPROTO, "OPEN_RING comes back with generation %u", open->generation);
     int code = check_numbers(open);
     if (code < 0)
-        return refuse_ring(client, open, code);
+        return stream_writer_refuse_ring(client, open, code);
     struct stream_ring *ring;
     code = stream_ring_create(mail->fd[0], open->stream, &ring);
     if (code == -EPROTO)
         return code;
     if (code < 0)
-        return refuse_ring(client, open, code);
+        return stream_writer_refuse_ring(client, open, code);
     mail->fd[0] = -1; /* the ring has it */
     code = announce(client, open, ring);
     if (code < 0) {
-        refuse_ring(client, open, code);
+        stream_writer_refuse_ring(client, open, code);
         stream_ring_destroy(ring);
     }
     return 0;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,65 @@ START_TEST(a_user_who_is_not_allowed_is_told) {
 }
 END_TEST
 
+/* ---- descriptors ---- */
+
+/* Opens readers that wait until it is refused another one. */
+static void take_descriptors(struct peer *peer) {
+    int code = 0;
+    for (uint32_t i = 0; code == 0; i++) {
+        struct channel_mail mail;
+        peer_send_reader(peer, "wanted", &(struct reader_options){.reader = i});
+        peer->readers = 0;
+        ck_assert_int_eq(
+            poll(&(struct pollfd){.fd = peer->socket, .events = POLLIN}, 1, DEADLINE_MS), 1);
+        ck_assert_int_eq(channel_receive(peer->socket, &mail), 0);
+        if (mail.message.header.type == MESSAGE_ERROR)
+            code = mail.message.error.code;
+    }
+    ck_assert_int_eq(code, -EMFILE);
+    peer_expect_silence(peer);
+}
+
+START_TEST(who_takes_many_descriptors_costs_nobody_the_connection) {
+    enum { GREEDY = 4 };
+    struct peer greedy[GREEDY], peer;
+    struct test_ring ring;
+    supervisor.fds_limit = 300;
+    supervisor_start(&supervisor);
+    peer_open(&peer, &supervisor, "peer");
+    ring_make(&ring, "test", 16);
+    for (unsigned i = 0; i < GREEDY; i++)
+        peer_open(&greedy[i], &supervisor, "greedy");
+    take_descriptors(&greedy[0]);
+    /* Alone it cannot take them all. */
+    peer_open_reader(&peer, "test", &(struct reader_options){.reader = 30});
+    for (unsigned i = 1; i < GREEDY; i++)
+        take_descriptors(&greedy[i]);
+    peer_send_reader(&peer, "test", &(struct reader_options){.reader = 31});
+    peer_expect_error(&peer, -EMFILE);
+    peer_send_ring(&peer, &ring, "test", &(struct ring_options){.links = 3});
+    peer_expect_error(&peer, -EMFILE);
+    peer_expect_silence(&peer);
+    for (uint32_t i = 0; i < 20; i++) {
+        union message message;
+        struct channel_mail mail;
+        message_init(&message, MESSAGE_CLOSE_READER, 1);
+        message.close_reader.reader = i;
+        peer_send(&greedy[0], &message, NULL);
+        peer_expect(&greedy[0], MESSAGE_DONE, &mail);
+    }
+    peer_send_ring(&peer, &ring, "test", &(struct ring_options){.links = 3});
+    struct channel_mail mail;
+    peer_expect_link(&peer);
+    peer_expect(&peer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&peer, MESSAGE_OPENED, &mail);
+    for (unsigned i = 0; i < GREEDY; i++)
+        peer_close(&greedy[i]);
+    peer_close(&peer);
+    ring_drop(&ring);
+}
+END_TEST
+
 /* ---- other users ---- */
 
 START_TEST(a_user_who_cannot_reach_the_socket_is_named_at_the_start) {
@@ -310,6 +370,7 @@ int main(void) {
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
+    tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
     tcase_add_test(cases, readers_are_not_for_other_users_to_see_or_evict);
     Suite *suite = suite_create("place");
     suite_add_tcase(suite, cases);
