@@ -16,6 +16,7 @@ enum {
     LIMIT_SESSIONS_OF_PROCESS = 64,
     LIMIT_STREAMS = 64,
     LIMIT_READERS = 1024,
+    LIMIT_NAMES_WAITED_FOR = 64, /* streams that nobody has written yet */
     LIMIT_MAIL_QUEUED = 256,          /* messages that wait for room in its socket */
     LIMIT_MESSAGES_PER_S = 4000,      /* on average; a faster one is read later, not refused */
     LIMIT_MESSAGES_BURST = 16384,     /* all it has to say after a restart of the supervisor */

@@ -10,9 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool needs_link(const struct stream_reader *reader, const struct stream_ring *ring) {
+    return !reader->link && !reader->is_evicted && !reader->is_refused &&
+           reader->generation < ring->generation && client_is_here(reader->client);
+}
+
 /* ---- what there is room for ---- */
 
-/* Slots that must have memory when `reader` (NULL: nobody) joins those who are linked. */
+/* Slots that must have memory when `reader` joins those who are linked, and those who have waited
+ * for a link since before him. NULL: for the linked alone. */
 static uint32_t count_slots(const struct stream_ring *ring, const struct stream_reader *reader) {
     uint32_t history = ring->history, leases = 0;
     const struct stream_link *link;
@@ -22,9 +28,12 @@ static uint32_t count_slots(const struct stream_ring *ring, const struct stream_
         history = link->grant.depth > history ? link->grant.depth : history;
         leases += link->grant.leases;
     }
-    if (reader) {
-        history = reader->depth > history ? reader->depth : history;
-        leases += reader->leases;
+    const struct stream_reader *other = reader ? TAILQ_FIRST(&reader->stream->readers) : NULL;
+    for (; other; other = other == reader ? NULL : TAILQ_NEXT(other, of_stream)) {
+        if (other != reader && !needs_link(other, ring))
+            continue;
+        history = other->depth > history ? other->depth : history;
+        leases += other->leases;
     }
     return ring->loans + history + leases;
 }
@@ -142,11 +151,6 @@ static void refuse(struct stream_reader *reader, int code) {
         stream_reader_destroy(reader);
 }
 
-static bool needs_link(const struct stream_reader *reader, const struct stream_ring *ring) {
-    return !reader->link && !reader->is_evicted && !reader->is_refused &&
-           reader->generation < ring->generation && client_is_here(reader->client);
-}
-
 static void answer_opened(struct stream_ring *ring) {
     union message message;
     message_init(&message, MESSAGE_OPENED, ring->cookie);
@@ -163,7 +167,8 @@ static void want_links(struct stream_ring *ring, uint32_t waiting) {
     TAILQ_FOREACH (link, &ring->links, of_ring)
         have += link->state == LINK_UNUSED;
     const uint32_t target = LINKS_IN_STOCK + waiting;
-    if (have >= target)
+    /* Many that are on their way will do for now: a crowd is not a question each. */
+    if (have >= target || target - have < ring->links_wanted / 8)
         return;
     union message message;
     message_init(&message, MESSAGE_WANT_LINKS, 0);

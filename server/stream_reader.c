@@ -123,6 +123,15 @@ static bool is_written(struct server *server, const char *name) {
                       (stream->owner && !process_is_dead(stream->owner)));
 }
 
+/* Names that were nothing before it waited for them, so that it cannot use up all there are. */
+static unsigned count_names_waited_for(const struct client *client) {
+    unsigned count = 0;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &client->readers, of_client)
+        count += !reader->stream->is_numbered && TAILQ_FIRST(&reader->stream->readers) == reader;
+    return count;
+}
+
 static int check_open(struct client *client, const struct message_open_reader *open) {
     int code = check_numbers(open);
     if (code < 0)
@@ -133,6 +142,14 @@ static int check_open(struct client *client, const struct message_open_reader *o
                          open->stream);
     if (client->reader_count >= LIMIT_READERS)
         return error_set(-ENOSPC, "the session has %d readers already, its limit", LIMIT_READERS);
+    const struct stream *stream = stream_find(client->server, open->stream);
+    const bool is_return = (open->flags & MESSAGE_RESYNC) && server_is_in_grace(client->server);
+    const bool is_first = !stream || (!stream->is_numbered && stream->reader_count == 0);
+    if (is_first && !is_return && count_names_waited_for(client) >= LIMIT_NAMES_WAITED_FOR)
+        return error_set(-ENOSPC,
+                         "the session waits for %d streams already that nobody has written yet, "
+                         "its limit",
+                         LIMIT_NAMES_WAITED_FOR);
     return 0;
 }
 

@@ -197,6 +197,65 @@ START_TEST(links_are_asked_for_when_few_are_left) {
 }
 END_TEST
 
+START_TEST(a_crowd_of_readers_does_not_flood_the_writer) {
+    enum { CROWD = 700, SLOTS = 200 };
+    struct test_ring large;
+    ring_make(&large, "large", SLOTS);
+    peer_send_ring(&writer, &large, "large", &(struct ring_options){.links = 0});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    unsigned waiting = 0;
+    for (uint32_t i = 0; i < CROWD; i++) { /* and the writer reads nothing */
+        peer_send_reader(&reader, "large", &(struct reader_options){.reader = i});
+        reader.readers = 0;
+        ck_assert_int_eq(
+            poll(&(struct pollfd){.fd = reader.socket, .events = POLLIN}, 1, DEADLINE_MS), 1);
+        ck_assert_int_eq(channel_receive(reader.socket, &mail), 0);
+        waiting += mail.message.header.type == MESSAGE_READER_OK;
+        if (mail.message.header.type == MESSAGE_ERROR)
+            ck_assert_int_eq(mail.message.error.code, -ENOSPC);
+    }
+    ck_assert_uint_eq(waiting, SLOTS - 3); /* a loan, a frame of history, one to spare */
+    unsigned questions = 0, links = 0;
+    peer_expect_silence(&reader);
+    while (channel_receive(writer.socket, &mail) == 0) {
+        ck_assert_int_eq(mail.message.header.type, MESSAGE_WANT_LINKS);
+        links += mail.message.want_links.links;
+        questions++;
+    }
+    ck_assert_uint_lt(questions, 50);
+    ck_assert_uint_le(links, SLOTS);
+    ck_assert_uint_gt(links, SLOTS / 2);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        union message message;
+        message_init(&message, MESSAGE_CLOSE_READER, 1);
+        message.close_reader.reader = i;
+        peer_send(&reader, &message, NULL);
+        peer_expect(&reader, MESSAGE_DONE, &mail);
+    }
+    ring_drop(&large);
+}
+END_TEST
+
+START_TEST(a_session_does_not_use_up_the_names_by_waiting) {
+    enum { NAMES = 64 };
+    for (uint32_t i = 0; i <= NAMES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "s%04u", i);
+        peer_send_reader(&reader, name, &(struct reader_options){.reader = i});
+        struct channel_mail mail;
+        if (i < NAMES)
+            peer_expect(&reader, MESSAGE_READER_OK, &mail);
+        else
+            peer_expect_error(&reader, -ENOSPC);
+    }
+    /* Of what somebody writes it may read more. */
+    peer_open_ring(&writer, &ring, "test", &TWO_LINKS);
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 70});
+    peer_expect_link(&reader);
+}
+END_TEST
+
 START_TEST(a_stream_that_must_exist_and_does_not_is_named) {
     peer_send_reader(&reader, "test", &(struct reader_options){.flags = MESSAGE_MUST_EXIST});
     const char *text = peer_expect_error(&reader, -ENOENT);
@@ -709,14 +768,15 @@ START_TEST(a_stream_that_is_over_is_listed_as_that) {
 END_TEST
 
 START_TEST(a_list_longer_than_the_socket_arrives_whole) {
-    enum { READERS = 800 };
+    enum { READERS = 800, OF_SESSION = 50 };
+    static struct peer crowd[READERS / OF_SESSION];
     for (uint32_t i = 0; i < READERS; i++) {
         char name[32];
         snprintf(name, sizeof(name), "s%04u", i);
-        peer_send_reader(&reader, name, &(struct reader_options){.reader = i});
-        reader.readers = 0; /* closed by the end of the process below */
-        struct channel_mail mail;
-        peer_expect(&reader, MESSAGE_READER_OK, &mail);
+        struct peer *one = &crowd[i / OF_SESSION];
+        if (i % OF_SESSION == 0)
+            peer_open(one, &supervisor, "crowd");
+        peer_open_reader(one, name, &(struct reader_options){.reader = i % OF_SESSION});
     }
     send_list(&other, MESSAGE_LIST_STREAMS, "");
     send_list(&other, MESSAGE_LIST_STREAMS, ""); /* one at a time */
@@ -732,13 +792,8 @@ START_TEST(a_list_longer_than_the_socket_arrives_whole) {
         refused += mail.message.header.type == MESSAGE_ERROR;
     }
     ck_assert_uint_eq(streams, refused ? READERS : 2 * READERS);
-    for (uint32_t i = 0; i < READERS; i++) {
-        union message message;
-        message_init(&message, MESSAGE_CLOSE_READER, 1);
-        message.close_reader.reader = i;
-        peer_send(&reader, &message, NULL);
-        peer_expect(&reader, MESSAGE_DONE, &mail);
-    }
+    for (uint32_t i = 0; i < READERS / OF_SESSION; i++)
+        peer_close(&crowd[i]);
 }
 END_TEST
 
@@ -878,6 +933,8 @@ int main(void) {
     tcase_add_test(cases, a_reader_that_waits_is_linked_before_the_writers_open_returns);
     tcase_add_test(cases, the_grant_is_in_the_writers_page_before_the_reader_has_the_link);
     tcase_add_test(cases, links_are_asked_for_when_few_are_left);
+    tcase_add_test(cases, a_crowd_of_readers_does_not_flood_the_writer);
+    tcase_add_test(cases, a_session_does_not_use_up_the_names_by_waiting);
     tcase_add_test(cases, a_stream_that_must_exist_and_does_not_is_named);
     tcase_add_test(cases, a_name_that_is_taken_names_its_owner);
     tcase_add_test(cases, a_ring_without_room_for_the_reader_refuses_it);
