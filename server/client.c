@@ -379,6 +379,14 @@ static unsigned count_sessions(const struct server *server, const struct process
     return count;
 }
 
+static unsigned count_sessions_of_user(const struct server *server, uid_t uid) {
+    unsigned count = 0;
+    const struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all)
+        count += client->uid == uid;
+    return count;
+}
+
 void client_turn_away(int socket, int code, const char *text) {
     static struct log_limit limit; /* of all who have no limit of their own yet */
     union message message;
@@ -415,6 +423,10 @@ static int check_peer(struct server *server, int socket, struct process **out_pr
     if (server->client_count >= LIMIT_CLIENTS)
         return error_set(-ENOSPC, "the supervisor has %d sessions already, its limit",
                          LIMIT_CLIENTS);
+    if (peer.uid != 0 && peer.uid != geteuid() &&
+        count_sessions_of_user(server, peer.uid) >= LIMIT_CLIENTS_OF_USER)
+        return error_set(-ENOSPC, "user %u has %d sessions already, the limit", (unsigned)peer.uid,
+                         LIMIT_CLIENTS_OF_USER);
     if (server_is_short_of_fds(server, socket, LIMIT_FDS_RESERVED))
         return error_set(-EMFILE, "the supervisor is short of descriptors: raise its limit, "
                                   "`ulimit -n`");

@@ -8,6 +8,7 @@
 enum {
     /* All peers together. */
     LIMIT_CLIENTS = 1024,
+    LIMIT_CLIENTS_OF_USER = 256, /* who is neither root nor runs the supervisor */
     LIMIT_STREAMS_KNOWN = 1024, /* names remembered, with or without a writer */
     LIMIT_FDS_RESERVED = 64,    /* descriptors that new connections may not take */
     LIMIT_FDS_LAST = 16,        /* descriptors that messages may not take either */

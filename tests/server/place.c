@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct supervisor supervisor;
@@ -351,6 +353,50 @@ START_TEST(readers_are_not_for_other_users_to_see_or_evict) {
 }
 END_TEST
 
+START_TEST(another_user_does_not_use_up_the_sessions) {
+    enum { PROCESSES = 4, OF_PROCESS = 64 };
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    start_for_stranger();
+    pid_t child[PROCESSES];
+    int ready[2];
+    ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        child[i] = fork_bound();
+        if (child[i] != 0)
+            continue;
+        static struct peer peer[OF_PROCESS];
+        for (unsigned k = 0; k < OF_PROCESS; k++)
+            open_as_stranger(&peer[k]);
+        if (write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        char byte;
+        ck_assert_int_eq(poll(&(struct pollfd){.fd = ready[0], .events = POLLIN}, 1, DEADLINE_MS),
+                         1);
+        ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    }
+    struct peer peer;
+    ck_assert_int_eq(seteuid(STRANGER_UID), 0);
+    peer = (struct peer){.socket = peer_connect(&supervisor)};
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -ENOSPC), "user 12345"));
+    peer_vanish(&peer);
+    peer_open(&peer, &supervisor, "own");
+    peer_close(&peer);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        int status;
+        kill(child[i], SIGKILL);
+        ck_assert_int_eq(waitpid(child[i], &status, 0), child[i]);
+    }
+    close(ready[0]);
+    close(ready[1]);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("place");
     tcase_set_timeout(cases, 60);
@@ -371,6 +417,7 @@ int main(void) {
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
+    tcase_add_test(cases, another_user_does_not_use_up_the_sessions);
     tcase_add_test(cases, readers_are_not_for_other_users_to_see_or_evict);
     Suite *suite = suite_create("place");
     suite_add_tcase(suite, cases);
