@@ -319,7 +319,17 @@ static int64_t max_ns(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-/* One sleep. Notes when whom it woke. */
+/* Whether a wait goes on. Errors: -EINTR, -EAGAIN, -ETIMEDOUT. */
+static int may_sleep(const struct shmframe_reader *reader, int64_t now_ns, int64_t deadline_ns) {
+    if (session_is_interrupted(reader->object.session))
+        return -EINTR;
+    if (now_ns < deadline_ns)
+        return 0;
+    return deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
+}
+
+/* One sleep. Notes when it ended. 1: something woke it; 0: it lasted as long as one may. Errors:
+ * -EINTR. */
 static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns,
                       int64_t deadline_ns, bool may_spin) {
     enum { PAUSE_MIN_NS = 1000000 };
@@ -338,13 +348,13 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
     if (may_spin && spin_ns > 0 &&
         bell_spin(cores, open, &others, min_ns(deadline_ns, now_ns + spin_ns)))
         return 0;
-    int code = bell_wait(cores, open, &others, deadline_ns);
+    const int code = bell_wait(cores, open, &others, deadline_ns);
     const int64_t woke_ns = clock_now_ns();
     for (uint32_t i = 0; i < count; i++) {
         readers[i]->wake_ns = woke_ns;
         record_count(&readers[i]->record, RECORD_SLEEPS, 1);
     }
-    return code;
+    return code == -EINTR ? code : code == 0;
 }
 
 static void disarm(struct shmframe_reader *reader) {
@@ -366,6 +376,7 @@ static void stop_polling(struct shmframe_reader *const *readers, uint32_t count)
 static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int64_t deadline_ns,
                     uint64_t *out_ready) {
     int64_t now_ns = clock_now_ns();
+    int woken = 0;
     stop_polling(readers, count);
     for (bool is_first = true;; is_first = false) {
         const uint64_t ready = find_ready(readers, count, now_ns);
@@ -373,15 +384,13 @@ static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int6
             *out_ready = ready;
             return 0;
         }
-        if (session_is_interrupted(readers[0]->object.session))
-            return -EINTR;
-        if (now_ns >= deadline_ns)
-            return deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
-        int code = sleep_once(readers, count, now_ns, deadline_ns, is_first);
-        if (code == -EINTR)
+        record_count(&readers[0]->record, RECORD_SPURIOUS, (uint64_t)woken);
+        int code = may_sleep(readers[0], now_ns, deadline_ns);
+        if (code < 0)
             return code;
-        if (code == 0 && !is_first)
-            record_count(&readers[0]->record, RECORD_SPURIOUS, 1);
+        woken = sleep_once(readers, count, now_ns, deadline_ns, is_first);
+        if (woken < 0)
+            return woken;
         now_ns = clock_now_ns();
     }
 }
@@ -457,17 +466,21 @@ static int take_or_arm(struct shmframe_reader *reader, struct shmframe_lease *ou
 int shmframe_reader_acquire(struct shmframe_reader *reader, int64_t deadline_ns,
                             struct shmframe_lease *out_lease) {
     int code = take_or_arm(reader, out_lease);
-    while (code == -EAGAIN && deadline_ns != SHMFRAME_NOW) {
-        if (reader->is_armed)
-            disarm(reader);
-        code = shmframe_reader_wait(reader, deadline_ns);
-        if (code < 0)
-            break;
+    if (code != -EAGAIN || deadline_ns == SHMFRAME_NOW)
+        return code;
+    stop_polling(&reader, 1);
+    for (bool is_first = true; code == -EAGAIN; is_first = false) {
+        /* Asked each time: no writer that recycles every slot under our hands keeps us longer. */
         const int64_t now_ns = clock_now_ns();
-        code = take(reader, now_ns, out_lease);
-        /* A writer that recycles every slot under our hands cannot keep us past the deadline. */
-        if (code == -EAGAIN && now_ns >= deadline_ns)
-            code = -ETIMEDOUT;
+        code = may_sleep(reader, now_ns, deadline_ns);
+        if (code < 0)
+            return code;
+        const int woken = sleep_once(&reader, 1, now_ns, deadline_ns, is_first);
+        if (woken < 0)
+            return woken;
+        code = take(reader, clock_now_ns(), out_lease);
+        if (code == -EAGAIN)
+            record_count(&reader->record, RECORD_SPURIOUS, (uint64_t)woken);
     }
     return code;
 }
