@@ -2,15 +2,19 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static bool is_drawn;
 
 bool progress_is_shown(void) {
-    static int is_terminal = -1;
-    if (is_terminal < 0)
-        is_terminal = isatty(STDERR_FILENO);
-    return is_terminal;
+    static int is_shown = -1;
+    if (is_shown < 0) {
+        /* One line cannot serve several programs: `shmframe run` sets this for its nodes. */
+        const char *refused = getenv("SHMFRAME_NO_PROGRESS");
+        is_shown = (!refused || !*refused) && isatty(STDERR_FILENO);
+    }
+    return is_shown;
 }
 
 void progress_update(const char *text, ...) {

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* Whether a progress line would be seen: spare yourself the work otherwise. */
+/* Whether a progress line would be seen: spare yourself the work otherwise. A value in
+ * SHMFRAME_NO_PROGRESS says that it is not wanted. */
 bool progress_is_shown(void);
 /* Replaces the line. */
 void progress_update(const char *text, ...) __attribute__((format(printf, 1, 2)));

@@ -309,6 +309,8 @@ static void start_node(struct run *run, struct node *node, const char *command_l
 
 static void start_nodes(struct run *run, char *const *command_lines) {
     setenv("SHMFRAME_SOCKET", run->folder.socket, 1);
+    /* They share one terminal, where a progress line would run into what others print. */
+    setenv("SHMFRAME_NO_PROGRESS", "1", 0);
     for (unsigned i = 0; i < run->nodes && run->stage == RUNNING; i++) {
         start_node(run, &run->node[i], command_lines[i]);
         take_signals(run);

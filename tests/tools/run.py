@@ -169,6 +169,29 @@ class Run(unittest.TestCase):
         code, out, err = self.call("shmframe ls --format json")
         self.assertEqual((code, out, err), (0, '{"streams":[]}\n', ""))
 
+    def call_on_terminal(self, *lines):
+        """What the terminal shows, raw."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(SHMFRAME, [SHMFRAME, "run", *lines], self.env)
+        shown = b""
+        try:
+            while part := os.read(terminal, 4096):
+                shown += part
+        except OSError:  # what a terminal's other end says once all have closed it
+            pass
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 0, shown)
+        return shown
+
+    def test_nodes_draw_no_progress_lines_unless_asked(self):
+        lines = ("shmframe-pattern --size 64x36", "shmframe-latency demo --duration 0.2")
+        erase = b"\033[K"
+        self.assertNotIn(erase, self.call_on_terminal(*lines))
+        self.env["SHMFRAME_NO_PROGRESS"] = ""
+        self.assertIn(erase, self.call_on_terminal(*lines))
+
     def test_the_folder_is_for_this_user_only(self):
         code, out, _ = self.call("sh -c 'stat -c %a \"${SHMFRAME_SOCKET%/*}\"'")
         self.assertEqual((code, out), (0, "700\n"))
