@@ -58,8 +58,9 @@ static const struct program program = {
     .purpose = "Runs producers and consumers under a supervisor of their own.",
     .operands = "[--] 'COMMAND LINE' ['COMMAND LINE']...",
     .notes =
-        "Each COMMAND LINE is run as the shell runs \"exec COMMAND LINE\". The run ends when\n"
-        "the last one given ends, when any fails, or with Ctrl-C; all that still runs is then\n"
+        "Each COMMAND LINE is run by the shell, with exec in front if it is one command. The run\n"
+        "ends when the last one given ends, when any fails, or with Ctrl-C; all that still runs is "
+        "then\n"
         "asked to end (SIGINT), told so after 2 s (SIGTERM), and killed after 5 s. The exit\n"
         "code is 0 only if all ended well.\n"
         "\n"
@@ -286,6 +287,24 @@ static bool begins_with_variable(const char *line) {
     return length > 0 && line[length] == '=';
 }
 
+/* Whether the shell has more to do than one command: `exec` would drop what follows the first. */
+static bool has_operator(const char *line) {
+    char quote = '\0';
+    for (const char *at = line; *at; at++) {
+        if (*at == '\\' && quote != '\'' && at[1])
+            at++;
+        else if (quote && *at == quote)
+            quote = '\0';
+        else if (!quote && (*at == '\'' || *at == '"'))
+            quote = *at;
+        else if (!quote && (*at == '<' || *at == '>') && at[1] == '&')
+            at++;
+        else if (!quote && strchr(";&|\n()", *at))
+            return true;
+    }
+    return false;
+}
+
 static bool is_blank(const char *line) {
     return line[strspn(line, " \t\n")] == '\0';
 }
@@ -295,7 +314,8 @@ static void start_node(struct run *run, struct node *node, const char *command_l
     char *line = malloc(sizeof(exec) + strlen(command_line));
     if (!line)
         program_fail("no memory for a command line");
-    stpcpy(stpcpy(line, begins_with_variable(command_line) ? "" : exec), command_line);
+    const bool is_shell_kept = begins_with_variable(command_line) || has_operator(command_line);
+    stpcpy(stpcpy(line, is_shell_kept ? "" : exec), command_line);
     char *const argv[] = {"/bin/sh", "-c", line, NULL};
     const struct node_start start = {.argv = argv, .mask = &run->mask, .pass_fd = -1};
     const int result = node_start(node, command_line, &start);

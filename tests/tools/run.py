@@ -3,6 +3,7 @@
 import glob
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -164,6 +165,24 @@ class Run(unittest.TestCase):
     def test_a_line_may_begin_with_a_variable(self):
         code, out, _ = self.call("GREETING=hello sh -c 'echo $GREETING'")
         self.assertEqual((code, out), (0, "hello\n"))
+
+    def test_a_line_of_several_commands_is_run_to_its_end(self):
+        for line in ("true && echo AFTER", "false || echo AFTER", "true; echo AFTER",
+                     "echo AFTER | cat", "true\necho AFTER", "(true; echo AFTER)",
+                     "echo 'a;b' >/dev/null; echo AFTER", "echo a\\'b >/dev/null && echo AFTER"):
+            with self.subTest(line=line):
+                self.assertEqual(self.call(line), (0, "AFTER\n", ""))
+
+    def test_the_status_of_several_commands_is_the_line_s(self):
+        code, out, err = self.call("echo BEFORE && exit 3")
+        self.assertEqual((code, out), (1, "BEFORE\n"))
+        self.assertIn("status 3", err)
+
+    def test_one_command_is_the_node_itself(self):
+        look = "import os; print(open(f'/proc/{os.getppid()}/comm').read().strip())"
+        for quoted in (shlex.quote(look), f'"{look}"'):
+            with self.subTest(quoted=quoted):
+                self.assertEqual(self.call("python3 -c " + quoted), (0, "shmframe\n", ""))
 
     def test_commands_find_the_private_supervisor(self):
         code, out, err = self.call("shmframe ls --format json")
