@@ -5,7 +5,7 @@
 #include "futex.h"
 #include "ring.h"
 
-enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_MAX_NS = BELL_SLEEP_MAX_NS / 2 };
+enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_MAX_NS = 27000000 };
 enum { BELL_READERS_MAX = SHMFRAME_WAIT_MAX };
 
 /* What else ends a sleep: the supervisor's word and the program's interrupt, as last read. */
@@ -14,7 +14,8 @@ struct bell_others {
     uint32_t notice_seen;
     const _Atomic uint32_t *interrupt;
     /* For that long a reader of one stream listens to its writer alone, as its next frame is due:
-     * the kernel wakes it quicker from one word than from several. At most BELL_ALONE_MAX_NS. */
+     * the kernel wakes it quicker from one word than from several. At most BELL_ALONE_MAX_NS: so
+     * late it hears of the others. At 60 frames a second that is one and a half periods. */
     int64_t alone_ns;
 };
 
