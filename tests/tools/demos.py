@@ -62,5 +62,38 @@ class Demos(unittest.TestCase):
             self.assertIn("nobody", done.stderr)
 
 
+class Run(unittest.TestCase):
+    """What ./demos/run refuses before it installs or builds anything."""
+
+    def refuse(self, *arguments):
+        done = subprocess.run([os.path.join(DEMOS, "run"), *arguments], text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
+        self.assertEqual(done.stdout, "")
+        return done.returncode, done.stderr.splitlines()
+
+    def test_seconds_are_a_number_above_0(self):
+        for value in ("0", "0.0", "-3", "ten", "5s", "1e3", "", " 1"):
+            for arguments in (("--seconds", value), ("--seconds=" + value,)):
+                with self.subTest(arguments=arguments):
+                    code, lines = self.refuse(*arguments)
+                    self.assertEqual((code, len(lines)), (2, 2))
+                    self.assertIn(f'--seconds: "{value}" should be a number above 0', lines[0])
+                    self.assertTrue(lines[1].startswith("Usage: "))
+        self.assertEqual(self.refuse("--seconds")[0], 2)
+
+    def test_what_follows_two_dashes_is_a_file(self):
+        for name in ("nowhere.mp4", "--seconds", "-x"):
+            code, lines = self.refuse("--", name)
+            self.assertEqual((code, lines),
+                             (1, [f"demos/run: {name}: there is no such file, or it may not be read"]))
+        code, lines = self.refuse("-x")
+        self.assertEqual((code, "after --" in lines[0]), (2, True))
+
+    def test_one_file_is_named_and_not_by_nothing(self):
+        for arguments in (("a", "b"), ("a", "--", "b"), ("--", "a", "b"), ("",), ("--", "")):
+            with self.subTest(arguments=arguments):
+                self.assertEqual(self.refuse(*arguments)[0], 2)
+
+
 if __name__ == "__main__":
     unittest.main()
