@@ -69,21 +69,57 @@ bool node_ended_well(const struct node *node, bool was_asked) {
     return was_asked && (status == SIGINT || status == SIGTERM);
 }
 
+/* What is to be done about a death by this signal. */
+static const char *find_remedy(int signal_number) {
+    switch (signal_number) {
+    case SIGPIPE:
+        return "nobody read its output any more; let the reader of that output outlive it, or send "
+               "the output to a file";
+    case SIGKILL:
+        return "by somebody else, or for want of memory: see dmesg";
+    case SIGXCPU:
+    case SIGXFSZ:
+        return "it reached a limit: see ulimit -a";
+    case SIGABRT:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGSEGV:
+    case SIGSYS:
+    case SIGTRAP:
+        return "that is a mistake in it: run it in a debugger";
+    default:
+        return "it was sent by somebody else; run again";
+    }
+}
+
 void node_describe_end(const struct node *node, char line[NODE_LINE_BYTES]) {
     const int status = node->end.si_status;
+    const int shell_signal = status - STATUS_SIGNAL;
     if (node->end.si_code != CLD_EXITED)
-        snprintf(line, NODE_LINE_BYTES, "\"%.256s\" was killed by signal %d (%s); %s", node->name,
-                 status, strsignal(status),
-                 status == SIGKILL ? "by somebody else, or for want of memory: see dmesg"
-                                   : "that is a mistake in it: run it in a debugger");
+        snprintf(line, NODE_LINE_BYTES, "\"%.256s\" was killed by signal %d (%s): %s", node->name,
+                 status, strsignal(status), find_remedy(status));
     else if (status == 0)
-        snprintf(line, NODE_LINE_BYTES, "\"%.256s\" ended too early", node->name);
+        snprintf(line, NODE_LINE_BYTES,
+                 "\"%.256s\" ended too early: somebody stopped it; run again", node->name);
     else if (status == STATUS_NOT_FOUND)
         snprintf(line, NODE_LINE_BYTES,
                  "\"%.256s\" was not found (status 127); check its name, or put its folder into "
                  "PATH",
                  node->name);
+    else if (status == STATUS_NOT_EXECUTABLE)
+        snprintf(line, NODE_LINE_BYTES,
+                 "\"%.256s\" cannot be executed (status 126); check that it is a program, and its "
+                 "permissions",
+                 node->name);
+    else if (shell_signal > 0 && shell_signal <= SIGRTMAX)
+        snprintf(line, NODE_LINE_BYTES,
+                 "\"%.256s\" failed with status %d, a shell's word for signal %d (%s): %s",
+                 node->name, status, shell_signal, strsignal(shell_signal),
+                 find_remedy(shell_signal));
     else
-        snprintf(line, NODE_LINE_BYTES, "\"%.256s\" failed with status %d; mend what it said above",
+        snprintf(line, NODE_LINE_BYTES,
+                 "\"%.256s\" failed with status %d; mend what it said above; if that is "
+                 "nothing, its documentation may tell this status",
                  node->name, status);
 }

@@ -159,8 +159,35 @@ class Run(unittest.TestCase):
 
     def test_a_command_that_crashes_is_named_with_its_signal(self):
         code, _, err = self.call("sh -c 'ulimit -c 0; kill -SEGV $$'", "sleep 300")
+        self.assertEqual((code, err.count("\n")), (1, 1))
+        self.assertIn("was killed by signal 11", err)
+        self.assertIn("debugger", err)
+
+    def test_a_command_whose_output_nobody_reads_is_no_mistake_of_it(self):
+        done = subprocess.run(["bash", "-c", '"$0" run yes | head -n 1; echo "${PIPESTATUS[0]}"',
+                               SHMFRAME], env=self.env, text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=60, check=False)
+        self.assertEqual((done.stdout, done.stderr.count("\n")), ("y\n1\n", 1))
+        self.assertIn('"yes" was killed by signal 13', done.stderr)
+        self.assertIn("nobody read its output", done.stderr)
+        self.assertNotIn("mistake", done.stderr)
+
+    def test_a_signal_from_somebody_else_is_told_as_such(self):
+        code, _, err = self.call("sh -c 'kill -USR1 $$'", "sleep 300")
+        self.assertEqual((code, err.count("\n")), (1, 1))
+        self.assertIn("was killed by signal 10", err)
+        self.assertIn("sent by somebody else", err)
+
+    def test_a_signal_within_a_line_of_several_commands_is_told(self):
+        code, _, err = self.call("ulimit -c 0; sh -c 'kill -SEGV $$'", "sleep 300")
         self.assertEqual(code, 1)
-        self.assertIn("signal 11", err)
+        self.assertIn("failed with status 139, a shell's word for signal 11", err)
+        self.assertIn("debugger", err)
+
+    def test_what_is_no_program_is_named(self):
+        code, _, err = self.call(self.folder, "sleep 300")
+        self.assertEqual(code, 1)
+        self.assertIn(f'"{self.folder}" cannot be executed (status 126)', err)
 
     def test_a_line_may_begin_with_a_variable(self):
         code, out, _ = self.call("GREETING=hello sh -c 'echo $GREETING'")
