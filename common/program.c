@@ -281,13 +281,24 @@ int program_stop_fd(void) {
 
 /* Session. */
 
+/* Terminals differ in this variable, and a supervisor may have been told another path. */
+static const char *find_socket_hint(void) {
+    const char *path = getenv("SHMFRAME_SOCKET");
+    return path && *path
+               ? "this path comes from SHMFRAME_SOCKET: unset it, or start shmframed with the same"
+               : "if shmframed runs with --socket, set SHMFRAME_SOCKET to that path";
+}
+
 struct shmframe_session *program_open_session(void) {
     const struct shmframe_session_params params = {
         .name = program_name,
         .deadline_ns = shmframe_deadline_ns(INT64_C(2000000000)),
     };
     struct shmframe_session *session;
-    if (shmframe_session_open(&params, &session) < 0)
+    const int result = shmframe_session_open(&params, &session);
+    if (result == -ENOTCONN)
+        program_fail("%s; %s", shmframe_last_error(), find_socket_hint());
+    if (result < 0)
         program_fail("%s", shmframe_last_error());
     return session;
 }

@@ -62,14 +62,24 @@ class Command(unittest.TestCase):
             self.assertEqual(done.returncode, 2, arguments)
             self.assertEqual(done.stderr.count("\n"), 1, arguments)
 
-    def test_no_supervisor_is_told_in_one_line(self):
+    def tell_no_supervisor(self, **variables):
+        env = {name: value for name, value in os.environ.items() if name != "SHMFRAME_SOCKET"}
+        done = subprocess.run([SHMFRAME, "ls"], env=dict(env, **variables), text=True,
+                              capture_output=True, timeout=30, check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(done.stderr.count("\n"), 1)
+        return done.stderr
+
+    def test_no_supervisor_is_told_in_one_line_with_where_the_path_is_from(self):
         with tempfile.TemporaryDirectory() as folder:
-            env = dict(os.environ, SHMFRAME_SOCKET=os.path.join(folder, "nobody"))
-            done = subprocess.run([SHMFRAME, "ls"], env=env, text=True, capture_output=True,
-                                  timeout=30, check=False)
-            self.assertEqual(done.returncode, 1)
-            self.assertEqual(done.stderr.count("\n"), 1)
-            self.assertIn("nobody", done.stderr)
+            nobody = os.path.join(folder, "nobody")
+            line = self.tell_no_supervisor(SHMFRAME_SOCKET=nobody)
+            self.assertIn(f"no supervisor answers at {nobody}", line)
+            self.assertIn("comes from SHMFRAME_SOCKET", line)
+            for unset in ({}, {"SHMFRAME_SOCKET": ""}):
+                line = self.tell_no_supervisor(XDG_RUNTIME_DIR=folder, **unset)
+                self.assertIn(f"no supervisor answers at {folder}/shmframe/socket", line)
+                self.assertIn("set SHMFRAME_SOCKET to that path", line)
 
 
 if __name__ == "__main__":
