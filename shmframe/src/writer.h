@@ -81,6 +81,43 @@ struct shmframe_writer {
     uint32_t last_request;
 };
 
+static inline void writer_lock(struct shmframe_writer *writer) {
+    if (writer->is_threaded)
+        pthread_mutex_lock(&writer->mutex);
+}
+
+static inline void writer_unlock(struct shmframe_writer *writer) {
+    if (writer->is_threaded)
+        pthread_mutex_unlock(&writer->mutex);
+}
+
+static inline uint64_t writer_ring_slot_offset(const struct writer_ring *ring, uint32_t slot) {
+    return ring->payload_offset + ring->slot_stride * slot;
+}
+
+/* ---- writer_ring.c ---- */
+
+/* Makes a ring in a complete format, sealed, its first slots backed with memory. It has no links
+ * and no generation yet. Errors: -ENOMEM, -EMFILE, -ENOSPC; -EINVAL as layout_plan(); those of
+ * before_seal. */
+int writer_ring_create(struct shmframe_writer *writer, const struct shmframe_format *format,
+                       struct writer_ring **out_ring);
+
+/* Destroys a ring with its links. With the session's mutex held, once it may have any. */
+void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring);
+
+/* Backs slots up to `end` with memory: their headers and their payload. Errors: -ENOMEM. */
+int writer_ring_warm(struct writer_ring *ring, uint32_t end);
+
+/* How many slots loans, history and leases need at once. */
+uint32_t writer_ring_warm_target(const struct shmframe_writer *writer,
+                                 const struct writer_ring *ring);
+
+/* ---- writer_open.c ---- */
+
+/* Frees a writer that has ended, or was never opened, with its rings. */
+void writer_destroy(struct shmframe_writer *writer);
+
 /* ---- writer_mail.c; with the session's mutex held ---- */
 
 extern const struct session_ops writer_ops;
@@ -93,13 +130,14 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
  * that are over and rings that nobody needs. Needs both mutexes. */
 void writer_settle(struct shmframe_writer *writer);
 
+/* Says CLOSE_WRITER, where a supervisor is there to hear it: with MESSAGE_ENDED nothing follows,
+ * with 0 another writer may go on with the stream. */
+void writer_send_close(struct shmframe_writer *writer, uint32_t flags);
+
 /* From now on the ring's links stand in this page. */
 void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *notice);
 
 /* Destroys the links of a ring that was never opened. */
 void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring);
-
-/* Destroys a ring with its links. */
-void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring);
 
 #endif

@@ -144,6 +144,17 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
     return code;
 }
 
+void writer_send_close(struct shmframe_writer *writer, uint32_t flags) {
+    struct shmframe_session *session = writer->object.session;
+    union message message;
+    message_init(&message, MESSAGE_CLOSE_WRITER, 0);
+    message.close_writer.writer = writer->object.number;
+    message.close_writer.flags = flags;
+    message.close_writer.sequence = writer->sequence;
+    if (session->is_welcome)
+        session_send(session, &message, NULL);
+}
+
 /* ---- settling: both mutexes held ---- */
 
 void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring) {
@@ -153,17 +164,6 @@ void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring)
         give_back(writer, link);
     }
     atomic_store_explicit(&ring->core.links, NULL, memory_order_release);
-}
-
-void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring) {
-    if (!ring)
-        return;
-    writer_drop_links(writer, ring);
-    session_notice_unref(ring->notice);
-    region_unmap(&ring->region);
-    if (ring->fd >= 0)
-        close(ring->fd);
-    free(ring);
 }
 
 /* Offered links that the former supervisor never gave are no use to the new one. */
