@@ -87,6 +87,8 @@ struct shmframe_session {
 };
 
 enum { SESSION_UPKEEP_NS = 1000000000 };
+/* How long a supervisor may take to answer HELLO. */
+#define SESSION_HELLO_TIMEOUT_NS INT64_C(5000000000)
 
 void session_lock(struct shmframe_session *session);
 void session_unlock(struct shmframe_session *session);
@@ -102,15 +104,10 @@ uint32_t session_serial(struct shmframe_session *session);
 int session_take_entry(struct shmframe_session *session, uint32_t *out_entry);
 void session_give_entry(struct shmframe_session *session, uint32_t entry);
 
+/* Maps the page that WELCOME brought, with one reference. Errors: -EPROTO, -ENOMEM. */
+int session_notice_map(int fd, struct session_notice **out_notice);
 struct session_notice *session_notice_ref(struct session_notice *notice);
 void session_notice_unref(struct session_notice *notice);
-
-/* Sends, or keeps until there is room; the descriptors stay the caller's. Errors: -ENOTCONN;
- * -ENOMEM, -EMFILE. */
-int session_send(struct shmframe_session *session, const union message *message, const int *fds);
-
-/* Does what has become due. Returns how many messages there were. `now_ns` of the present. */
-unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns);
 
 /* Takes mail, or waits until there may be some. Gives the mutex up meanwhile. 0: look again.
  * Errors: -ETIMEDOUT, -EINTR. */
@@ -122,11 +119,35 @@ int session_await_firmly(struct shmframe_session *session, int64_t deadline_ns);
 /* Waits until a supervisor is there. Errors: -ENOTCONN the deadline passed; -EINTR. */
 int session_await_connection(struct shmframe_session *session, int64_t deadline_ns);
 
-/* The supervisor said "not yet": `welcome` is called once more, soon. */
-void session_retry(struct session_object *object);
-
 /* An event of an object can be fetched: the session's descriptor shall be readable. */
 void session_kick(struct shmframe_session *session);
+
+/* Hands a message to whoever asked what it answers. False: nobody did. */
+bool session_answer_call(struct shmframe_session *session, struct channel_mail *mail);
+/* Tells all who wait for an answer that there will be none: the supervisor went away. */
+void session_drop_calls(struct shmframe_session *session);
+
+/* ---- session_wire.c; with the mutex held ---- */
+
+/* Makes the descriptors for the program's loop and for the wire. On failure session_close_wire()
+ * takes what there is. Errors: -EMFILE, -ENOMEM. */
+int session_open_wire(struct shmframe_session *session);
+/* Closes them and the connection, without a word to the objects. */
+void session_close_wire(struct shmframe_session *session);
+
+/* Connects and says HELLO; the answer comes as mail. On failure it is planned when to try again.
+ * Errors: -EACCES, -ENOTCONN; of socket(2). */
+int session_connect(struct shmframe_session *session, int64_t now_ns);
+
+/* Sends, or keeps until there is room; the descriptors stay the caller's. Errors: -ENOTCONN;
+ * -ENOMEM, -EMFILE. */
+int session_send(struct shmframe_session *session, const union message *message, const int *fds);
+
+/* Does what has become due. Returns how many messages there were. `now_ns` of the present. */
+unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns);
+
+/* The supervisor said "not yet": `welcome` is called once more, soon. */
+void session_retry(struct session_object *object);
 
 /* ---- without it ---- */
 
