@@ -13,7 +13,7 @@
 enum {
     MARGIN = 8,
     LINE = 12,
-    COLUMNS = 50,
+    COLUMNS = 54,
     LINES = 8,
     CURVE_HEIGHT = 56,
     PANEL_WIDTH = COLUMNS * 8 + 2 * MARGIN,
@@ -96,8 +96,8 @@ static void print_picture(struct overlay *overlay, const struct overlay_facts *f
     print_times(overlay, "age", facts->age, now_ns);
     print_times(overlay, "display", facts->display, now_ns);
     print(overlay, facts->lost > 0,
-          "lost %" PRIu64 "  skipped %" PRIu64 "  late %" PRIu64 "  converted %" PRIu64,
-          facts->lost, facts->skipped, facts->late, facts->converted);
+          "lost %" PRIu64 "  skipped %" PRIu64 "  unshown %" PRIu64 "  converted %" PRIu64,
+          facts->lost, facts->skipped, facts->unshown, facts->converted);
 }
 
 static void print_sound(struct overlay *overlay, const struct overlay_facts *facts,

@@ -16,7 +16,7 @@ struct overlay_facts {
     const struct meter *age;     /* acquire - capture */
     const struct meter *display; /* present - capture */
     const struct meter *skew;    /* picture shown - its sound heard; NULL: no sound */
-    uint64_t shown, late, converted;
+    uint64_t shown, unshown, converted;
     uint64_t lost, skipped; /* of the picture's reader */
     uint64_t sound_lost;
     struct sound_state sound;

@@ -190,7 +190,7 @@ static bool judge_first(struct pictures *pictures) {
     case SYNC_WAIT:
         return false;
     case SYNC_DROP:
-        pictures->late++;
+        pictures->unshown++;
         break;
     case SYNC_SHOW:
         show(pictures, &pictures->held[0]);

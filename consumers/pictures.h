@@ -17,7 +17,7 @@ struct pictures {
     struct screen *screen;                 /* borrowed */
     struct listener *listener;             /* borrowed; NULL: nothing to be in step with */
     char title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": none was shown yet */
-    uint64_t shown, late, converted;
+    uint64_t shown, unshown, converted;
     struct meter age, display, skew;
     struct shmframe_histogram skew_sizes; /* without the sign, since the beginning */
 

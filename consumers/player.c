@@ -44,7 +44,7 @@ static void gather_facts(struct player *player, int64_t now_ns) {
         .display = &pictures->display,
         .skew = has_picture ? &pictures->skew : NULL,
         .shown = pictures->shown,
-        .late = pictures->late,
+        .unshown = pictures->unshown,
         .converted = pictures->converted,
         .lost = counters.lost_late + counters.lost_restart,
         .skipped = counters.skipped,
@@ -112,9 +112,10 @@ static void tell_progress(struct player *player, int64_t now_ns) {
     const struct pictures *const pictures = &player->stage->pictures;
     const struct meter_summary shown = meter_summarize(&pictures->display, now_ns, SECOND_NS);
     const struct shmframe_reader_counters counters = source_counters(&pictures->source);
-    progress_update("%s: %.1f /s, capture to display p50 %.2f ms, lost %" PRIu64 ", late %" PRIu64,
+    progress_update("%s: %.1f /s, capture to display p50 %.2f ms, lost %" PRIu64
+                    ", unshown %" PRIu64,
                     player->settings.stage.name, shown.rate_hz, (double)shown.p50_ns / 1e6,
-                    counters.lost_late + counters.lost_restart, pictures->late);
+                    counters.lost_late + counters.lost_restart, pictures->unshown);
 }
 
 static void update_screen(struct player *player, int64_t now_ns) {
@@ -235,7 +236,7 @@ void player_get_report(const struct player *player, struct player_report *out_re
     *out_report = (struct player_report){
         .duration_ns = player->ended_ns - player->started_ns,
         .shown = pictures->shown,
-        .late = pictures->late,
+        .unshown = pictures->unshown,
         .converted = pictures->converted,
         .skew = pictures->skew_sizes,
     };

@@ -14,7 +14,7 @@ struct player_settings {
 struct player_report {
     int64_t duration_ns;
     uint64_t shown;
-    uint64_t late;      /* taken, but overtaken by the next before they could be shown */
+    uint64_t unshown;   /* taken, but overtaken by the next before they could be shown */
     uint64_t converted; /* by libswscale, since SDL does not have their format */
     uint64_t heard;     /* blocks of sound whose instant of being heard is known */
     uint64_t dropouts;

@@ -91,9 +91,9 @@ static void print_text(const struct player *player, const struct player_report *
     const struct source *const sources[] = {player_pictures(player), player_sounds(player)};
     const double seconds = (double)report->duration_ns / 1e9;
     printf("shmframe-view: %" PRIu64 " pictures shown in %.1f s (%.2f /s), %" PRIu64
-           " late, %" PRIu64 " converted",
-           report->shown, seconds, seconds > 0 ? (double)report->shown / seconds : 0, report->late,
-           report->converted);
+           " unshown, %" PRIu64 " converted",
+           report->shown, seconds, seconds > 0 ? (double)report->shown / seconds : 0,
+           report->unshown, report->converted);
     if (sources[1]) {
         printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
                to_ms(report->sound_delay_ns), report->dropouts);
@@ -140,7 +140,7 @@ static void print_json(const struct player *player, const struct player_report *
     }
     report_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
                                 (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown,
-                                "late", (json_int_t)report->late, "converted",
+                                "unshown", (json_int_t)report->unshown, "converted",
                                 (json_int_t)report->converted, "heard", (json_int_t)report->heard,
                                 "dropouts", (json_int_t)report->dropouts, "sound_delay_ns",
                                 (json_int_t)report->sound_delay_ns, "sound_dropped_ns",

@@ -216,7 +216,7 @@ static void finish_loan(struct media *media, struct playing *playing, struct shm
     if (media->end_ns < playing->due_ns + duration_ns)
         media->end_ns = playing->due_ns + duration_ns;
     if (!options.is_unpaced && loan->frame.publish_ns > loan->frame.capture_ns + duration_ns)
-        stream->late++;
+        stream->overdue++;
 }
 
 static void change_format(struct playing *playing) {

@@ -245,7 +245,7 @@ static void publish_picture(struct pattern *pattern) {
         producer_publish(pattern->pictures, &loan, false);
         const int64_t next_ns = scene_frame_ns(options.rate, pattern->frame + 1);
         if (!options.is_unpaced && loan.frame.publish_ns > pattern->producer.start_ns + next_ns)
-            pattern->pictures->late++;
+            pattern->pictures->overdue++;
     }
     pattern->frame++;
     if (producer_has_enough(&pattern->producer))
@@ -300,7 +300,7 @@ static void publish_sound(struct pattern *pattern) {
         if (!options.is_unpaced &&
             loan.frame.publish_ns > pattern->producer.start_ns +
                                         find_sample_ns(pattern->sample + count + options.block))
-            pattern->sound->late++;
+            pattern->sound->overdue++;
     }
     pattern->sample += count;
 }

@@ -149,9 +149,9 @@ static void show_progress(struct producer *producer) {
         progress_update("%s: waiting for readers: %u of %u", stream->name,
                         shmframe_writer_readers(stream->writer), producer_options.wait_readers);
     else
-        progress_update("%s: %" PRIu64 " frames in %.1f s, %u readers, %" PRIu64 " late%s",
+        progress_update("%s: %" PRIu64 " frames in %.1f s, %u readers, %" PRIu64 " overdue%s",
                         stream->name, frames, seconds, shmframe_writer_readers(stream->writer),
-                        stream->late, producer->is_paused ? ", paused" : "");
+                        stream->overdue, producer->is_paused ? ", paused" : "");
 }
 
 /* Sleeps until something happens or the deadline is there. Returns whether `fd` is readable. */
@@ -307,7 +307,7 @@ static json_t *describe_stream(const struct producer_stream *stream,
     json_t *object = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "stream", stream->name, "frames",
         (json_int_t)counters->published, "in_place", (json_int_t)stream->in_place, "copied",
-        (json_int_t)stream->copied, "late", (json_int_t)stream->late, "dropped",
+        (json_int_t)stream->copied, "overdue", (json_int_t)stream->overdue, "dropped",
         (json_int_t)(counters->device_dropped + stream->dropped), "cold_loans",
         (json_int_t)counters->loans_cold, "refused_loans", (json_int_t)stream->refused, "wakeups",
         (json_int_t)counters->bells_rung, "generation", (int)counters->generation);
@@ -332,9 +332,9 @@ static void print_text(const struct producer_stream *stream,
            stream->name, counters->published, seconds, rate, stream->in_place, stream->copied);
     if (stream->copied && stream->copied_why)
         printf(" (%s)", stream->copied_why);
-    printf("; %" PRIu64 " late, %" PRIu64 " dropped; loans: %" PRIu64 " cold, %" PRIu64
+    printf("; %" PRIu64 " overdue, %" PRIu64 " dropped; loans: %" PRIu64 " cold, %" PRIu64
            " refused\n",
-           stream->late, counters->device_dropped + stream->dropped, counters->loans_cold,
+           stream->overdue, counters->device_dropped + stream->dropped, counters->loans_cold,
            stream->refused);
 }
 

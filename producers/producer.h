@@ -50,7 +50,7 @@ struct producer_stream {
     const char *copied_why; /* for the statistics, if anything was copied; NULL: not known */
     uint64_t in_place;      /* frames filled in their slot */
     uint64_t copied;        /* frames filled elsewhere, then copied */
-    uint64_t late;         /* frames published after the next one was due: counted by the program */
+    uint64_t overdue;      /* frames published after the next one was due: counted by the program */
     uint64_t refused;      /* frames that got no slot: counted here, and dropped */
     uint32_t dropped;      /* lost since the last frame: add to it, the next frame tells */
     bool is_discontinuous; /* the next frame says so */

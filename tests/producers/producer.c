@@ -404,7 +404,7 @@ START_TEST(the_end_is_told_and_the_accounts_add_up) {
     library.loan_results[0] = -ENOSPC;
     library.loan_results[3] = -ENOSPC;
     stream->copied_why = "the moon is full";
-    stream->late = 5;
+    stream->overdue = 5;
     library.counters.loans_cold = 7;
     struct shmframe_loan loan;
     for (int i = 0; i < 4; i++)
@@ -427,10 +427,10 @@ START_TEST(the_end_is_told_and_the_accounts_add_up) {
     json_t *report = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(report);
     const char *name, *why;
-    int frames, in_place, copied, late, dropped, cold, refused;
+    int frames, in_place, copied, overdue, dropped, cold, refused;
     ck_assert_int_eq(json_unpack(report, "{s:[{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:s}]}", "streams",
                                  "stream", &name, "frames", &frames, "in_place", &in_place,
-                                 "copied", &copied, "late", &late, "dropped", &dropped,
+                                 "copied", &copied, "overdue", &overdue, "dropped", &dropped,
                                  "cold_loans", &cold, "refused_loans", &refused, "copied_why",
                                  &why),
                      0);
@@ -439,7 +439,7 @@ START_TEST(the_end_is_told_and_the_accounts_add_up) {
     ck_assert_int_eq(frames, 2);
     ck_assert_int_eq(in_place, 1);
     ck_assert_int_eq(copied, 1);
-    ck_assert_int_eq(late, 5);
+    ck_assert_int_eq(overdue, 5);
     ck_assert_int_eq(dropped, 2); /* one told by a frame, one behind the last */
     ck_assert_int_eq(cold, 7);
     ck_assert_int_eq(refused, 2);

@@ -150,8 +150,9 @@ class View(unittest.TestCase):
     def test_rotation_is_kept(self):
         self.start_supervisor()
         self.start(TURNED)
-        self.view("turned", "--policy", "lossless", "--frames", "5", "--screenshot",
-                  self.screenshot)
+        done = self.view("turned", "--policy", "lossless", "--frames", "5", "--screenshot",
+                         self.screenshot)
+        self.assertRegex(done.stdout, r"^shmframe-view: 5 pictures shown in .* 0 unshown, 5 converted\n")
         picture = Picture(self.screenshot)
         self.assertEqual((picture.width, picture.height), (32, 64))
         # Clockwise: what was on the left is above.
@@ -162,7 +163,7 @@ class View(unittest.TestCase):
         self.start_supervisor()
         self.start(TURNED)
         report = self.report("turned", "--policy", "lossless", "--screenshot", self.screenshot)
-        self.assertEqual((report["shown"], report["late"]), (10, 0))
+        self.assertEqual((report["shown"], report["unshown"]), (10, 0))
         self.assertEqual(report["streams"][0]["counters"]["formats"], 1)
         picture = Picture(self.screenshot)
         self.assertEqual((picture.width, picture.height), (32, 64))
@@ -213,7 +214,7 @@ class View(unittest.TestCase):
     def test_it_ends_with_the_stream(self):
         self.stream("--size", "64x48", "--rate", "30", "--frames", "30", "--wait-readers", "1")
         report = self.report()
-        self.assertEqual(report["shown"] + report["late"], 30)
+        self.assertEqual(report["shown"] + report["unshown"], 30)
 
     def test_it_follows_a_writer_that_died_and_came_back_larger(self):
         pattern = self.stream("--size", "160x120", "--rate", "30", "--no-sound")
