@@ -32,7 +32,8 @@ struct shmframe_session_params {
 
 /** Opens a session. `params` may be NULL.
  * Errors: -ENOTCONN no supervisor; -EACCES its socket refuses this user; -EPROTONOSUPPORT another
- * version; -ENOTSUP the kernel is older than 5.16; -ETIMEDOUT it does not answer; -EMFILE; -ENOMEM. */
+ * version; -ENOTSUP the kernel is older than 5.16; -ETIMEDOUT it does not answer; -EINTR a signal
+ * came while it waited; -EMFILE; -ENOMEM. */
 SHMFRAME_API int shmframe_session_open(const struct shmframe_session_params *params,
                                        struct shmframe_session **out_session);
 
@@ -51,7 +52,9 @@ SHMFRAME_API int shmframe_session_dispatch(struct shmframe_session *session);
 SHMFRAME_API bool shmframe_session_is_connected(const struct shmframe_session *session);
 
 /** Makes every waiting call of this session return -EINTR, now and until
- * shmframe_session_resume(). Async-signal-safe: meant for a SIGINT handler. */
+ * shmframe_session_resume(). Async-signal-safe: meant for a SIGINT handler. A thread that sleeps for
+ * a quick stream hears another thread's interrupt up to 27 ms late (see reader.h), others at once; a
+ * signal that is handled on the sleeping thread itself ends its sleep at once. */
 SHMFRAME_API void shmframe_session_interrupt(struct shmframe_session *session);
 
 /** Takes an interrupt back. */

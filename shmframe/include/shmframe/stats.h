@@ -72,7 +72,9 @@ SHMFRAME_API void shmframe_reader_counters(const struct shmframe_reader *reader,
 SHMFRAME_API int shmframe_reader_histogram(const struct shmframe_reader *reader,
                                            enum shmframe_hop hop,
                                            struct shmframe_histogram *out_histogram);
-/** The newest complete flights, oldest first; returns how many (at most `count`). */
+/** The newest lines of the flight recorder, oldest first, whether the lease is over or still held
+ * (release_ns 0, and present_ns if nothing was told); a line that changes at this instant is left out.
+ * Returns how many, at most `count`. Errors: -ENOMEM. */
 SHMFRAME_API int shmframe_reader_flights(const struct shmframe_reader *reader,
                                          struct shmframe_flight *out_flights, uint32_t count);
 

@@ -139,7 +139,9 @@ struct shmframe_writer_event {
     char argument[SHMFRAME_ARGUMENT_BYTES];    /**< request; "": none */
 };
 
-/** Takes the next event, oldest first. Errors: -EAGAIN there is none. */
+/** Takes the next event, oldest first. After a supervisor's restart a reader that was there before may
+ * join once more without having left, under the number that the new supervisor gave it.
+ * Errors: -EAGAIN there is none. */
 SHMFRAME_API int shmframe_writer_next_event(struct shmframe_writer *writer,
                                             struct shmframe_writer_event *out_event);
 
