@@ -10,6 +10,7 @@ import unittest
 import page
 
 SHMFRAME = os.environ["SHMFRAME"]
+PROGRAMS = dict(item.split("=", 1) for item in os.environ["PROGRAMS"].split())
 BUILD = os.path.dirname(os.path.dirname(SHMFRAME))
 
 
@@ -51,13 +52,30 @@ class Readme(unittest.TestCase):
         self.assertIn("\ncc brightness.c $(pkg-config --cflags --libs shmframe) -o brightness\n",
                       "\n" + commands)
 
+    def test_options_that_are_named_are_those_of_help(self):
+        known, used = {}, 0
+        for line in "".join(page.code_blocks("README.md", "sh")).splitlines():
+            # A command ends where a quote, an operator or a comment begins.
+            for part in re.split(r"['#>&|]", line):
+                words = part.split()
+                for place, word in enumerate(words):
+                    program = PROGRAMS.get(os.path.basename(word))
+                    if not program or word == "shmframe":
+                        continue
+                    if program not in known:
+                        known[program] = subprocess.run([program, "--help"], text=True, check=True,
+                                                        capture_output=True, timeout=30).stdout
+                    for option in re.findall(r"--[a-z][\w-]*", " ".join(words[place + 1:])):
+                        self.assertRegex(known[program], rf"(?m){option}(?![\w-])", line)
+                        used += 1
+        self.assertGreater(used, 3)
+
     def test_it_runs_as_the_readme_says(self):
         lines = [line for block in page.code_blocks("README.md", "sh") for line in block.splitlines()
-                 if line.startswith("shmframe run ")]
+                 if line.startswith("shmframe run ") and "./brightness" in line]
         self.assertEqual(len(lines), 1)
         arguments = shlex.split(lines[0])[2:]
-        # For a second, and from the first frame on.
-        self.assertEqual(arguments[0], "shmframe-pattern --duration 5")
+        self.assertEqual(arguments[0], "shmframe-pattern --duration 5 --wait-readers 1")
         arguments[0] = "shmframe-pattern --duration 1 --rate 30 --size 64x36 --wait-readers 1"
         done = subprocess.run([SHMFRAME, "run", *arguments], cwd=self.folder, text=True,
                               capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
