@@ -1,0 +1,30 @@
+/* Demux, from inside: the file itself, apart from the thread that decodes it.
+ *
+ * Threads: until demux_start() the opener's, afterwards the decoding thread's.
+ */
+#ifndef PRODUCERS_DEMUX_INPUT_H
+#define PRODUCERS_DEMUX_INPUT_H
+
+#include "demux.h"
+
+/* What a track is called in messages. */
+extern const char *const demux_kinds[DEMUX_TRACKS];
+
+static inline bool demux_is_stopping(const struct demux *demux) {
+    return atomic_load_explicit(&demux->is_stopping, memory_order_relaxed);
+}
+
+/* Opens demux->url, chooses its tracks and reads until their formats are known, from `start_ns` on;
+ * a failure ends the program with one line. */
+void demux_input_open(struct demux *demux, int64_t start_ns);
+
+/* The track that a packet is of; NULL: none that is played. */
+struct track *demux_input_find_track(struct demux *demux, const AVPacket *packet);
+
+/* Goes to a position, or as near before it as the file allows. Returns what FFmpeg said. */
+int demux_input_seek(struct demux *demux, int64_t position_ns);
+
+/* The length that the file claims for what is played, where that is more than a guess; 0: none. */
+int64_t demux_input_claimed_ns(const struct demux *demux);
+
+#endif
