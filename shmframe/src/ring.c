@@ -143,7 +143,7 @@ static void add_leased(const struct ring_writer *writer, struct ring_set *busy) 
     for (uint32_t i = 0; i < writer->active_count; i++) {
         const struct ring_link *link = writer->active[i];
         for (uint32_t cell = 0; cell < link->grant.leases; cell++) {
-            /* L: after the fence in ring_loan(). R: the reader has looked for the last time. */
+            /* L: after the fence in ring_announce(). R: the reader has looked for the last time. */
             const uint64_t lease =
                 atomic_load_explicit(&link->lease->lease[cell], memory_order_acquire);
             if (lease)
@@ -164,9 +164,7 @@ static uint32_t find_free(const struct ring_set *busy, uint32_t limit) {
 }
 
 int ring_loan(struct ring_writer *writer, uint32_t *out_slot) {
-    /* L, sequentially consistent with the one in acquire: either the reader finds its slot retired,
-     * or we find its lease. The stores of RETIRED come before. */
-    atomic_thread_fence(memory_order_seq_cst);
+    /* What is free by now was retired before the fence of a publish: none is needed here. */
     ring_writer_refresh(writer);
     struct ring_set busy;
     for (unsigned i = 0; i < RING_SLOTS_MAX / 64; i++)
@@ -253,8 +251,8 @@ static void retire(struct ring_writer *writer) {
     atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);
     for (uint64_t sequence = writer->tail; sequence < tail; sequence++) {
         const uint32_t slot = writer->slot_at[sequence % RING_INDEX];
-        /* L: before the fence of the next loan. Release, so that who finds it retired finds the new
-         * tail too. */
+        /* L: before the fence in ring_announce(). Release, so that who finds it retired finds the
+         * new tail too. */
         atomic_store_explicit(&writer->ring->slot[slot].state, slot_word(sequence, SLOT_RETIRED),
                               memory_order_release);
         ring_set_remove(&writer->kept, slot);
@@ -263,14 +261,17 @@ static void retire(struct ring_writer *writer) {
 }
 
 void ring_announce(struct ring_writer *writer) {
+    /* Links granted since the loan may need a deeper history. */
+    ring_writer_refresh(writer);
+    if (writer->first)
+        retire(writer);
     /* W, sequentially consistent with the one in bell_wait(): either the reader sees the new head,
-     * or we see that it waits. */
+     * or we see that it waits. L, with the one in acquire: either the reader finds its slot
+     * retired, or the next loan finds its lease. */
     atomic_thread_fence(memory_order_seq_cst);
     /* Links granted since the loan sleep as well as others. */
     ring_writer_refresh(writer);
     bell_ring(writer);
-    if (writer->first)
-        retire(writer);
 }
 
 void ring_end(struct ring_writer *writer, enum ring_state state) {
@@ -349,7 +350,7 @@ static bool try_lease(struct ring_reader *reader, uint32_t cell, uint64_t sequen
     _Atomic uint64_t *word = &reader->lease->lease[cell];
     /* Release: it ends the word's last use (R). */
     atomic_store_explicit(word, lease_word(sequence, slot), memory_order_release);
-    /* L, with the one in ring_loan(). */
+    /* L, with the one in ring_announce(). */
     atomic_thread_fence(memory_order_seq_cst);
     /* P: the state carries header and payload. */
     const uint64_t state =

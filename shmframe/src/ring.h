@@ -106,7 +106,7 @@ void ring_abandon(struct ring_writer *writer, uint32_t slot);
 /* Publishes a slot on loan as the stream's next frame; sets frame->sequence. Nobody is told yet. */
 void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *frame);
 
-/* Wakes who sleeps, then retires what has left the history. Ends every publication. */
+/* Retires what has left the history, then wakes who sleeps. Ends every publication. */
 void ring_announce(struct ring_writer *writer);
 
 /* Says that nothing follows in this ring, and wakes who sleeps. */

@@ -585,6 +585,34 @@ START_TEST(a_new_notice_page_is_read_even_if_its_word_is_the_same) {
 }
 END_TEST
 
+/* A lossless reader's frames begin with the one on loan, if it came before. */
+START_TEST(a_grant_before_the_loan_begins_with_its_frame) {
+    struct rig *rig = rig_create(6, 1, 0);
+    rig_publish(rig);
+    const struct rig_link *link =
+        rig_join(rig, (struct rig_want){.depth = 1, .is_lossless = true, .begin = RING_BEGIN_TOLD});
+    uint32_t slot;
+    ck_assert_int_eq(ring_loan(rig->writer, &slot), 0);
+    ck_assert_uint_eq(rig->writer->active_count, 1);
+    ck_assert_uint_eq(atomic_load(&link->bell->start), 2);
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(a_grant_between_loan_and_publish_keeps_what_its_reader_may_begin_with) {
+    struct rig *rig = rig_create(6, 1, 0);
+    rig_publish(rig);
+    uint32_t slot;
+    ck_assert_int_eq(ring_loan(rig->writer, &slot), 0);
+    rig_join(rig, (struct rig_want){.depth = 3});
+    struct shmframe_frame frame = {0};
+    ring_put(rig->writer, slot, &frame);
+    ring_announce(rig->writer);
+    ck_assert_uint_eq(tail_of(rig), 1);
+    rig_destroy(rig);
+}
+END_TEST
+
 /* ---- tail, and what the models found ---- */
 
 /* B2: tail neither wraps, nor names another ring's frames, nor goes back. */
@@ -848,6 +876,8 @@ int main(void) {
         {a_word_with_another_serial_is_not_about_the_link},
         {the_history_is_as_deep_as_the_deepest_grant_and_the_ring_allow},
         {a_new_notice_page_is_read_even_if_its_word_is_the_same},
+        {a_grant_before_the_loan_begins_with_its_frame},
+        {a_grant_between_loan_and_publish_keeps_what_its_reader_may_begin_with},
         {B2_tail_begins_with_the_ring_and_never_goes_back},
         {B2_a_deeper_grant_does_not_send_readers_after_retired_frames},
         {B4_a_lossless_reader_that_joins_begins_with_the_frame_the_writer_names},

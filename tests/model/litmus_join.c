@@ -38,9 +38,6 @@ static void *write_frames(void *unused) {
     unsigned seen = 0, active = 0, newest = SLOTS;
     for (unsigned seq = 1; FRAMES != 0 ? seq <= FRAMES : !load(is_over, relaxed); seq++) {
         unsigned busy = 0, slot = 0;
-#ifndef MUT_NO_WRITER_FENCE
-        fence(seq_cst);
-#endif
         const unsigned now = LOAD(word, LOOK);
         if (now != seen) {
             seen = now;
@@ -63,6 +60,9 @@ static void *write_frames(void *unused) {
         store(head, WORD(seq, slot), release);
         if (newest < SLOTS)
             store(state[newest], STATE(seq - 1, RETIRED), release);
+#ifndef MUT_NO_WRITER_FENCE
+        fence(seq_cst); /* publish's, before it looks who waits */
+#endif
         newest = slot;
     }
     return NULL;

@@ -79,7 +79,6 @@ static void *write_frames(void *unused) {
     unsigned history = 0, slot_of[INDEX] = {0};
     for (unsigned seq = 1; seq <= FRAMES; seq++) {
         unsigned busy = 0, slot = 0;
-        WRITER_FENCE();
         for (int i = 0; i < READERS; i++) {
             const unsigned word = LOAD(lease[i], SCAN);
             if (word != 0)
@@ -105,6 +104,7 @@ static void *write_frames(void *unused) {
 #endif
             history &= ~(1U << gone);
         }
+        WRITER_FENCE(); /* publish's, before it looks who waits */
     }
     return NULL;
 }

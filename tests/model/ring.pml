@@ -287,7 +287,7 @@ proctype Writer()
                 od;
                 assert(s < N) /* I6 */
             };
-#ifdef MUT_RETIRE_AFTER_SCAN /* what a missing fence in loan allows */
+#ifdef MUT_RETIRE_AFTER_SCAN /* what a missing fence in publish allows */
             if
             :: old[0] != 0 -> state[SLOT(old[0])] = STATE(SEQ(old[0]), RETIRED); old[0] = 0
             :: else
@@ -308,7 +308,9 @@ proctype Writer()
             index[seq % INDEX] = WORD(seq, s);
             kept = kept | 1 << s;
             head = WORD(seq, s);
-            ring_bells();
+#ifndef MUT_NOTICE_IN_LOAN_ONLY
+            read_notice(); /* a link granted since the loan may need a deeper history */
+#endif
             /* Tail never goes back: a deeper history begins with what is still there. */
             k = oldest;
             d_step {
@@ -348,6 +350,7 @@ proctype Writer()
 #ifdef MUT_RETIRE_BEFORE_TAIL
             tail = oldest;
 #endif
+            ring_bells();
             k = 0;
             s = 0;
             busy = 0

@@ -29,6 +29,16 @@ def relax(store):
     )
 
 
+def without_refresh(begin, end):
+    """The code of ring.c from `begin` to `end`, and the same without a look at the notice."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../shmframe/src/ring.c"), encoding="utf-8") as file:
+        text = file.read()
+    text = text[text.index(begin) :]
+    text = text[: text.index(end)]
+    return text, text.replace("ring_writer_refresh(writer);", "")
+
+
 # edge: what is weakened, file, text, text instead, program, its arguments. The text is there once.
 MUTANTS = [
     # P
@@ -104,17 +114,17 @@ MUTANTS = [
     (
         "L writer's fence",
         "ring.c",
-        FENCE + "\n    ring_writer_refresh(writer);\n    struct ring_set",
-        "ring_writer_refresh(writer);\n    struct ring_set",
+        FENCE + "\n    /* Links granted since the loan sleep",
+        "/* Links granted since the loan sleep",
         "races",
         "tail",
     ),
     (
         "G no look at the notice in loan",
         "ring.c",
-        FENCE + "\n    ring_writer_refresh(writer);\n    struct ring_set",
-        FENCE + "\n    struct ring_set",
-        "steps",
+        "ring_writer_refresh(writer);\n    struct ring_set",
+        "struct ring_set",
+        "ring",
         "",
     ),
     ("L reader's fence", "ring.c", FENCE + "\n    /* P: the state carries", "/* P: the state carries", "races", "lease"),
@@ -127,7 +137,7 @@ MUTANTS = [
         "lease",
     ),
     # W
-    ("W writer's fence", "ring.c", FENCE + "\n    /* Links granted since", "/* Links granted since", "races", "wake"),
+    ("W writer's fence", "ring.c", FENCE + "\n    /* Links granted since the loan sleep", "/* Links granted since the loan sleep", "races", "wake"),
     ("W reader's fence", "bell.c", FENCE + "\n    int code = 0;", "int code = 0;", "races", "wake"),
     ("W no second look at head", "bell.c", "if (!see_any(readers, count))\n        code", "if (true)\n        code", "races", "wake"),
     ("W the same episode", "bell.c", "wait_word(++reader->episode, mode)", "wait_word(1, mode)", "bell", ""),
@@ -158,8 +168,7 @@ MUTANTS = [
     (
         "B1 notice in loan only, publish",
         "ring.c",
-        "/* Links granted since the loan sleep as well as others. */\n    ring_writer_refresh(writer);",
-        "",
+        *without_refresh("void ring_announce(struct ring_writer *writer) {", "bell_ring(writer);"),
         "bell",
         "",
     ),
@@ -169,6 +178,14 @@ MUTANTS = [
         "/* W: as for head. */\n    " + FENCE + "\n    ring_writer_refresh(writer);",
         FENCE,
         "bell",
+        "",
+    ),
+    (
+        "I5 notice after the tail, publish",
+        "ring.c",
+        "    ring_writer_refresh(writer);\n    if (writer->first)\n        retire(writer);",
+        "    if (writer->first)\n        retire(writer);",
+        "ring",
         "",
     ),
     ("B2 tail goes back", "ring.c", "return max_u64(tail, writer->tail);\n}", "(void)tail;\n    return max_u64(writer->newest >= writer->history ? writer->newest - writer->history + 1 : 1, writer->first);\n}", "ring", ""),
