@@ -111,9 +111,8 @@ static bool can_hold(const struct ring_shape *shape, uintptr_t base, AVCodecCont
     int width = frame->width, height = frame->height, lines[4] = {0};
     int line_align[AV_NUM_DATA_POINTERS];
     avcodec_align_dimensions2(codec, &width, &height, line_align);
-    if (frame->format != shape->pixel_format ||
-        width > (int)(video->coded_width ? video->coded_width : video->width) ||
-        height > (int)(video->coded_height ? video->coded_height : video->height) ||
+    if (frame->format != shape->pixel_format || width > (int)format_coded_width(video) ||
+        height > (int)format_coded_height(video) ||
         av_image_fill_linesizes(lines, frame->format, width) < 0)
         return false;
     for (uint32_t i = 0; i < shape->format.plane_count; i++) {
