@@ -35,8 +35,10 @@ static int open_folder(const char *path, bool may_create, int *out_folder) {
     char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
     split_folder(path, name, sizeof(name));
     if (may_create && mkdir(name, 0700) < 0 && errno != EEXIST)
-        return error_set(-errno, "%s cannot be made: %s; choose another place with --socket", name,
-                         strerror(errno));
+        return error_set(-errno,
+                         "%s cannot be made: %s; choose another place with --socket, and set "
+                         "SHMFRAME_SOCKET to it for all programs",
+                         name, strerror(errno));
     int folder = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0 && (errno == ELOOP || errno == ENOTDIR))
         return error_set(-EACCES,
@@ -49,8 +51,8 @@ static int open_folder(const char *path, bool may_create, int *out_folder) {
     if (fstat(folder, &info) < 0 || info.st_uid != geteuid() || (info.st_mode & 077)) {
         close(folder);
         return error_set(-EACCES,
-                         "%s must belong to this user and be closed to others: chmod 700 "
-                         "it, or choose another place with --socket",
+                         "%s must belong to this user and be closed to others: make a folder "
+                         "for the socket by mkdir -m 700, and name FOLDER/socket with --socket",
                          name);
     }
     *out_folder = folder;
@@ -166,7 +168,9 @@ int listener_open(struct listener *listener, const char *path) {
     if (passed != 0) {
         code = take_passed(listener, passed);
     } else if (strlen(path) >= sizeof(listener->path) || path[0] == '\0') {
-        return error_set(-EINVAL, "a socket's path has 1 to %zu bytes: %s",
+        return error_set(-EINVAL,
+                         "a socket's path has 1 to %zu bytes; choose such a one with --socket or "
+                         "SHMFRAME_SOCKET instead of \"%s\"",
                          sizeof(listener->path) - 1, path);
     } else {
         strcpy(listener->path, path);

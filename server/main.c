@@ -72,6 +72,20 @@ static void set_ready_fd(struct server_params *server, const char *text) {
     fcntl(server->ready_fd, F_SETFD, FD_CLOEXEC);
 }
 
+_Noreturn static void fail_option(bool is_value_missing, char *const *argv) {
+    const char *text = argv[optind - 1];
+    char line[512];
+    if (is_value_missing)
+        snprintf(line, sizeof(line), "%s needs a value", text);
+    else if (strncmp(text, "--", 2) != 0 && optopt)
+        snprintf(line, sizeof(line), "-%c is not an option", optopt);
+    else if (optopt)
+        snprintf(line, sizeof(line), "%s: this option takes no value", text);
+    else
+        snprintf(line, sizeof(line), "%s is not an option, or short for several", text);
+    fail(EXIT_USAGE, line);
+}
+
 static void parse_options(struct options *options, int argc, char **argv) {
     static const struct option table[] = {
         {"socket", required_argument, NULL, 's'},   {"allow-uid", required_argument, NULL, 'u'},
@@ -80,7 +94,8 @@ static void parse_options(struct options *options, int argc, char **argv) {
         {"version", no_argument, NULL, 'V'},        {0},
     };
     int letter;
-    while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1) {
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, ":", table, NULL)) != -1) {
         switch (letter) {
         case 's':
             options->server.socket = optarg;
@@ -103,12 +118,16 @@ static void parse_options(struct options *options, int argc, char **argv) {
         case 'V':
             puts("shmframed " SHMFRAME_VERSION);
             exit(EXIT_DONE);
-        case '?': /* getopt_long() has said what was wrong */
-            exit(EXIT_USAGE);
+        case '?':
+        case ':':
+            fail_option(letter == ':', argv);
         }
     }
-    if (optind < argc)
-        fail_usage("", argv[optind], "no operand is taken");
+    if (optind < argc) {
+        char line[512];
+        snprintf(line, sizeof(line), "\"%s\" is too much: only options are taken", argv[optind]);
+        fail(EXIT_USAGE, line);
+    }
 }
 
 /* Everything rests on the seal: a kernel that lets a sealed region be mapped for writing again

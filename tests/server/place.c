@@ -99,7 +99,7 @@ START_TEST(a_folder_open_to_others_is_refused) {
     static const mode_t modes[] = {0750, 0705, 0710, 0701, 0777};
     for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         ck_assert_int_eq(chmod(supervisor.folder, modes[i]), 0);
-        refuse_at(supervisor.socket, "chmod 700");
+        refuse_at(supervisor.socket, "mkdir -m 700");
     }
     ck_assert_int_eq(chmod(supervisor.folder, 0700), 0);
 }
@@ -144,15 +144,26 @@ START_TEST(places_that_cannot_be_are_refused) {
 }
 END_TEST
 
-START_TEST(wrong_options_are_a_usage_error) {
-    static const char *const wrong[][4] = {
-        {"shmframed", "--no-such", NULL},         {"shmframed", "--ready-fd", "x", NULL},
-        {"shmframed", "--ready-fd", "999", NULL}, {"shmframed", "--allow-uid", "-1", NULL},
-        {"shmframed", "operand", NULL},           {"shmframed", "--socket", NULL},
+START_TEST(wrong_options_are_a_usage_error_in_one_line) {
+    static const struct {
+        const char *argv[4];
+        const char *line;
+    } wrong[] = {
+        {{"shmframed", "--no-such"}, "--no-such is not an option, or short for several"},
+        {{"shmframed", "-x"}, "-x is not an option"},
+        {{"shmframed", "--socket"}, "--socket needs a value"},
+        {{"shmframed", "--quiet=yes"}, "--quiet=yes: this option takes no value"},
+        {{"shmframed", "operand"}, "\"operand\" is too much: only options are taken"},
+        {{"shmframed", "--ready-fd", "x"}, "--ready-fd x: a number was expected"},
+        {{"shmframed", "--ready-fd", "999"}, "--ready-fd 999: no such descriptor is open"},
+        {{"shmframed", "--allow-uid", "-1"}, "--allow-uid -1: a number was expected"},
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        ck_assert_int_eq(supervisor_run(wrong[i], text, sizeof(text)), 2);
-        ck_assert_str_ne(text, "");
+        char expected[256];
+        snprintf(expected, sizeof(expected), "shmframed: %s; see shmframed --help\n",
+                 wrong[i].line);
+        ck_assert_int_eq(supervisor_run(wrong[i].argv, text, sizeof(text)), 2);
+        ck_assert_str_eq(text, expected);
     }
 }
 END_TEST
@@ -411,7 +422,7 @@ int main(void) {
     tcase_add_test(cases, a_link_to_a_folder_is_refused);
     tcase_add_test(cases, a_lock_that_is_a_link_is_refused);
     tcase_add_test(cases, places_that_cannot_be_are_refused);
-    tcase_add_test(cases, wrong_options_are_a_usage_error);
+    tcase_add_test(cases, wrong_options_are_a_usage_error_in_one_line);
     tcase_add_test(cases, both_signals_end_it_cleanly);
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
