@@ -13,10 +13,20 @@ enum report_format report_format_parse(const char *text) {
     program_fail_usage("--format: \"%s\" should be text or json", text);
 }
 
+_Noreturn static void fail_output(void) {
+    program_fail("the report cannot be written to standard output: %m");
+}
+
 void report_print_json(json_t *object) {
     progress_clear();
     const int result = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
     json_decref(object);
-    if (result < 0 || putchar('\n') == EOF || fflush(stdout) == EOF)
-        program_fail("the report cannot be written to standard output: %m");
+    if (result < 0 || putchar('\n') == EOF)
+        fail_output();
+    report_flush();
+}
+
+void report_flush(void) {
+    if (fflush(stdout) == EOF || ferror(stdout))
+        fail_output();
 }

@@ -12,7 +12,11 @@ enum report_format {
 /* The value of --format; anything but "text" and "json" is a usage error, and ends the program. */
 enum report_format report_format_parse(const char *text);
 
-/* Prints `object` on one line of stdout and takes it. */
+/* Prints `object` on one line of stdout and takes it. As report_flush() otherwise. */
 void report_print_json(json_t *object);
+
+/* After words were printed to stdout: hands them on, or says that nobody takes them, and ends the
+ * program. */
+void report_flush(void);
 
 #endif

@@ -153,7 +153,7 @@ static void print_interval(struct measurement *m, int64_t now_ns) {
                (double)(now_ns - m->start_ns) / 1e9);
         hops_print(stdout, &m->shown);
         putchar('\n');
-        fflush(stdout);
+        report_flush();
     }
     m->interval_start_ns = now_ns;
 }
@@ -171,7 +171,7 @@ static int print_total(struct measurement *m) {
     if (m->format == REPORT_TEXT) {
         printf("%s, all %.1f s\n", m->stream, (double)(now_ns - m->start_ns) / 1e9);
         hops_print(stdout, &m->shown);
-        fflush(stdout);
+        report_flush();
     }
     for (uint32_t i = 0; i < m->budgets; i++) {
         const struct budget_verdict verdict = budget_judge(&m->budget[i], &m->shown);

@@ -116,7 +116,7 @@ static void print_text(const struct player *player, const struct player_report *
             hops_print(stdout, &hops);
         }
     }
-    fflush(stdout);
+    report_flush();
 }
 
 static json_t *make_skew(const struct shmframe_histogram *skew) {

@@ -362,6 +362,7 @@ int producer_finish(struct producer *producer) {
     else
         for (uint32_t i = 0; i < producer->streams; i++)
             print_text(&producer->stream[i], &counters[i], seconds);
+    report_flush();
     program_close_session(producer->session);
     producer->session = NULL;
     return exit_code;

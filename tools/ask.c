@@ -1,4 +1,5 @@
 /* shmframe ask: one request to the writer of a stream, and its answer. */
+#include "report.h"
 #include "tool.h"
 
 #include <stdio.h>
@@ -46,5 +47,6 @@ int tool_ask(int argc, char **argv) {
                      *answer.text ? answer.text : strerror(-answer.status));
     if (*answer.text)
         puts(answer.text);
+    report_flush();
     return EXIT_DONE;
 }

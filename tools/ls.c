@@ -214,7 +214,6 @@ int tool_ls(int argc, char **argv) {
     else
         print_streams(session, format);
     program_close_session(session);
-    if (fflush(stdout) == EOF)
-        program_fail("the list cannot be written to standard output: %m");
+    report_flush();
     return EXIT_DONE;
 }

@@ -96,6 +96,14 @@ class Latency(unittest.TestCase):
         self.assertEqual([line.split()[0] for line in lines[title + 1:title + 6]], HOPS[:5])
         self.assertTrue(lines[title + 6].startswith("delivered 20, lost 0 (late 0, restart 0), "))
 
+    def test_it_ends_when_nobody_reads_its_tables(self):
+        tables = "shmframe-latency cam --interval 0.1 --duration 300"
+        done = self.call(PATTERN, "bash -c 'set -o pipefail; " + tables + " | head -n 1'")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cam, second 0.0 to 0.1\n", done.stdout)
+        self.assertIn("shmframe-latency: the report cannot be written to standard output: "
+                      "Broken pipe\n", done.stderr)
+
     def test_ctrl_c_prints_the_total(self):
         with tempfile.TemporaryDirectory() as folder:
             out, pid = os.path.join(folder, "out"), os.path.join(folder, "pid")

@@ -215,6 +215,15 @@ class Run(unittest.TestCase):
         code, out, err = self.call("shmframe ls --format json")
         self.assertEqual((code, out, err), (0, '{"streams":[]}\n', ""))
 
+    def test_answers_that_cannot_be_written_are_told(self):
+        for line in ("shmframe ls >/dev/full", "shmframe ls --format json >/dev/full",
+                     "shmframe-pattern --size 64x36 --wait-readers 1 & shmframe-latency demo --frames 1 && "
+                     "shmframe ask demo pause >/dev/full"):
+            with self.subTest(line=line):
+                code, _, err = self.call(line)
+                self.assertEqual(code, 1)
+                self.assertIn("cannot be written to standard output: No space left on device", err)
+
     def call_on_terminal(self, *lines):
         """What the terminal shows, raw."""
         pid, terminal = pty.fork()
