@@ -119,7 +119,7 @@ void node_describe_end(const struct node *node, char line[NODE_LINE_BYTES]) {
                  find_remedy(shell_signal));
     else
         snprintf(line, NODE_LINE_BYTES,
-                 "\"%.256s\" failed with status %d; mend what it said above; if that is "
-                 "nothing, its documentation may tell this status",
+                 "\"%.256s\" failed with status %d; its own message above, or its "
+                 "documentation, tells why",
                  node->name, status);
 }
