@@ -11,24 +11,13 @@ enum { WAKE_MAX = 64 };
 
 int notice_create(struct notice *notice, int *out_fd) {
     struct region region;
-    int fd;
-    int code = region_create("shmframe-notice", NOTICE_BYTES, &region, &fd);
+    int code = region_create_page("shmframe-notice", NOTICE_BYTES, REGION_SEALED, &region, out_fd);
     if (code < 0)
         return code;
-    /* All of it now: no memory later would be a signal instead of an error. */
-    code = region_populate(&region, 0, NOTICE_BYTES, true);
-    if (code == 0)
-        code = region_seal(fd, REGION_SEALED);
-    if (code < 0) {
-        region_unmap(&region);
-        close(fd);
-        return code;
-    }
     notice->region = region;
     notice->page = region.base;
     notice->page->abi = LAYOUT_ABI;
     notice->page->entries = NOTICE_ENTRIES;
-    *out_fd = fd;
     return 0;
 }
 

@@ -17,23 +17,14 @@ static void close_fd(int *fd) {
 
 /* ---- the writer's end ---- */
 
-/* The page gets its memory now: none later would be a signal instead of an error. */
-static int create_page(const char *name, enum region_seal seal, struct region *out_region,
-                       int *out_fd) {
-    int code = region_create(name, LINK_PAGE_BYTES, out_region, out_fd);
-    if (code == 0)
-        code = region_populate(out_region, 0, LINK_PAGE_BYTES, true);
-    if (code == 0)
-        code = region_seal(*out_fd, seal);
-    return code;
-}
-
 /* The writer only looks at the lease page: its own mapping may not write it either. */
 static int create_lease_page(struct region *out_region, int *out_fd) {
-    struct region made = {0};
-    int code = create_page("shmframe-lease", REGION_LEASE, &made, out_fd);
+    struct region made;
+    int code = region_create_page("shmframe-lease", LINK_PAGE_BYTES, REGION_LEASE, &made, out_fd);
+    if (code < 0)
+        return code;
     region_unmap(&made);
-    return code == 0 ? region_map(*out_fd, LINK_PAGE_BYTES, out_region) : code;
+    return region_map(*out_fd, LINK_PAGE_BYTES, out_region);
 }
 
 static int create_wake(int *out_ours, int *out_theirs) {
@@ -57,7 +48,8 @@ int link_writer_create(uint32_t entry, uint32_t serial, struct link_writer **out
     link->core.wake = -1;
     int code = create_lease_page(&link->lease, &fds[0]);
     if (code == 0)
-        code = create_page("shmframe-bell", REGION_SEALED, &link->bell, &fds[1]);
+        code = region_create_page("shmframe-bell", LINK_PAGE_BYTES, REGION_SEALED, &link->bell,
+                                  &fds[1]);
     if (code == 0)
         code = create_wake(&link->core.wake, &fds[2]);
     if (code < 0) {

@@ -206,6 +206,27 @@ int region_populate(const struct region *region, uint64_t offset, uint64_t bytes
     return 0;
 }
 
+int region_create_page(const char *name, size_t bytes, enum region_seal seal,
+                       struct region *out_region, int *out_fd) {
+    struct region region;
+    int fd;
+    int code = region_create(name, bytes, &region, &fd);
+    if (code < 0)
+        return code;
+    /* All of it now: no memory later would be a signal instead of an error. */
+    code = region_populate(&region, 0, bytes, true);
+    if (code == 0)
+        code = region_seal(fd, seal);
+    if (code < 0) {
+        region_unmap(&region);
+        close(fd);
+        return code;
+    }
+    *out_region = region;
+    *out_fd = fd;
+    return 0;
+}
+
 uint64_t region_memory_bytes(int fd) {
     struct stat info;
     return fstat(fd, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;

@@ -242,6 +242,19 @@ START_TEST(populate_refuses_what_lies_outside) {
 }
 END_TEST
 
+START_TEST(a_page_has_its_memory_and_its_seals_from_the_start) {
+    struct region region;
+    int fd = -1;
+    ck_assert_int_eq(region_create_page("test", BYTES, REGION_SEALED, &region, &fd), 0);
+    ck_assert_uint_eq(region.bytes, BYTES);
+    ck_assert_uint_eq(region_memory_bytes(fd), BYTES);
+    ck_assert_int_eq(region_check(fd, REGION_SEALED, BYTES, NULL), 0);
+    *(volatile char *)region.base = 1;
+    region_unmap(&region);
+    close(fd);
+}
+END_TEST
+
 START_TEST(shortages_are_errors_not_signals) {
     struct region region;
     int fd = -1;
@@ -294,6 +307,7 @@ int main(void) {
     tcase_add_test(cases, a_lease_page_has_its_last_writer_once_its_reader_mapped_it);
     tcase_add_test(cases, populate_backs_exactly_the_pages_it_is_asked_for);
     tcase_add_test(cases, populate_refuses_what_lies_outside);
+    tcase_add_test(cases, a_page_has_its_memory_and_its_seals_from_the_start);
     tcase_add_test(cases, shortages_are_errors_not_signals);
     tcase_add_test(cases, a_file_that_cannot_be_sealed_says_so);
     Suite *suite = suite_create("region");
