@@ -258,11 +258,9 @@ int shmframe_reader_fd(struct shmframe_reader *reader) {
 /* ---- life ---- */
 
 static int check_params(const struct shmframe_reader_params *params) {
-    if (!params->stream || !shmframe_name_is_valid(params->stream))
-        return error_set(-EINVAL,
-                         "'%s' cannot name a stream: 1 to 63 of a-z 0-9 . _ -, beginning with "
-                         "a letter or digit",
-                         params->stream ? params->stream : "");
+    const int code = session_check_stream(params->stream);
+    if (code < 0)
+        return code;
     if ((unsigned)params->policy > SHMFRAME_LOSSLESS)
         return error_set(-EINVAL, "there is no policy %d", (int)params->policy);
     if (params->depth > SHMFRAME_DEPTH_MAX)

@@ -267,6 +267,15 @@ void session_drop_calls(struct shmframe_session *session) {
     }
 }
 
+int session_check_stream(const char *stream) {
+    if (stream && shmframe_name_is_valid(stream))
+        return 0;
+    return error_set(-EINVAL,
+                     "'%s' cannot name a stream: 1 to 63 of a-z 0-9 . _ -, beginning with a letter "
+                     "or digit",
+                     stream ? stream : "");
+}
+
 static bool take_answer(void *user, struct channel_mail *mail) {
     struct shmframe_answer *answer = user;
     if (mail->message.header.type != MESSAGE_ANSWER)
@@ -279,8 +288,9 @@ static bool take_answer(void *user, struct channel_mail *mail) {
 int shmframe_session_request(struct shmframe_session *session, const char *stream, const char *verb,
                              const char *argument, int64_t deadline_ns,
                              struct shmframe_answer *out_answer) {
-    if (!shmframe_name_is_valid(stream))
-        return error_set(-EINVAL, "'%s' cannot be a stream's name", stream);
+    int code = session_check_stream(stream);
+    if (code < 0)
+        return code;
     if (!verb[0] || strlen(verb) >= SHMFRAME_VERB_BYTES)
         return error_set(-EINVAL, "a request's verb has 1 to %d bytes", SHMFRAME_VERB_BYTES - 1);
     if (argument && strlen(argument) >= SHMFRAME_ARGUMENT_BYTES)
@@ -293,7 +303,7 @@ int shmframe_session_request(struct shmframe_session *session, const char *strea
     if (argument)
         message_put_text(message.request.argument, sizeof(message.request.argument), argument);
     struct shmframe_answer answer = {0};
-    int code = session_ask(session, &message, NULL, deadline_ns, take_answer, &answer);
+    code = session_ask(session, &message, NULL, deadline_ns, take_answer, &answer);
     if (code == 0)
         *out_answer = answer;
     return code;

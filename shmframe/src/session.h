@@ -151,6 +151,9 @@ void session_retry(struct session_object *object);
 
 /* ---- without it ---- */
 
+/* Whether a stream may be called so; NULL may not. Errors: -EINVAL. */
+int session_check_stream(const char *stream);
+
 /* Sends a question and hands its answers to `take`. Errors: the answer's; -ENOTCONN; -ETIMEDOUT;
  * -EINTR. */
 int session_ask(struct shmframe_session *session, union message *message, const int *fds,

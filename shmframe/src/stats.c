@@ -66,16 +66,10 @@ int shmframe_session_streams(struct shmframe_session *session, int64_t deadline_
     return list(session, &message, deadline_ns, &state, compare_streams);
 }
 
-static int check_stream(const char *stream) {
-    return shmframe_name_is_valid(stream)
-               ? 0
-               : error_set(-EINVAL, "'%s' cannot be a stream's name", stream);
-}
-
 int shmframe_session_readers(struct shmframe_session *session, const char *stream,
                              int64_t deadline_ns, struct shmframe_reader_info *out_readers,
                              uint32_t count) {
-    int code = check_stream(stream);
+    int code = session_check_stream(stream);
     if (code < 0)
         return code;
     struct list_state state = {.type = MESSAGE_READER,
@@ -98,7 +92,7 @@ static void init_reader_of(union message *message, enum message_type type, const
 
 int shmframe_session_evict(struct shmframe_session *session, const char *stream, uint32_t number,
                            int64_t deadline_ns) {
-    int code = check_stream(stream);
+    int code = session_check_stream(stream);
     if (code < 0)
         return code;
     union message message;
@@ -144,7 +138,7 @@ static int map_record(int fd, struct shmframe_record **out_record) {
 
 int shmframe_record_open(struct shmframe_session *session, const char *stream, uint32_t number,
                          int64_t deadline_ns, struct shmframe_record **out_record) {
-    int code = check_stream(stream);
+    int code = session_check_stream(stream);
     if (code < 0)
         return code;
     union message message;

@@ -139,11 +139,9 @@ static int open_ring(struct shmframe_writer *writer, const struct shmframe_forma
 }
 
 static int check_params(const struct shmframe_writer_params *params) {
-    if (!params->stream || !shmframe_name_is_valid(params->stream))
-        return error_set(-EINVAL,
-                         "'%s' cannot name a stream: 1 to 63 of a-z 0-9 . _ -, beginning with "
-                         "a letter or digit",
-                         params->stream ? params->stream : "");
+    const int code = session_check_stream(params->stream);
+    if (code < 0)
+        return code;
     if (params->group && params->group[0] && !shmframe_name_is_valid(params->group))
         return error_set(-EINVAL, "'%s' cannot name a group", params->group);
     if (params->loans > WRITER_LOANS_MAX)

@@ -35,6 +35,31 @@ START_TEST(a_stream_that_does_not_appear_is_named) {
 }
 END_TEST
 
+START_TEST(every_call_refuses_a_name_that_no_stream_can_have) {
+    const char *const names[] = {"No Good", "", NULL};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *const text = names[i] ? names[i] : "'' cannot name";
+        expect_error(open_reader((struct shmframe_reader_params){.stream = names[i]}), -EINVAL,
+                     text);
+        struct shmframe_writer *writer;
+        const struct shmframe_writer_params params = world_writer_params(names[i]);
+        expect_error(shmframe_writer_open(world.session, &params, &writer), -EINVAL, text);
+        struct shmframe_answer answer;
+        expect_error(shmframe_session_request(world.session, names[i], "pause", NULL,
+                                              world_deadline(), &answer),
+                     -EINVAL, text);
+        struct shmframe_reader_info info;
+        expect_error(shmframe_session_readers(world.session, names[i], world_deadline(), &info, 1),
+                     -EINVAL, text);
+        expect_error(shmframe_session_evict(world.session, names[i], 1, world_deadline()), -EINVAL,
+                     text);
+        struct shmframe_record *record;
+        expect_error(shmframe_record_open(world.session, names[i], 1, world_deadline(), &record),
+                     -EINVAL, text);
+    }
+}
+END_TEST
+
 START_TEST(bad_parameters_of_a_reader_are_named) {
     expect_error(open_reader((struct shmframe_reader_params){.stream = "No Good"}), -EINVAL,
                  "'No Good'");
@@ -124,6 +149,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, world_begin, world_end);
     tcase_add_test(tests, an_unknown_stream_is_named);
     tcase_add_test(tests, a_stream_that_does_not_appear_is_named);
+    tcase_add_test(tests, every_call_refuses_a_name_that_no_stream_can_have);
     tcase_add_test(tests, bad_parameters_of_a_reader_are_named);
     tcase_add_test(tests, bad_parameters_of_a_writer_are_named);
     tcase_add_test(tests, a_taken_name_tells_who_has_it);
