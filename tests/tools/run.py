@@ -217,7 +217,7 @@ class Run(unittest.TestCase):
 
     def test_answers_that_cannot_be_written_are_told(self):
         for line in ("shmframe ls >/dev/full", "shmframe ls --format json >/dev/full",
-                     "shmframe-pattern --size 64x36 --wait-readers 1 & shmframe-latency demo --frames 1 && "
+                     "shmframe-pattern --wait-readers 1 & shmframe-latency demo --frames 1 && "
                      "shmframe ask demo pause >/dev/full"):
             with self.subTest(line=line):
                 code, _, err = self.call(line)
