@@ -252,9 +252,7 @@ static int loan_picture(struct media *media, struct playing *playing,
         if (pass != media->pass)
             return -EINTR; /* a seek took the frame away */
     }
-    out_loan->frame.device_dropped = stream->dropped;
-    if (stream->is_discontinuous || stream->dropped)
-        out_loan->frame.flags |= SHMFRAME_DISCONTINUITY;
+    producer_tell_dropped(stream, out_loan);
     return 0;
 }
 

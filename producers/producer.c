@@ -260,6 +260,12 @@ static void refuse_frame(struct producer_stream *stream, int result) {
     stream->dropped++;
 }
 
+void producer_tell_dropped(const struct producer_stream *stream, struct shmframe_loan *loan) {
+    loan->frame.device_dropped = stream->dropped;
+    if (stream->is_discontinuous || stream->dropped)
+        loan->frame.flags |= SHMFRAME_DISCONTINUITY;
+}
+
 int producer_loan(struct producer *producer, struct producer_stream *stream,
                   struct shmframe_loan *out_loan) {
     for (;;) {
@@ -278,9 +284,7 @@ int producer_loan(struct producer *producer, struct producer_stream *stream,
         if (producer_wait_for(producer, -1, SHMFRAME_NOW) == PRODUCER_STOP)
             return -EINTR;
     }
-    out_loan->frame.device_dropped = stream->dropped;
-    if (stream->is_discontinuous || stream->dropped)
-        out_loan->frame.flags |= SHMFRAME_DISCONTINUITY;
+    producer_tell_dropped(stream, out_loan);
     return 0;
 }
 

@@ -106,6 +106,9 @@ int64_t producer_media_ns(const struct producer *producer);
 int producer_loan(struct producer *producer, struct producer_stream *stream,
                   struct shmframe_loan *out_loan);
 
+/* Says in a loan that was got otherwise what the stream has dropped before it. */
+void producer_tell_dropped(const struct producer_stream *stream, struct shmframe_loan *loan);
+
 /* Publishes; `is_copied` says that the frame was filled elsewhere first. */
 void producer_publish(struct producer_stream *stream, struct shmframe_loan *loan, bool is_copied);
 
