@@ -8,24 +8,29 @@
 
 /* ---- waking ---- */
 
-static void wake(struct ring_link *link, uint32_t waiting) {
-    _Atomic uint32_t *bell = &link->bell->bell;
+/* From here on it does not sleep on what it has seen of the bell. */
+static void change(struct bell_page *page) {
     /* Only we write these. The futex call orders the first. */
-    atomic_store_explicit(bell, atomic_load_explicit(bell, memory_order_relaxed) + 1,
+    atomic_store_explicit(&page->bell, atomic_load_explicit(&page->bell, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    atomic_store_explicit(&link->bell->rings,
-                          atomic_load_explicit(&link->bell->rings, memory_order_relaxed) + 1,
+    atomic_store_explicit(&page->rings,
+                          atomic_load_explicit(&page->rings, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    if ((waiting & 3) == WAIT_SOCKET) {
+}
+
+static void wake(const struct ring_link *link) {
+    if ((link->rung & 3) == WAIT_SOCKET) {
         /* A full socket has a byte in it already; a closed one has nobody to wake. */
         if (send(link->wake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             return;
     } else {
-        futex_wake(bell, 1);
+        futex_wake(&link->bell->bell, 1);
     }
 }
 
 void bell_ring(struct ring_writer *writer) {
+    struct ring_link *due[NOTICE_ENTRIES];
+    uint32_t count = 0;
     for (uint32_t i = 0; i < writer->active_count; i++) {
         struct ring_link *link = writer->active[i];
         /* W: relaxed, after the caller's fence. An episode that was rung for once needs no second;
@@ -34,9 +39,14 @@ void bell_ring(struct ring_writer *writer) {
         if (waiting == 0 || waiting == link->rung)
             continue;
         link->rung = waiting;
-        writer->rings++;
-        wake(link, waiting);
+        due[count++] = link;
     }
+    /* All words first: their cache lines come while the first are woken. */
+    for (uint32_t i = 0; i < count; i++)
+        change(due[i]->bell);
+    for (uint32_t i = 0; i < count; i++)
+        wake(due[i]);
+    writer->rings += count;
 }
 
 /* ---- sleeping ---- */
@@ -84,14 +94,14 @@ static int sleep_for_frame(const struct futex_word *bell, const struct bell_othe
                            int64_t deadline_ns) {
     if (see_others(others))
         return 0;
-    const int64_t now_ns = clock_now_ns(), alone_ns = now_ns + others->alone_ns;
-    const bool is_last = deadline_ns <= alone_ns;
-    int code = -ETIMEDOUT;
-    if (others->alone_ns > 0)
-        code = futex_wait(bell, 1, is_last ? deadline_ns : alone_ns);
-    if (code != -ETIMEDOUT || is_last)
-        return code;
-    const int64_t end_ns = now_ns + BELL_SLEEP_MAX_NS;
+    const int64_t now_ns = clock_now_ns(), end_ns = now_ns + BELL_SLEEP_MAX_NS;
+    if (others->is_frame_due) {
+        const int64_t alone_ns = now_ns + BELL_ALONE_NS;
+        const bool is_last = deadline_ns <= alone_ns;
+        const int code = futex_wait(bell, 1, is_last ? deadline_ns : alone_ns);
+        if (code != -ETIMEDOUT || is_last)
+            return code;
+    }
     struct futex_word all[3] = {*bell};
     return futex_wait(all, add_others(all, 1, others), end_ns < deadline_ns ? end_ns : deadline_ns);
 }

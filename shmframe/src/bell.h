@@ -5,7 +5,7 @@
 #include "futex.h"
 #include "ring.h"
 
-enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_MAX_NS = 27000000 };
+enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_NS = 27000000 };
 enum { BELL_READERS_MAX = SHMFRAME_WAIT_MAX };
 
 /* What else ends a sleep: the supervisor's word and the program's interrupt, as last read. */
@@ -13,10 +13,9 @@ struct bell_others {
     const struct notice_page *notice; /* NULL: none */
     uint32_t notice_seen;
     const _Atomic uint32_t *interrupt;
-    /* For that long a reader of one stream listens to its writer alone, as its next frame is due:
-     * the kernel wakes it quicker from one word than from several. At most BELL_ALONE_MAX_NS: so
-     * late it hears of the others. At 60 frames a second that is one and a half periods. */
-    int64_t alone_ns;
+    /* The next frame is due within BELL_ALONE_NS: for that long a reader of one stream listens to
+     * its writer alone, since the kernel wakes it quicker from one word than from several. */
+    bool is_frame_due;
 };
 
 /* Wakes the readers that sleep and were not woken yet; after a fence that follows what they wait

@@ -225,13 +225,12 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
     lease->cell = frame->cell << 16 | frame->slot;
     lease->link = link;
     lease->reader = reader;
-    /* A writer's stamps are data: a period that makes no sense only means the longer way to sleep.
-     */
-    int64_t since_ns;
-    const bool is_period =
-        !__builtin_sub_overflow(lease->frame.publish_ns, reader->last_publish_ns, &since_ns) &&
-        since_ns > 0 && since_ns <= BELL_ALONE_MAX_NS && frame->passed == 0;
-    reader->period_ns = is_period ? since_ns : 0;
+    /* Two frames that came one after the other tell of the next. A writer's stamps are data: those
+     * that make no sense only mean the longer way to sleep. */
+    int64_t period_ns;
+    reader->is_frame_due =
+        !__builtin_sub_overflow(lease->frame.publish_ns, reader->last_publish_ns, &period_ns) &&
+        period_ns > 0 && period_ns <= BELL_ALONE_NS * 2 / 3 && frame->passed == 0;
     reader->last_publish_ns = lease->frame.publish_ns;
     reader->last = frame->sequence;
     atomic_store_explicit(&reader->told, frame->sequence, memory_order_relaxed);
@@ -298,16 +297,10 @@ static uint64_t find_ready(struct shmframe_reader *const *readers, uint32_t coun
     return ready;
 }
 
-/* Until the next frame is half a period late nobody else is listened to. */
-static int64_t find_alone_ns(const struct shmframe_reader *reader) {
-    const int64_t alone_ns = reader->period_ns + reader->period_ns / 2;
-    return alone_ns > BELL_ALONE_MAX_NS ? 0 : alone_ns;
-}
-
 static struct bell_others find_others(const struct shmframe_reader *reader) {
     return (struct bell_others){.notice = reader->notice ? reader->notice->page : NULL,
                                 .notice_seen = reader->notice_seen,
-                                .alone_ns = find_alone_ns(reader),
+                                .is_frame_due = reader->is_frame_due,
                                 .interrupt = &reader->object.session->interrupt};
 }
 
@@ -349,6 +342,8 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
         bell_spin(cores, open, &others, min_ns(deadline_ns, now_ns + spin_ns)))
         return 0;
     const int code = bell_wait(cores, open, &others, deadline_ns);
+    if (code == -ETIMEDOUT)
+        readers[0]->is_frame_due = false;
     const int64_t woke_ns = clock_now_ns();
     for (uint32_t i = 0; i < count; i++) {
         readers[i]->wake_ns = woke_ns;

@@ -30,18 +30,19 @@ struct shmframe_reader {
     struct session_notice *notice; /* that its entry stands in */
     uint32_t notice_seen;
     bool is_notice_new;
-    uint32_t gone_generation;     /* rings up to it have lost their writer */
-    struct link_reader *link;     /* the ring it is at; NULL: none yet */
-    struct link_reader_list next; /* rings that come after it */
-    struct link_reader_list left; /* rings that it still holds leases of */
-    _Atomic bool is_astride;      /* holds leases of more than one ring; for releasing threads */
-    uint64_t last;                /* sequence of the newest frame delivered, of all rings */
-    int64_t last_publish_ns, period_ns; /* of the newest frame; from the one before to it, or 0 */
-    int64_t wake_ns;                    /* when it woke for the next frame; 0: it did not sleep */
-    bool is_end_told, is_gone_told;     /* of `link` */
-    bool is_armed;                      /* waits for a byte */
-    uint32_t lease_flags;               /* of the next frame */
-    int untold; /* what a wait met, for the next acquire to tell; 0: nothing */
+    uint32_t gone_generation;       /* rings up to it have lost their writer */
+    struct link_reader *link;       /* the ring it is at; NULL: none yet */
+    struct link_reader_list next;   /* rings that come after it */
+    struct link_reader_list left;   /* rings that it still holds leases of */
+    _Atomic bool is_astride;        /* holds leases of more than one ring; for releasing threads */
+    uint64_t last;                  /* sequence of the newest frame delivered, of all rings */
+    int64_t last_publish_ns;        /* of the newest frame */
+    bool is_frame_due;              /* the next one, before long: see struct bell_others */
+    int64_t wake_ns;                /* when it woke for the next frame; 0: it did not sleep */
+    bool is_end_told, is_gone_told; /* of `link` */
+    bool is_armed;                  /* waits for a byte */
+    uint32_t lease_flags;           /* of the next frame */
+    int untold;                     /* what a wait met, for the next acquire to tell; 0: nothing */
     char untold_text[256];
     int failure;           /* for good; 0: none */
     int epoll, mail_event; /* -1: nobody asked for a descriptor */

@@ -18,18 +18,9 @@ static_assert(offsetof(struct shmframe_reader_counters, device_dropped) ==
 int record_create(struct record *record) {
     struct region region;
     int fd;
-    int code = region_create("shmframe-record", RECORD_BYTES, &region, &fd);
+    int code = region_create_page("shmframe-record", RECORD_BYTES, REGION_SEALED, &region, &fd);
     if (code < 0)
         return code;
-    /* All of it now: no memory later would be a signal instead of an error. */
-    code = region_populate(&region, 0, RECORD_BYTES, true);
-    if (code == 0)
-        code = region_seal(fd, REGION_SEALED);
-    if (code < 0) {
-        region_unmap(&region);
-        close(fd);
-        return code;
-    }
     *record = (struct record){.region = region, .fd = fd, .page = region.base};
     record->page->magic = RECORD_MAGIC;
     record->page->abi = LAYOUT_ABI;
