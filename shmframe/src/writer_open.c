@@ -18,13 +18,15 @@ static int lose(struct shmframe_writer *writer) {
 }
 
 /* Gives the session's mutex up while it waits. A change of format is not to be interrupted
- * half-way: once asked for, it is the supervisor's to decide. */
+ * half-way: once asked for, it is the supervisor's to decide. Where that one went away, the stream's
+ * return to the next is asked about by now: its answer is not ours. */
 static int await_opened(struct shmframe_writer *writer, int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
     const int64_t last_ns = shmframe_deadline_ns(OPEN_NS);
     const bool must_know = writer->ring != NULL;
+    const uint32_t cookie = writer->object.cookie;
     int code = 0;
-    while (code == 0 && writer->answer == WRITER_ASKED) {
+    while (code == 0 && writer->answer == WRITER_ASKED && writer->object.cookie == cookie) {
         code = must_know ? session_await_firmly(session, last_ns)
                          : session_await(session, deadline_ns);
     }
@@ -34,6 +36,8 @@ static int await_opened(struct shmframe_writer *writer, int64_t deadline_ns) {
         return error_set(code, "stream '%s' was not opened in time", writer->stream);
     if (code < 0)
         return code;
+    if (writer->object.cookie != cookie)
+        return error_set(-ENOTCONN, "the supervisor went away meanwhile");
     return writer->answer == WRITER_OPENED ? 0
                                            : error_set(writer->refusal, "%s", writer->refusal_text);
 }

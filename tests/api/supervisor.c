@@ -2,7 +2,13 @@
 #include "world.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 START_TEST(frames_flow_without_a_supervisor_and_after_its_return) {
     struct shmframe_writer *writer = world_open_writer("s");
@@ -104,6 +110,70 @@ START_TEST(a_reader_that_closes_without_a_supervisor_gives_everything_back) {
 }
 END_TEST
 
+/* ---- a change of format, under way ---- */
+
+static struct change {
+    struct shmframe_writer *writer;
+    _Atomic pid_t thread;
+    _Atomic bool is_over;
+    int code;
+} change;
+
+static void *change_format(void *unused) {
+    (void)unused;
+    struct shmframe_format format;
+    shmframe_format_data(&format, "other", sizeof(uint64_t));
+    atomic_store(&change.thread, gettid());
+    change.code = shmframe_writer_set_format(change.writer, &format, world_deadline());
+    atomic_store(&change.is_over, true);
+    return NULL;
+}
+
+static void stop_supervisor(void) {
+    int status;
+    ck_assert_int_eq(kill(world.supervisor, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(world.supervisor, &status, WUNTRACED), world.supervisor);
+    ck_assert(WIFSTOPPED(status));
+}
+
+static void dispatch_until_over(void) {
+    while (!atomic_load(&change.is_over)) {
+        struct pollfd mail = {.fd = shmframe_session_fd(world.session), .events = POLLIN};
+        poll(&mail, 1, 10);
+        shmframe_session_dispatch(world.session);
+    }
+}
+
+/* The next supervisor answers the stream's return, while the thread sleeps that has asked the
+ * former one for another ring. */
+START_TEST(the_answer_to_a_return_is_none_to_a_change_of_format) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_reader *reader = world_open_reader("s", SHMFRAME_LOSSLESS);
+    world_publish(writer, 1);
+    world_take(reader, 1);
+    stop_supervisor();
+    change = (struct change){.writer = writer};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, change_format, NULL), 0);
+    while (atomic_load(&change.thread) == 0)
+        poll(NULL, 0, 1);
+    world_await_asleep(atomic_load(&change.thread));
+    world_kill_supervisor();
+    world_start_supervisor(NULL, NULL);
+    world_await_connected(false);
+    dispatch_until_over();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(change.code, 0);
+    struct shmframe_writer_counters counters;
+    shmframe_writer_counters(writer, &counters);
+    ck_assert_uint_eq(counters.generation, 2);
+    world_publish(writer, 2);
+    ck_assert_uint_eq(world_take(reader, 2), 2);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("supervisor");
     TCase *tests = tcase_create("supervisor");
@@ -113,6 +183,8 @@ int main(void) {
     tcase_add_test(tests, new_readers_can_join_after_a_restart);
     tcase_add_test(tests, calls_that_need_a_supervisor_say_that_there_is_none);
     tcase_add_test(tests, a_reader_that_closes_without_a_supervisor_gives_everything_back);
+    /* Not always does the thread sleep at the right moment. */
+    tcase_add_loop_test(tests, the_answer_to_a_return_is_none_to_a_change_of_format, 0, 5);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }
