@@ -33,7 +33,9 @@ struct writer_ring {
 };
 
 struct writer_reader { /* who is linked, as events told */
-    uint32_t number;
+    uint32_t number;   /* the supervisor's; that of a former one, until it has come back */
+    uint32_t told;     /* what it was when it joined */
+    bool is_former;
     int32_t pid;
     char name[SHMFRAME_NAME_BYTES];
 };

@@ -249,18 +249,45 @@ static struct writer_reader *find_reader(struct shmframe_writer *writer,
         struct writer_reader *reader = &writer->reader[i];
         if (reader->pid != event->pid)
             continue;
-        if (reader->number == event->number)
+        if (reader->number == event->number && !reader->is_former)
             return reader;
-        if (strcmp(reader->name, event->name) == 0 || event->number == 0)
+        const bool is_similar = strcmp(reader->name, event->name) == 0 || event->number == 0;
+        if (is_similar && (!similar || reader->number == event->number))
             similar = reader;
     }
     return similar;
 }
 
+static void tell_reader(struct shmframe_writer *writer, enum shmframe_writer_event_type type,
+                        const struct writer_reader *reader) {
+    struct shmframe_writer_event *event = add_event(writer, type);
+    if (!event)
+        return;
+    event->reader = reader->told;
+    event->pid = reader->pid;
+    memcpy(event->name, reader->name, sizeof(event->name));
+}
+
+/* Whether it has joined already, with a link to an older ring, or under a former supervisor. */
+static bool has_joined(struct shmframe_writer *writer, const struct message_reader_event *event) {
+    struct writer_reader *former = NULL;
+    for (uint32_t i = 0; i < writer->reader_count; i++) {
+        struct writer_reader *reader = &writer->reader[i];
+        if (reader->pid != event->pid)
+            continue;
+        if (reader->number == event->number && !reader->is_former)
+            return true;
+        if (reader->is_former && strcmp(reader->name, event->name) == 0)
+            former = reader;
+    }
+    if (!former)
+        return false;
+    former->number = event->number;
+    former->is_former = false;
+    return true;
+}
+
 static void add_reader(struct shmframe_writer *writer, const struct message_reader_event *event) {
-    for (uint32_t i = 0; i < writer->reader_count; i++)
-        if (writer->reader[i].number == event->number && writer->reader[i].pid == event->pid)
-            return; /* linked to a new ring */
     if (writer->reader_count == writer->reader_room) {
         const uint32_t room = writer->reader_room ? 2 * writer->reader_room : 16;
         struct writer_reader *more = realloc(writer->reader, room * sizeof(*more));
@@ -270,18 +297,10 @@ static void add_reader(struct shmframe_writer *writer, const struct message_read
         writer->reader_room = room;
     }
     struct writer_reader *reader = &writer->reader[writer->reader_count++];
-    *reader = (struct writer_reader){.number = event->number, .pid = event->pid};
+    *reader =
+        (struct writer_reader){.number = event->number, .told = event->number, .pid = event->pid};
     memcpy(reader->name, event->name, sizeof(reader->name));
-}
-
-static void tell_reader(struct shmframe_writer *writer, enum shmframe_writer_event_type type,
-                        const struct writer_reader *reader) {
-    struct shmframe_writer_event *event = add_event(writer, type);
-    if (!event)
-        return;
-    event->reader = reader->number;
-    event->pid = reader->pid;
-    memcpy(event->name, reader->name, sizeof(event->name));
+    tell_reader(writer, SHMFRAME_READER_JOINED, reader);
 }
 
 static void take_reader_event(struct shmframe_writer *writer,
@@ -294,10 +313,8 @@ static void take_reader_event(struct shmframe_writer *writer,
         *reader = writer->reader[--writer->reader_count];
         return;
     }
-    const uint32_t before = writer->reader_count;
-    add_reader(writer, event);
-    if (writer->reader_count > before)
-        tell_reader(writer, SHMFRAME_READER_JOINED, &writer->reader[before]);
+    if (!has_joined(writer, event))
+        add_reader(writer, event);
 }
 
 static int send_answer(struct shmframe_writer *writer, uint32_t cookie, int status,
@@ -448,6 +465,8 @@ static void mark_former(struct writer_ring *ring) {
 static void welcome(struct session_object *object) {
     struct shmframe_writer *writer = (struct shmframe_writer *)object;
     memset(writer->request, 0, sizeof(writer->request));
+    for (uint32_t i = 0; i < writer->reader_count; i++)
+        writer->reader[i].is_former = true;
     if (!writer->ring || writer->ring->generation == 0 || writer->is_ended || writer->is_lost)
         return;
     mark_former(writer->ring);

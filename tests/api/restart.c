@@ -556,9 +556,14 @@ START_TEST(readers_are_counted_as_before_a_restart) {
     await_number(ORDER_COUNT_READERS, 2);
     tell(&remote, ORDER_PUBLISH, 1);
     expect_frame(1, 0, 0);
+    /* Who gets a link to another ring, under a new number, has not joined again. */
+    tell(&remote, ORDER_SET_FORMAT, 0);
+    tell(&remote, ORDER_PUBLISH, 1);
+    expect_frame(2, SHMFRAME_LEASE_NEW_FORMAT, 0);
     world_kill(pid);
     await_number(ORDER_COUNT_READERS, 1);
     await_number(ORDER_COUNT_LEFT, 1);
+    ck_assert_uint_eq(tell(&remote, ORDER_COUNT_JOINED, 0).number, 2);
 }
 END_TEST
 

@@ -131,7 +131,7 @@ enum shmframe_writer_event_type {
 
 struct shmframe_writer_event {
     enum shmframe_writer_event_type type;
-    uint32_t reader;                           /**< joined, left: the reader's number */
+    uint32_t reader;                           /**< joined, left: its number when it joined */
     int32_t pid;                               /**< joined, left: its process; for show only */
     uint32_t request;                          /**< request: what to give to shmframe_writer_answer() */
     char name[SHMFRAME_NAME_BYTES];            /**< joined, left: the reader's name */
@@ -139,8 +139,8 @@ struct shmframe_writer_event {
     char argument[SHMFRAME_ARGUMENT_BYTES];    /**< request; "": none */
 };
 
-/** Takes the next event, oldest first. After a supervisor's restart a reader that was there before may
- * join once more without having left, under the number that the new supervisor gave it.
+/** Takes the next event, oldest first. A supervisor's restart is none: who was there stays joined, and
+ * leaves under the number that it joined with.
  * Errors: -EAGAIN there is none. */
 SHMFRAME_API int shmframe_writer_next_event(struct shmframe_writer *writer,
                                             struct shmframe_writer_event *out_event);
