@@ -1,7 +1,7 @@
 /* Names: what a new supervisor needs to know of its streams, in a file beside the socket.
  *
- *   shmframe-names 2
- *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME READERS    (PID 0: nobody writes it)
+ *   shmframe-names 3
+ *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME FOLLOWED    (PID 0: nobody writes it)
  */
 #include "stream.h"
 
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char HEAD[] = "shmframe-names 2\n";
+static const char HEAD[] = "shmframe-names 3\n";
 enum { LINE_BYTES = 256 };
 
 static void find_owner(const struct stream *stream, pid_t *out_pid, uint64_t *out_start_time) {
@@ -26,13 +26,14 @@ static void find_owner(const struct stream *stream, pid_t *out_pid, uint64_t *ou
     *out_start_time = owner ? owner->start_time : stream->unwatched_start_time;
 }
 
-static void write_stream(FILE *file, const struct stream *stream) {
+static void write_stream(FILE *file, struct stream *stream) {
     pid_t pid;
     uint64_t start_time;
     find_owner(stream, &pid, &start_time);
-    fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 " %u\n", stream->name,
-            stream->generation, stream->gone_generation, stream_head(stream), (int)pid, start_time,
-            stream_followers_expected(stream));
+    stream->followed_saved = stream_followed(stream);
+    fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 " %" PRIu32 "\n",
+            stream->name, stream->generation, stream->gone_generation, stream_head(stream),
+            (int)pid, start_time, stream->followed_saved);
 }
 
 /* Always a new file: a pipe or a device that was put in its place would hold the loop up. */
@@ -49,7 +50,7 @@ static int write_file(struct server *server, const char *name) {
         return code;
     }
     fputs(HEAD, file);
-    const struct stream *stream;
+    struct stream *stream;
     TAILQ_FOREACH (stream, &server->streams, all)
         if (stream->generation > 0)
             write_stream(file, stream);
@@ -76,12 +77,11 @@ void names_save(struct server *server) {
 
 static void load_stream(struct server *server, const char *line) {
     char name[SHMFRAME_NAME_BYTES];
-    uint32_t generation, gone_generation;
+    uint32_t generation, gone_generation, followed;
     uint64_t sequence, start_time;
     int pid;
-    unsigned readers;
-    if (sscanf(line, "%63s %" SCNu32 " %" SCNu32 " %" SCNu64 " %d %" SCNu64 " %u", name,
-               &generation, &gone_generation, &sequence, &pid, &start_time, &readers) != 7 ||
+    if (sscanf(line, "%63s %" SCNu32 " %" SCNu32 " %" SCNu64 " %d %" SCNu64 " %" SCNu32, name,
+               &generation, &gone_generation, &sequence, &pid, &start_time, &followed) != 7 ||
         !shmframe_name_is_valid(name) || generation == 0 || gone_generation > generation ||
         stream_find(server, name))
         return;
@@ -92,7 +92,7 @@ static void load_stream(struct server *server, const char *line) {
     stream->is_numbered = true;
     stream->gone_generation = gone_generation;
     stream->sequence = sequence <= LIMIT_SEQUENCE_SEEN ? sequence : 0;
-    stream->former_followers = readers;
+    stream->former_followed = stream->followed_saved = followed <= generation ? followed : 0;
     stream->idle_ns = shmframe_now_ns() - ENDED_LISTED_NS;
     stream->unwatched_pid = pid;
     stream->unwatched_start_time = start_time;

@@ -125,7 +125,6 @@ void stream_take_former_ring(struct stream *stream, struct stream_ring *ring) {
 
 void stream_forget_former(struct stream *stream) {
     stream->sequence = stream_head(stream);
-    stream->former_followers = 0;
     if (stream->former_ring)
         stream_ring_destroy(stream->former_ring);
     stream->former_ring = NULL;
@@ -184,30 +183,33 @@ void stream_check_former(struct stream *stream) {
         stream_forget_former(stream);
 }
 
-static unsigned count_followers(const struct stream *stream) {
-    unsigned count = 0;
-    const struct stream_reader *reader;
-    TAILQ_FOREACH (reader, &stream->readers, of_stream)
-        count += reader->generation != 0 && reader->has_shown_ring;
-    return count;
-}
-
-unsigned stream_followers_expected(const struct stream *stream) {
-    const unsigned here = count_followers(stream);
-    if (!stream->writer && stream->former_followers == 0)
+uint32_t stream_followed(const struct stream *stream) {
+    if (!stream->writer && !stream->owner && stream->unwatched_pid == 0 &&
+        stream->former_followed == 0)
         return 0; /* it went under our eyes: its sequence is known */
-    return here > stream->former_followers ? here : stream->former_followers;
+    uint32_t followed = server_is_in_grace(stream->server) ? stream->former_followed : 0;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &stream->readers, of_stream) {
+        if (reader->generation == 0 || reader->is_evicted)
+            continue;
+        /* Who followed a former ring gets, or has, a link to the current one. */
+        const uint32_t newest =
+            stream->writer ? stream->writer->ring->generation : reader->generation;
+        followed = newest > followed ? newest : followed;
+    }
+    return followed;
 }
 
 bool stream_waits_for_followers(const struct stream *stream) {
-    return server_is_in_grace(stream->server) && count_followers(stream) < stream->former_followers;
+    return server_is_in_grace(stream->server) && !stream->writer && stream->former_followed != 0;
 }
 
-bool stream_believes_readers(const struct stream *stream) {
-    if (stream->writer)
+bool stream_believes_readers(const struct stream *stream, uint32_t generation) {
+    if (stream->writer || generation == 0)
         return false;
-    return stream->is_numbered ? count_followers(stream) < stream->former_followers
-                               : server_is_in_grace(stream->server);
+    return stream->is_numbered
+               ? stream->former_followed != 0 && generation >= stream->former_followed
+               : server_is_in_grace(stream->server);
 }
 
 bool stream_waits_for_return(const struct stream *stream) {

@@ -105,9 +105,10 @@ struct stream {
     /* The same, while no descriptor is left to watch him with. 0: none. */
     pid_t unwatched_pid;
     uint64_t unwatched_start_time;
-    /* Readers that the former supervisor had linked: if the writer is gone too, only they know how
-     * far the stream came. 0 once the writer is back, or somebody has succeeded it. */
-    unsigned former_followers;
+    /* The newest generation that the former supervisor had linked a reader to: if the writer is gone
+     * too, only its readers can show how far the stream came. 0: nobody has to, or one has. */
+    uint32_t former_followed;
+    uint32_t followed_saved; /* as the names' file has it */
     /* A ring whose head may be the stream's: the newest that such readers have shown, or that of
      * the format before, until there is a frame in the new one. NULL: none. */
     struct stream_ring *former_ring;
@@ -138,17 +139,18 @@ void stream_end_grace(struct stream *stream);
 bool stream_waits_for_return(const struct stream *stream);
 /* Takes the ring that a reader has come back with. */
 void stream_take_former_ring(struct stream *stream, struct stream_ring *ring);
-/* The former ring is of no more use, nor what its readers know: the newest sequence is kept. */
+/* The former ring is of no more use: the newest sequence is kept. */
 void stream_forget_former(struct stream *stream);
 /* Does so, if there is a frame in the current ring, or nobody is left who might come back. */
 void stream_check_former(struct stream *stream);
-/* How many readers a next supervisor would have to hear to know how far the stream came. */
-unsigned stream_followers_expected(const struct stream *stream);
-/* Whether readers that know the newest sequence better than we do may still come back. */
+/* The generation of which a next supervisor would have to see a reader's ring, to know how far the
+ * stream came; 0: none. */
+uint32_t stream_followed(const struct stream *stream);
+/* Whether a reader that can show how far the stream came may still come back. */
 bool stream_waits_for_followers(const struct stream *stream);
-/* Whether one more reader may say how far the stream came: only if nobody else can, and no more
- * readers than there were. */
-bool stream_believes_readers(const struct stream *stream);
+/* Whether a reader whose newest link is of `generation` may say how far the stream came: only if
+ * nobody else can, and none has shown it. */
+bool stream_believes_readers(const struct stream *stream, uint32_t generation);
 /* Says that the writer of the newest ring is gone. */
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);
 

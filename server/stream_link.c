@@ -132,7 +132,7 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
     reader->link_serial = link->serial;
     notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
                      process->start_time);
-    if (!is_follower)
+    if (stream_followed(writer->stream) != writer->stream->followed_saved)
         names_save(writer->stream->server); /* before it can know of any frame */
     send_link(link, is_announced || is_follower ? MESSAGE_FROM_START : 0);
     close_link_fds(link);

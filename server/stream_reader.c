@@ -208,7 +208,7 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
         stream->generation = open->generation;
         stream->server->names_changed = true;
     }
-    if (open->generation != 0 && stream_believes_readers(stream) && open->head > stream->sequence &&
+    if (stream_believes_readers(stream, open->generation) && open->head > stream->sequence &&
         open->head <= LIMIT_SEQUENCE_TOLD)
         stream->sequence = open->head;
     take_over_former(reader, open);
@@ -289,10 +289,12 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     mail->fd[0] = -1; /* the ring has it */
     ring->generation = held->generation;
     ring->is_shown = true;
-    if (!reader->has_shown_ring && stream_believes_readers(reader->stream))
+    if (!reader->has_shown_ring && stream_believes_readers(reader->stream, held->generation)) {
         stream_take_former_ring(reader->stream, ring);
-    else
+        reader->stream->former_followed = 0;
+    } else {
         stream_ring_destroy(ring);
+    }
     reader->has_shown_ring = true;
     return 0;
 }

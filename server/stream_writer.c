@@ -80,6 +80,7 @@ void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state
                    stream->generation, (unsigned long long)stream_head(stream));
     destroy_writer(writer);
     if (was_writing) {
+        stream->former_followed = 0;
         stream_forget_former(stream);
         stream_set_gone(stream, state);
     }
@@ -282,7 +283,8 @@ static void complete(struct stream_writer *writer) {
     process_release(stream->owner);
     stream->owner = NULL;
     stream->unwatched_pid = 0;
-    stream->former_followers = 0;
+    if (!ring->is_resync) /* of one that comes back other readers may tell yet */
+        stream->former_followed = 0;
     if (ring->is_resync)
         stream_forget_former(stream);
     names_save(stream->server); /* before any reader can know of this generation */

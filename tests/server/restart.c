@@ -347,6 +347,19 @@ START_TEST(a_writer_that_died_meanwhile_is_gone_for_its_reader) {
 }
 END_TEST
 
+static void show_ring(struct peer *peer, uint32_t entry, uint32_t generation, uint64_t head) {
+    struct test_ring former;
+    ring_make(&former, "test", 8);
+    atomic_store(&former.memory->head, place_word(head, 0));
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = entry;
+    message.held_ring.generation = generation;
+    peer_send(peer, &message, &former.fd);
+    peer_expect_silence(peer);
+    ring_drop(&former);
+}
+
 START_TEST(a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came) {
     const pid_t child = start_child_writer();
     peer_open(&reader, &supervisor, "reader");
@@ -361,22 +374,52 @@ START_TEST(a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_
     peer_expect_error(&writer, -EAGAIN);
     peer_vanish(&reader);
     return_reader(&link);
-    struct test_ring former;
-    ring_make(&former, "test", 8);
-    atomic_store(&former.memory->head, place_word(77, 0));
-    union message message;
-    message_init(&message, MESSAGE_HELD_RING, 0);
-    message.held_ring.reader = 6;
-    message.held_ring.generation = link.generation;
-    peer_send(&reader, &message, &former.fd);
-    peer_expect_silence(&reader);
-    ring_drop(&former);
+    show_ring(&reader, 6, link.generation, 77);
     peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2, .first_entry = 8});
     struct channel_mail mail;
     peer_expect(&writer, MESSAGE_READER_EVENT, &mail); /* the reader is linked before */
     peer_expect(&writer, MESSAGE_OPENED, &mail);
     ck_assert_uint_eq(mail.message.opened.generation, 2);
     ck_assert_uint_eq(mail.message.opened.sequence, 77);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
+/* One that had not come back to the former supervisor either knows older rings only. */
+START_TEST(the_next_writer_waits_for_a_reader_of_the_newest_ring) {
+    supervisor_kill(&supervisor);
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs("shmframe-names 3\ntest 2 1 5 0 0 2\n", file);
+    ck_assert_int_eq(fclose(file), 0);
+    supervisor_start(&supervisor);
+    struct message_link link = {.generation = 1, .entry = 3, .serial = 4};
+    return_reader(&link);
+    show_ring(&reader, 6, 1, 10);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    peer_expect_error(&writer, -EAGAIN);
+    struct peer newest;
+    peer_open(&newest, &supervisor, "newest");
+    peer_open_reader(&newest, "test",
+                     &(struct reader_options){.reader = 7,
+                                              .flags = MESSAGE_RESYNC,
+                                              .generation = 2,
+                                              .entry = 5,
+                                              .serial = 6,
+                                              .head = 60});
+    show_ring(&newest, 7, 2, 77);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 8});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 3);
+    ck_assert_uint_eq(mail.message.opened.sequence, 77);
+    peer_close(&newest);
     peer_close(&reader);
     peer_close(&writer);
 }
@@ -500,7 +543,7 @@ START_TEST(a_damaged_names_file_does_no_harm) {
     snprintf(path, sizeof(path), "%s.names", supervisor.socket);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fputs("shmframe-names 2\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0 0\n"
+    fputs("shmframe-names 3\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0 0\n"
           "good 7 7 5 0 0 0\ngood 8 8 5 0 0 0\nbad 3 9 0 0 0 0\nless 3 3 1 0 0\n"
           "head 2 2 99999999999999999 0 0 4294967295\n",
           file);
@@ -530,7 +573,7 @@ START_TEST(an_owner_whom_nobody_can_watch_is_not_taken_for_dead) {
     snprintf(path, sizeof(path), "%s.names", supervisor.socket);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fputs("shmframe-names 2\n", file);
+    fputs("shmframe-names 3\n", file);
     for (unsigned i = 0; i < OWNERS; i++) {
         owner[i] = fork_bound();
         if (owner[i] == 0)
@@ -601,6 +644,7 @@ int main(void) {
     tcase_add_test(
         cases, a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came);
     tcase_add_test(cases, a_reader_of_a_former_generation_gets_the_newest);
+    tcase_add_test(cases, the_next_writer_waits_for_a_reader_of_the_newest_ring);
     tcase_add_test(cases, a_reader_is_not_believed_how_far_a_stream_came_that_others_know);
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
