@@ -5,7 +5,7 @@
 #include "futex.h"
 #include "ring.h"
 
-enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_NS = 27000000 };
+enum { BELL_SLEEP_MAX_NS = 100000000, BELL_ALONE_NS = 20000000, BELL_PERIOD_MAX_NS = 18000000 };
 enum { BELL_READERS_MAX = SHMFRAME_WAIT_MAX };
 
 /* What else ends a sleep: the supervisor's word and the program's interrupt, as last read. */

@@ -230,7 +230,7 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
     int64_t period_ns;
     reader->is_frame_due =
         !__builtin_sub_overflow(lease->frame.publish_ns, reader->last_publish_ns, &period_ns) &&
-        period_ns > 0 && period_ns <= BELL_ALONE_NS * 2 / 3 && frame->passed == 0;
+        period_ns > 0 && period_ns <= BELL_PERIOD_MAX_NS && frame->passed == 0;
     reader->last_publish_ns = lease->frame.publish_ns;
     reader->last = frame->sequence;
     atomic_store_explicit(&reader->told, frame->sequence, memory_order_relaxed);

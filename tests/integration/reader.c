@@ -12,6 +12,9 @@
 
 /* A sleep of the library takes at most 100 ms: one that nobody ended shows as more than this. */
 #define LATE_NS INT64_C(30000000)
+/* A reader of a quick stream hears of a new ring so much later, since it listens to its writer
+ * alone. */
+#define ALONE_NS INT64_C(20000000)
 /* A stream flows within this time of its writer's return. */
 #define FLOW_NS INT64_C(100000000)
 
@@ -172,7 +175,7 @@ static bool find_return(const struct reader_peer *peer, const struct shmframe_le
 
 /* A frame that was waited for, and came late: was it the machine, or was nobody woken? */
 static void examine_delay(const struct reader_peer *peer, const struct shmframe_lease *lease,
-                          int64_t delay_ns) {
+                          int64_t delay_ns, int64_t late_ns) {
     int64_t from_ns = lease->frame.publish_ns;
     if (find_return(peer, lease, &from_ns)) {
         delay_ns -= from_ns - lease->frame.publish_ns;
@@ -184,7 +187,7 @@ static void examine_delay(const struct reader_peer *peer, const struct shmframe_
             return; /* it is the supervisor who tells of a death */
     }
     delay_ns -= board_held_ns(peer->writer_seat, from_ns);
-    if (delay_ns - board_stalled_ns(lease->frame.publish_ns) < LATE_NS)
+    if (delay_ns - board_stalled_ns(lease->frame.publish_ns) < late_ns)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
         board_fault("%s: nobody woke it for frame %llu, which came %lld ms after it was published",
@@ -199,14 +202,15 @@ static void check_delay(const struct reader_peer *peer, const struct shmframe_le
     const bool is_new_ring = lease->flags & (SHMFRAME_LEASE_RESTARTED | SHMFRAME_LEASE_NEW_FORMAT);
     if (is_new_ring && board_is_disturbed(peer->last_ns))
         return; /* its link came late */
+    const int64_t late_ns = LATE_NS + (is_new_ring ? ALONE_NS : 0);
     const int64_t delay_ns = lease->acquire_ns - lease->frame.publish_ns;
-    if (delay_ns < LATE_NS)
+    if (delay_ns < late_ns)
         return;
     const int64_t queued_ns = board_run_delay_ns() - peer->delay_ns;
-    if (delay_ns - queued_ns < LATE_NS)
+    if (delay_ns - queued_ns < late_ns)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
-        examine_delay(peer, lease, delay_ns - queued_ns);
+        examine_delay(peer, lease, delay_ns - queued_ns, late_ns);
 }
 
 static int64_t max_ns(int64_t a, int64_t b) {

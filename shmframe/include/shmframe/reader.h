@@ -6,9 +6,9 @@
  * Threads: one at a time; shmframe_reader_release() may come from any thread.
  * Timing: acquire and release make no system call while frames are there. A reader that sleeps is
  *   woken through a futex of its own. While frames come less than 18 ms apart, a reader that waits
- *   for one stream listens to its writer alone for 27 ms, since that wakes it quicker: it then hears
+ *   for one stream listens to its writer alone for 20 ms, since that wakes it quicker: it then hears
  *   of everything else - an interrupt by another thread, an eviction, a writer that died - at most
- *   27 ms late. It follows its stream through restarts and changes of format.
+ *   20 ms late. It follows its stream through restarts and changes of format.
  */
 #ifndef SHMFRAME_READER_H
 #define SHMFRAME_READER_H

@@ -53,7 +53,7 @@ SHMFRAME_API bool shmframe_session_is_connected(const struct shmframe_session *s
 
 /** Makes every waiting call of this session return -EINTR, now and until
  * shmframe_session_resume(). Async-signal-safe: meant for a SIGINT handler. A thread that sleeps for
- * a quick stream hears another thread's interrupt up to 27 ms late (see reader.h), others at once; a
+ * a quick stream hears another thread's interrupt up to 20 ms late (see reader.h), others at once; a
  * signal that is handled on the sleeping thread itself ends its sleep at once. */
 SHMFRAME_API void shmframe_session_interrupt(struct shmframe_session *session);
 
