@@ -113,14 +113,17 @@ uint64_t stream_head(const struct stream *stream) {
 }
 
 void stream_take_former_ring(struct stream *stream, struct stream_ring *ring) {
-    const struct stream_ring *other = stream->writer ? stream->writer->ring : stream->former_ring;
-    if (other && other->generation >= ring->generation) {
-        stream_ring_destroy(ring);
+    struct stream_ring *other = stream->former_ring;
+    const bool is_newest = !other || other->generation < ring->generation;
+    struct stream_ring *older = is_newest ? other : ring;
+    if (is_newest)
+        stream->former_ring = ring;
+    if (!older)
         return;
-    }
-    if (stream->former_ring)
-        stream_ring_destroy(stream->former_ring);
-    stream->former_ring = ring;
+    /* The newest may have no frame yet. */
+    const uint64_t head = stream_ring_head(older);
+    stream->sequence = head > stream->sequence ? head : stream->sequence;
+    stream_ring_destroy(older);
 }
 
 void stream_forget_former(struct stream *stream) {
@@ -185,8 +188,8 @@ void stream_check_former(struct stream *stream) {
 
 uint32_t stream_followed(const struct stream *stream) {
     if (!stream->writer && !stream->owner && stream->unwatched_pid == 0 &&
-        stream->former_followed == 0)
-        return 0; /* it went under our eyes: its sequence is known */
+        (stream->former_followed == 0 || stream->is_former_shown))
+        return 0; /* its writer is gone, and its sequence known */
     uint32_t followed = server_is_in_grace(stream->server) ? stream->former_followed : 0;
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &stream->readers, of_stream) {
@@ -201,15 +204,15 @@ uint32_t stream_followed(const struct stream *stream) {
 }
 
 bool stream_waits_for_followers(const struct stream *stream) {
-    return server_is_in_grace(stream->server) && !stream->writer && stream->former_followed != 0;
+    return server_is_in_grace(stream->server) && !stream->writer && stream->former_followed != 0 &&
+           !stream->is_former_shown;
 }
 
 bool stream_believes_readers(const struct stream *stream, uint32_t generation) {
     if (stream->writer || generation == 0)
         return false;
-    return stream->is_numbered
-               ? stream->former_followed != 0 && generation >= stream->former_followed
-               : server_is_in_grace(stream->server);
+    return stream->is_numbered ? stream->former_followed != 0 && !stream->is_former_shown
+                               : server_is_in_grace(stream->server);
 }
 
 bool stream_waits_for_return(const struct stream *stream) {

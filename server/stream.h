@@ -106,8 +106,9 @@ struct stream {
     pid_t unwatched_pid;
     uint64_t unwatched_start_time;
     /* The newest generation that the former supervisor had linked a reader to: if the writer is gone
-     * too, only its readers can show how far the stream came. 0: nobody has to, or one has. */
+     * too, only its readers can show how far the stream came. 0: nobody has to. */
     uint32_t former_followed;
+    bool is_former_shown; /* one has */
     uint32_t followed_saved; /* as the names' file has it */
     /* A ring whose head may be the stream's: the newest that such readers have shown, or that of
      * the format before, until there is a frame in the new one. NULL: none. */
@@ -149,7 +150,7 @@ uint32_t stream_followed(const struct stream *stream);
 /* Whether a reader that can show how far the stream came may still come back. */
 bool stream_waits_for_followers(const struct stream *stream);
 /* Whether a reader whose newest link is of `generation` may say how far the stream came: only if
- * nobody else can, and none has shown it. */
+ * nobody else can, and none of the newest ring has shown it. */
 bool stream_believes_readers(const struct stream *stream, uint32_t generation);
 /* Says that the writer of the newest ring is gone. */
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);

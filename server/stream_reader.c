@@ -291,7 +291,8 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     ring->is_shown = true;
     if (!reader->has_shown_ring && stream_believes_readers(reader->stream, held->generation)) {
         stream_take_former_ring(reader->stream, ring);
-        reader->stream->former_followed = 0;
+        if (held->generation >= reader->stream->former_followed)
+            reader->stream->is_former_shown = true;
     } else {
         stream_ring_destroy(ring);
     }

@@ -544,6 +544,17 @@ START_TEST(a_reader_may_join_a_writer_that_only_takes_events_after_a_restart) {
 }
 END_TEST
 
+/* So many readers have come back to the supervisor. */
+static void await_listed(int count) {
+    const int64_t deadline_ns = world_deadline();
+    struct shmframe_reader_info info[8];
+    int listed;
+    while ((listed = shmframe_session_readers(world.session, "s", deadline_ns, info, 8)) != count) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "%d readers are listed", listed);
+        poll(NULL, 0, 1);
+    }
+}
+
 START_TEST(readers_are_counted_as_before_a_restart) {
     remote = start_writer();
     reader = open_reader(SHMFRAME_IN_ORDER, 4);
@@ -556,6 +567,7 @@ START_TEST(readers_are_counted_as_before_a_restart) {
     await_number(ORDER_COUNT_READERS, 2);
     tell(&remote, ORDER_PUBLISH, 1);
     expect_frame(1, 0, 0);
+    await_listed(2);
     /* Who gets a link to another ring, under a new number, has not joined again. */
     tell(&remote, ORDER_SET_FORMAT, 0);
     tell(&remote, ORDER_PUBLISH, 1);

@@ -425,6 +425,47 @@ START_TEST(the_next_writer_waits_for_a_reader_of_the_newest_ring) {
 }
 END_TEST
 
+/* The one who showed it may be gone, and the writer have gone on, when the next supervisor comes.
+ */
+START_TEST(who_has_not_come_back_yet_is_waited_for_by_each_supervisor) {
+    const pid_t child = start_child_writer();
+    struct peer other;
+    peer_open(&other, &supervisor, "other");
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&other, "test", &(struct reader_options){.reader = 5});
+    peer_expect_link(&other);
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&reader);
+    restart();
+    peer_vanish(&other);
+    peer_vanish(&reader);
+    return_reader(&link);
+    show_ring(&reader, 6, 1, 10);
+    union message message;
+    message_init(&message, MESSAGE_CLOSE_READER, 1);
+    message.close_reader.reader = 6;
+    peer_send(&reader, &message, NULL);
+    struct channel_mail mail;
+    peer_expect(&reader, MESSAGE_DONE, &mail);
+    peer_expect_silence(&reader); /* the names' file knows of it by now */
+    supervisor_kill(&supervisor);
+    kill_child(child);
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    peer_expect_error(&writer, -EAGAIN);
+    peer_vanish(&reader);
+    return_reader(&link);
+    show_ring(&reader, 6, 1, 77);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 8});
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.sequence, 77);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
 /* The supervisor knows it, or the writer does: no session may use up the numbers of a stream. */
 START_TEST(a_reader_is_not_believed_how_far_a_stream_came_that_others_know) {
     const struct reader_options liar = {
@@ -645,6 +686,7 @@ int main(void) {
         cases, a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came);
     tcase_add_test(cases, a_reader_of_a_former_generation_gets_the_newest);
     tcase_add_test(cases, the_next_writer_waits_for_a_reader_of_the_newest_ring);
+    tcase_add_test(cases, who_has_not_come_back_yet_is_waited_for_by_each_supervisor);
     tcase_add_test(cases, a_reader_is_not_believed_how_far_a_stream_came_that_others_know);
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
