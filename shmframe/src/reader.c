@@ -25,7 +25,6 @@ static void read_entry(struct shmframe_reader *reader) {
     const struct notice_page *page = reader->notice->page;
     /* G: the word carries the entry. */
     reader->notice_seen = atomic_load_explicit(&page->word, memory_order_acquire);
-    reader->is_notice_new = false;
     const uint64_t word =
         atomic_load_explicit(&page->entry[reader->object.number].word, memory_order_acquire);
     if (reader_word_gone(word) > reader->gone_generation)
@@ -40,7 +39,7 @@ static void read_entry(struct shmframe_reader *reader) {
 
 static bool has_notice(const struct shmframe_reader *reader) {
     /* Relaxed: only tells that it is worth a look. */
-    return reader->is_notice_new || reader->object.is_upkeep_due ||
+    return reader->object.is_upkeep_due ||
            (reader->notice && atomic_load_explicit(&reader->notice->page->word,
                                                    memory_order_relaxed) != reader->notice_seen);
 }
@@ -73,10 +72,8 @@ static int look_after(struct shmframe_reader *reader, int64_t now_ns) {
     destroy_left(reader);
     if (!atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
         return 0;
-    int code = reader_take_mail(reader);
-    if (has_notice(reader))
-        read_entry(reader);
-    return code;
+    /* What the page says by then is for the next look, which asks for mail again. */
+    return reader_take_mail(reader);
 }
 
 static int attend(struct shmframe_reader *reader, int64_t now_ns) {

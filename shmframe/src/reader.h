@@ -29,7 +29,6 @@ struct shmframe_reader {
     /* The reader's own thread's. */
     struct session_notice *notice; /* that its entry stands in */
     uint32_t notice_seen;
-    bool is_notice_new;
     uint32_t gone_generation;       /* rings up to it have lost their writer */
     struct link_reader *link;       /* the ring it is at; NULL: none yet */
     struct link_reader_list next;   /* rings that come after it */

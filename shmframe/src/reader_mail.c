@@ -185,7 +185,8 @@ static void follow_supervisor(struct shmframe_reader *reader) {
     session_notice_unref(reader->notice);
     reader->notice = notice;
     reader->is_page_new = false;
-    reader->is_notice_new = true;
+    /* Not read at all yet. */
+    reader->notice_seen = atomic_load_explicit(&notice->page->word, memory_order_relaxed) - 1;
 }
 
 int reader_take_mail(struct shmframe_reader *reader) {

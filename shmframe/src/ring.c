@@ -122,6 +122,7 @@ void ring_writer_refresh(struct ring_writer *writer) {
         return;
     writer->notice_seen = word;
     writer->is_notice_new = false;
+    writer->has_news = true;
     read_entries(writer);
 }
 

@@ -50,6 +50,7 @@ struct ring_writer {
     const struct notice_page *notice;
     uint32_t notice_seen; /* its word, when the entries were last read */
     bool is_notice_new;   /* not read at all yet */
+    bool has_news;        /* the entries were read since this was last cleared, by who uses it */
     uint32_t slots;
     uint32_t history_least;       /* complete frames that stay available, without any link */
     uint32_t history;             /* and with those that there are */

@@ -17,8 +17,11 @@
 static void look_after(struct shmframe_writer *writer, int64_t now_ns) {
     struct shmframe_session *session = writer->object.session;
     struct writer_ring *ring = writer->ring;
-    const bool has_notice = ring_writer_has_notice(&ring->core);
     ring_writer_refresh(&ring->core);
+    /* A publish may have read the page meanwhile: what it tells of mail is still to be looked at.
+     */
+    const bool has_notice = ring->core.has_news;
+    ring->core.has_news = false;
     if (has_notice && writer_ring_warm_target(writer, ring) > ring->core.warm)
         ring->warm_ns = now_ns + WARM_DELAY_NS;
     writer->object.is_upkeep_due =
@@ -39,7 +42,7 @@ static void warm_one(struct shmframe_writer *writer, struct writer_ring *ring, i
 
 static void attend(struct shmframe_writer *writer, int64_t now_ns) {
     const struct writer_ring *ring = writer->ring;
-    if (ring_writer_has_notice(&ring->core) || ring->core.links_over ||
+    if (ring_writer_has_notice(&ring->core) || ring->core.has_news || ring->core.links_over ||
         writer->object.is_upkeep_due || session_upkeep_is_due(writer->object.session, now_ns) ||
         atomic_load_explicit(&writer->object.has_mail, memory_order_relaxed))
         look_after(writer, now_ns);

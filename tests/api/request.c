@@ -57,6 +57,22 @@ static void ask_and_leave(const char *verb) {
                  -ETIMEDOUT, "REQUEST");
 }
 
+/* The publish reads the page in which the supervisor tells of mail, too. */
+START_TEST(a_request_that_comes_between_loan_and_publish_is_there_at_the_next_loan) {
+    struct shmframe_loan loan;
+    ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
+    ask_and_leave("early");
+    world_expect_readable(shmframe_session_fd(world.session));
+    ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
+    struct shmframe_writer_event event;
+    ck_assert_int_eq(shmframe_writer_next_event(writer, &event), 0);
+    ck_assert_int_eq(event.type, SHMFRAME_REQUEST);
+    ck_assert_str_eq(event.verb, "early");
+    ck_assert_int_eq(shmframe_writer_abandon(writer, &loan), 0);
+}
+END_TEST
+
 START_TEST(verb_and_argument_reach_the_writer_and_status_and_text_the_asker) {
     struct question question = {
         .session = asker, .stream = "s", .verb = "brightness", .argument = "0.5 of 1"};
@@ -308,6 +324,7 @@ int main(void) {
     TCase *tests = tcase_create("request");
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, a_request_that_comes_between_loan_and_publish_is_there_at_the_next_loan);
     tcase_add_test(tests, verb_and_argument_reach_the_writer_and_status_and_text_the_asker);
     tcase_add_test(tests, a_refusal_is_an_answer_too);
     tcase_add_test(tests, a_request_is_answered_once);

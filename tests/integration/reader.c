@@ -238,9 +238,11 @@ static void check_flow(const struct reader_peer *peer, const struct shmframe_lea
     if (delay_ns - board_stalled_ns(payload->opened_ns) < FLOW_NS)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
-        board_fault("%s: %lld ms from the writer's return to its first frame, %llu",
+        board_fault("%s: %lld ms from the writer's return to its first frame, %llu, which is the "
+                    "writer's number %llu and was published %lld ms before it came",
                     peer->role->name, (long long)(delay_ns / 1000000),
-                    (unsigned long long)lease->frame.sequence);
+                    (unsigned long long)lease->frame.sequence, (unsigned long long)payload->index,
+                    (long long)((now_ns - lease->frame.publish_ns) / 1000000));
 }
 
 /* ---- its day ---- */
