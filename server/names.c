@@ -70,9 +70,13 @@ void names_save(struct server *server) {
     int code = write_file(server, beside);
     if (code == 0 && renameat(listener->folder, beside, listener->folder, listener->names) < 0)
         code = -errno;
-    if (code < 0)
-        log_trouble("event=names-not-saved file=%s reason=%s", log_quote(listener->names).text,
-                    log_quote(strerror(-code)).text);
+    if (code == 0)
+        return;
+    struct stream *stream;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        stream->followed_saved = UINT32_MAX; /* the next link tries again */
+    log_trouble("event=names-not-saved file=%s reason=%s", log_quote(listener->names).text,
+                log_quote(strerror(-code)).text);
 }
 
 static void load_stream(struct server *server, const char *line) {

@@ -114,7 +114,9 @@ uint64_t stream_head(const struct stream *stream) {
 
 void stream_take_former_ring(struct stream *stream, struct stream_ring *ring) {
     struct stream_ring *other = stream->former_ring;
-    const bool is_newest = !other || other->generation < ring->generation;
+    const bool is_newest =
+        !other || other->generation < ring->generation ||
+        (other->generation == ring->generation && stream_ring_head(other) < stream_ring_head(ring));
     struct stream_ring *older = is_newest ? other : ring;
     if (is_newest)
         stream->former_ring = ring;
@@ -187,10 +189,12 @@ void stream_check_former(struct stream *stream) {
 }
 
 uint32_t stream_followed(const struct stream *stream) {
-    if (!stream->writer && !stream->owner && stream->unwatched_pid == 0 &&
+    if (!stream->writer && !stream->owner && stream->unwatched_pid == 0 && stream->is_numbered &&
         (stream->former_followed == 0 || stream->is_former_shown))
         return 0; /* its writer is gone, and its sequence known */
     uint32_t followed = server_is_in_grace(stream->server) ? stream->former_followed : 0;
+    if (stream->writer && has_held(stream->writer->ring))
+        followed = stream->writer->ring->generation;
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &stream->readers, of_stream) {
         if (reader->generation == 0 || reader->is_evicted)
@@ -211,8 +215,7 @@ bool stream_waits_for_followers(const struct stream *stream) {
 bool stream_believes_readers(const struct stream *stream, uint32_t generation) {
     if (stream->writer || generation == 0)
         return false;
-    return stream->is_numbered ? stream->former_followed != 0 && !stream->is_former_shown
-                               : server_is_in_grace(stream->server);
+    return stream->is_numbered ? stream->former_followed != 0 : server_is_in_grace(stream->server);
 }
 
 bool stream_waits_for_return(const struct stream *stream) {

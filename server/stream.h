@@ -150,7 +150,7 @@ uint32_t stream_followed(const struct stream *stream);
 /* Whether a reader that can show how far the stream came may still come back. */
 bool stream_waits_for_followers(const struct stream *stream);
 /* Whether a reader whose newest link is of `generation` may say how far the stream came: only if
- * nobody else can, and none of the newest ring has shown it. */
+ * nobody else can. */
 bool stream_believes_readers(const struct stream *stream, uint32_t generation);
 /* Says that the writer of the newest ring is gone. */
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);

@@ -139,7 +139,8 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
     client_log(reader->client, "event=reader-linked stream=%s generation=%u reader=%u name=%s",
                writer->stream->name, ring->generation, reader->number,
                log_quote(reader->name).text);
-    send_reader_event(writer, reader->number, process->pid, reader->name, 0);
+    send_reader_event(writer, reader->number, process->pid, reader->name,
+                      is_follower ? MESSAGE_FOLLOWS : 0);
 }
 
 /* One that has not had a link yet fails to open; one that followed stays and waits for another

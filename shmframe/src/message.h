@@ -59,6 +59,7 @@ enum message_flag {
     MESSAGE_FROM_START = 1 << 3, /* LINK: begins with the ring's first frame */
     MESSAGE_LEFT = 1 << 4,       /* READER_EVENT: left, not joined */
     MESSAGE_ENDED = 1 << 5,      /* CLOSE_WRITER: after an end of stream */
+    MESSAGE_FOLLOWS = 1 << 6,    /* READER_EVENT: had a link to a former ring */
 };
 
 struct message_hello {

@@ -297,7 +297,6 @@ static uint64_t find_ready(struct shmframe_reader *const *readers, uint32_t coun
 static struct bell_others find_others(const struct shmframe_reader *reader) {
     return (struct bell_others){.notice = reader->notice ? reader->notice->page : NULL,
                                 .notice_seen = reader->notice_seen,
-                                .is_frame_due = reader->is_frame_due,
                                 .interrupt = &reader->object.session->interrupt};
 }
 
@@ -330,8 +329,12 @@ static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, in
         if (is_at_open_ring(readers[i]))
             cores[open++] = &readers[i]->link->core;
         spin_ns = readers[i]->spin_ns > spin_ns ? readers[i]->spin_ns : spin_ns;
+        /* Another thread was at the session: soon again. */
+        if (readers[i]->object.is_upkeep_due)
+            deadline_ns = min_ns(deadline_ns, now_ns + PAUSE_MIN_NS);
     }
-    const struct bell_others others = find_others(readers[0]);
+    struct bell_others others = find_others(readers[0]);
+    others.is_frame_due = count == 1 && readers[0]->is_frame_due;
     /* Not past the next upkeep: soon, where a supervisor is awaited or has just come. */
     const int64_t upkeep_ns = session_upkeep_ns(readers[0]->object.session);
     deadline_ns = min_ns(deadline_ns, max_ns(upkeep_ns, now_ns + PAUSE_MIN_NS));

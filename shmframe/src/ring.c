@@ -164,15 +164,53 @@ static uint32_t find_free(const struct ring_set *busy, uint32_t limit) {
     return limit;
 }
 
-int ring_loan(struct ring_writer *writer, uint32_t *out_slot) {
-    /* What is free by now was retired before the fence of a publish: none is needed here. */
-    ring_writer_refresh(writer);
+/* The oldest frame to keep: never one before, as tail does not go back, and never past what a
+ * lossless reader has still to take. */
+static uint64_t find_tail(const struct ring_writer *writer) {
+    uint64_t tail = writer->tail;
+    if (writer->newest >= writer->history)
+        tail = max_u64(tail, writer->newest - writer->history + 1);
+    for (uint32_t i = 0; i < writer->active_count && writer->lossless; i++)
+        if (writer->active[i]->grant.is_lossless)
+            tail = min_u64(tail, cursor_of(writer, writer->active[i]) + 1);
+    return max_u64(tail, writer->tail);
+}
+
+static void retire(struct ring_writer *writer) {
+    const uint64_t tail = find_tail(writer);
+    if (tail == writer->tail)
+        return;
+    atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);
+    for (uint64_t sequence = writer->tail; sequence < tail; sequence++) {
+        const uint32_t slot = writer->slot_at[sequence % RING_INDEX];
+        /* L: before the fence in ring_announce(). Release, so that who finds it retired finds the
+         * new tail too. */
+        atomic_store_explicit(&writer->ring->slot[slot].state, slot_word(sequence, SLOT_RETIRED),
+                              memory_order_release);
+        ring_set_remove(&writer->kept, slot);
+    }
+    writer->tail = tail;
+}
+
+/* What is free was retired before a fence: most often that of its publish. */
+static uint32_t find_slot(const struct ring_writer *writer) {
     struct ring_set busy;
     for (unsigned i = 0; i < RING_SLOTS_MAX / 64; i++)
         busy.word[i] = writer->loaned.word[i] | writer->kept.word[i] | writer->pinned.word[i];
     add_leased(writer, &busy);
     /* Those with memory are the lowest. */
-    const uint32_t slot = find_free(&busy, writer->slots);
+    return find_free(&busy, writer->slots);
+}
+
+int ring_loan(struct ring_writer *writer, uint32_t *out_slot) {
+    ring_writer_refresh(writer);
+    uint32_t slot = find_slot(writer);
+    if (slot == writer->slots && writer->lossless && writer->first) {
+        /* A lossless reader has taken frames since the last publish. */
+        retire(writer);
+        atomic_thread_fence(memory_order_seq_cst); /* L, as in ring_announce() */
+        slot = find_slot(writer);
+    }
     if (slot == writer->slots)
         return -ENOSPC;
     ring_set_add(&writer->loaned, slot);
@@ -231,34 +269,6 @@ void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *
     writer->slot_at[sequence % RING_INDEX] = (uint8_t)slot;
     ring_set_add(&writer->kept, slot);
     ring_set_remove(&writer->loaned, slot);
-}
-
-/* The oldest frame to keep: never one before, as tail does not go back, and never past what a
- * lossless reader has still to take. */
-static uint64_t find_tail(const struct ring_writer *writer) {
-    uint64_t tail = writer->tail;
-    if (writer->newest >= writer->history)
-        tail = max_u64(tail, writer->newest - writer->history + 1);
-    for (uint32_t i = 0; i < writer->active_count && writer->lossless; i++)
-        if (writer->active[i]->grant.is_lossless)
-            tail = min_u64(tail, cursor_of(writer, writer->active[i]) + 1);
-    return max_u64(tail, writer->tail);
-}
-
-static void retire(struct ring_writer *writer) {
-    const uint64_t tail = find_tail(writer);
-    if (tail == writer->tail)
-        return;
-    atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);
-    for (uint64_t sequence = writer->tail; sequence < tail; sequence++) {
-        const uint32_t slot = writer->slot_at[sequence % RING_INDEX];
-        /* L: before the fence in ring_announce(). Release, so that who finds it retired finds the
-         * new tail too. */
-        atomic_store_explicit(&writer->ring->slot[slot].state, slot_word(sequence, SLOT_RETIRED),
-                              memory_order_release);
-        ring_set_remove(&writer->kept, slot);
-    }
-    writer->tail = tail;
 }
 
 void ring_announce(struct ring_writer *writer) {

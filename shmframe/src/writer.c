@@ -73,6 +73,8 @@ static int await_space(struct shmframe_writer *writer, int64_t deadline_ns) {
     int code = 0;
     for (;;) {
         ring_writer_refresh(&writer->ring->core);
+        if (writer->ring->core.has_news)
+            look_after(writer, clock_now_ns());
         struct ring_link *link = ring_writer_behind(&writer->ring->core);
         if (!link)
             return 0;

@@ -241,21 +241,31 @@ static struct shmframe_writer_event *add_event(struct shmframe_writer *writer,
     return &writer->event[place];
 }
 
-/* After a restart of the supervisor numbers are new, and only process and name tell. */
+/* How well `reader` fits an event; 0: not at all. After a restart of the supervisor numbers are
+ * new, and only process and name tell, until it is told of again. */
+static unsigned fits(const struct writer_reader *reader, const struct message_reader_event *event) {
+    if (reader->pid != event->pid)
+        return 0;
+    const bool is_same_number = reader->number == event->number;
+    if (is_same_number && !reader->is_former)
+        return 4;
+    if (strcmp(reader->name, event->name) != 0 && event->number != 0)
+        return 0;
+    return reader->is_former ? 2 + is_same_number : 1;
+}
+
 static struct writer_reader *find_reader(struct shmframe_writer *writer,
                                          const struct message_reader_event *event) {
-    struct writer_reader *similar = NULL;
+    struct writer_reader *best = NULL;
+    unsigned best_fit = 0;
     for (uint32_t i = 0; i < writer->reader_count; i++) {
-        struct writer_reader *reader = &writer->reader[i];
-        if (reader->pid != event->pid)
+        const unsigned fit = fits(&writer->reader[i], event);
+        if (fit <= best_fit)
             continue;
-        if (reader->number == event->number && !reader->is_former)
-            return reader;
-        const bool is_similar = strcmp(reader->name, event->name) == 0 || event->number == 0;
-        if (is_similar && (!similar || reader->number == event->number))
-            similar = reader;
+        best = &writer->reader[i];
+        best_fit = fit;
     }
-    return similar;
+    return best;
 }
 
 static void tell_reader(struct shmframe_writer *writer, enum shmframe_writer_event_type type,
@@ -270,20 +280,13 @@ static void tell_reader(struct shmframe_writer *writer, enum shmframe_writer_eve
 
 /* Whether it has joined already, with a link to an older ring, or under a former supervisor. */
 static bool has_joined(struct shmframe_writer *writer, const struct message_reader_event *event) {
-    struct writer_reader *former = NULL;
-    for (uint32_t i = 0; i < writer->reader_count; i++) {
-        struct writer_reader *reader = &writer->reader[i];
-        if (reader->pid != event->pid)
-            continue;
-        if (reader->number == event->number && !reader->is_former)
-            return true;
-        if (reader->is_former && strcmp(reader->name, event->name) == 0)
-            former = reader;
-    }
-    if (!former)
+    struct writer_reader *reader = find_reader(writer, event);
+    if (!reader || (reader->number != event->number && !reader->is_former))
         return false;
-    former->number = event->number;
-    former->is_former = false;
+    if (reader->is_former && !(event->flags & MESSAGE_FOLLOWS))
+        return false;
+    reader->number = event->number;
+    reader->is_former = false;
     return true;
 }
 

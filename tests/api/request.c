@@ -63,6 +63,7 @@ START_TEST(a_request_that_comes_between_loan_and_publish_is_there_at_the_next_lo
     ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
     ask_and_leave("early");
     world_expect_readable(shmframe_session_fd(world.session));
+    world_await_asleep(world.supervisor);
     ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
     ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
     struct shmframe_writer_event event;

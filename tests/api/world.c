@@ -170,7 +170,7 @@ void world_await_connected(bool is_connected) {
 
 void world_await_asleep(pid_t thread) {
     char path[64], text[256] = "";
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)thread);
     const int64_t deadline_ns = world_deadline();
     for (;;) {
         const int fd = open(path, O_RDONLY | O_CLOEXEC);

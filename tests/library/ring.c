@@ -613,6 +613,31 @@ START_TEST(a_grant_between_loan_and_publish_keeps_what_its_reader_may_begin_with
 }
 END_TEST
 
+/* As many slots as are asked for: four loans, four frames, a lease, and the one to spare. */
+START_TEST(I6_what_a_lossless_reader_took_since_the_last_publish_is_free) {
+    enum { LOANS = 4 };
+    struct rig *rig = rig_create(2 * LOANS + 2, 1, 0);
+    struct rig_link *link = rig_join(
+        rig, (struct rig_want){.depth = LOANS, .is_lossless = true, .begin = RING_BEGIN_FIRST});
+    rig_publish_many(rig, LOANS - 1);
+    uint32_t slot[LOANS];
+    for (unsigned i = 0; i < LOANS; i++)
+        ck_assert_int_eq(ring_loan(rig->writer, &slot[i]), 0);
+    for (unsigned i = 0; i < LOANS; i++) {
+        struct shmframe_frame frame = {0};
+        rig_paint(rig->payload[slot[i]], rig->sequence + 1);
+        ring_put(rig->writer, slot[i], &frame);
+    }
+    ring_announce(rig->writer);
+    for (unsigned i = 1; i <= LOANS; i++)
+        ck_assert_int_eq(rig_read(rig, link), i);
+    ck_assert_ptr_null(ring_writer_behind(rig->writer));
+    for (unsigned i = 0; i < LOANS; i++)
+        ck_assert_int_eq(ring_loan(rig->writer, &slot[i]), 0);
+    rig_destroy(rig);
+}
+END_TEST
+
 /* ---- tail, and what the models found ---- */
 
 /* B2: tail neither wraps, nor names another ring's frames, nor goes back. */
@@ -877,6 +902,7 @@ int main(void) {
         {the_history_is_as_deep_as_the_deepest_grant_and_the_ring_allow},
         {a_new_notice_page_is_read_even_if_its_word_is_the_same},
         {a_grant_before_the_loan_begins_with_its_frame},
+        {I6_what_a_lossless_reader_took_since_the_last_publish_is_free},
         {a_grant_between_loan_and_publish_keeps_what_its_reader_may_begin_with},
         {B2_tail_begins_with_the_ring_and_never_goes_back},
         {B2_a_deeper_grant_does_not_send_readers_after_retired_frames},

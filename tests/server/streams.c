@@ -516,7 +516,7 @@ START_TEST(followers_are_linked_to_the_next_ring_before_its_open_returns) {
     atomic_store(&ring.memory->head, place_word(5, 0));
     peer_send_ring(&writer, &next, "test",
                    &(struct ring_options){.links = 3, .generation = 1, .first_entry = 20});
-    expect_reader_event(&writer, number, 0, getpid());
+    expect_reader_event(&writer, number, MESSAGE_FOLLOWS, getpid());
     struct channel_mail mail;
     peer_expect(&writer, MESSAGE_OPENED, &mail);
     ck_assert_uint_eq(mail.message.opened.generation, 2);
