@@ -248,6 +248,7 @@ START_TEST(more_unanswered_requests_than_64_are_refused_until_one_is_answered) {
         ck_assert_str_eq(event.verb, verb);
     }
     ck_assert_int_eq(shmframe_writer_answer(writer, event.request, 0, NULL), 0);
+    world_await_asleep(world.supervisor); /* two sockets: it might read the question first */
     struct question question = {.session = asker, .stream = "s", .verb = "again"};
     start(&question);
     event = world_expect_writer_event(writer, SHMFRAME_REQUEST);
