@@ -73,8 +73,8 @@ struct shmframe_writer {
     bool is_resync_sent;   /* the stream comes back to a supervisor */
     bool is_resync_opened; /* ... which has agreed: go by its notice page */
     uint32_t links_owed;   /* links that it wants, and gets once we do */
-    bool is_lost;          /* another writer has the stream, or nobody knows who */
-    char lost_text[256];
+    _Atomic bool is_lost;  /* another writer has the stream, or nobody knows who; for all threads */
+    char lost_text[256];   /* written before it */
     struct shmframe_writer_event event[WRITER_EVENTS_MAX];
     uint32_t event_first, event_count;
     struct writer_reader *reader; /* array */

@@ -430,8 +430,8 @@ static void take_error(struct shmframe_writer *writer, const struct message_erro
         return;
     }
     writer->is_resync_sent = false;
-    writer->is_lost = true;
     memcpy(writer->lost_text, writer->refusal_text, sizeof(writer->lost_text));
+    atomic_store_explicit(&writer->is_lost, true, memory_order_release);
 }
 
 static void take_mail(struct session_object *object, struct channel_mail *mail) {
