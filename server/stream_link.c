@@ -134,7 +134,10 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
                      process->start_time);
     if (stream_followed(writer->stream) != writer->stream->followed_saved)
         names_save(writer->stream->server); /* before it can know of any frame */
-    send_link(link, is_announced || is_follower ? MESSAGE_FROM_START : 0);
+    /* A lossless one that comes late begins where the writer has noticed it: what it took before
+     * that would be followed by frames that nobody kept for it. */
+    const bool is_from_start = is_announced || (is_follower && !link->grant.is_lossless);
+    send_link(link, is_from_start ? MESSAGE_FROM_START : 0);
     close_link_fds(link);
     client_log(reader->client, "event=reader-linked stream=%s generation=%u reader=%u name=%s",
                writer->stream->name, ring->generation, reader->number,
