@@ -162,7 +162,8 @@ static void add_options(struct parser *parser, const struct option_spec *specs) 
 
 static void build_parser(struct parser *parser, const struct program *program) {
     memset(parser, 0, sizeof(*parser));
-    strcpy(parser->shorts, ":hV"); /* the colon: a missing argument is told apart */
+    /* The plus: stop at the first operand. The colon: a missing argument is told apart. */
+    strcpy(parser->shorts, program->has_options_first ? "+:hV" : ":hV");
     add_options(parser, program->options);
     add_options(parser, program->options2);
     parser->longs[parser->spec_count] = (struct option){.name = "help", .val = VALUE_HELP};

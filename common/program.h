@@ -33,11 +33,12 @@ struct option_spec {
 };
 
 struct program {
-    const char *name;                  /* "shmframe-pattern" */
-    const char *purpose;               /* one line */
-    const char *operands;              /* "[FILE]"; NULL: none are taken */
-    const char *notes;                 /* printed after the options (keys, examples); may be NULL */
-    const struct option_spec *options; /* own */
+    const char *name;       /* "shmframe-pattern" */
+    const char *purpose;    /* one line */
+    const char *operands;   /* "[FILE]"; NULL: none are taken */
+    bool has_options_first; /* they end at the first operand: what follows may begin with a dash */
+    const char *notes;      /* printed after the options (keys, examples); may be NULL */
+    const struct option_spec *options;  /* own */
     const struct option_spec *options2; /* shared with programs of its kind; may be NULL */
 };
 

@@ -220,10 +220,7 @@ static void finish_loan(struct media *media, struct playing *playing, struct shm
 }
 
 static void change_format(struct playing *playing) {
-    const int result = shmframe_writer_set_format(playing->stream->writer, playing->item.format,
-                                                  shmframe_deadline_ns(10 * SECOND_NS));
-    if (result < 0 && !(result == -EINTR && program_is_stopping()))
-        program_fail_call(playing->stream->name);
+    producer_set_format(playing->stream, playing->item.format);
     free(playing->item.format);
     playing->item.format = NULL;
 }

@@ -68,7 +68,7 @@ static const struct program program = {
     .name = "shmframe-pattern",
     .purpose = "Streams a test picture as NAME (demo), and a tone as NAME.sound.",
     .notes = "A flash and a beep mark each second; both begin at the same instant.\n"
-             "Requests (shmframe ask NAME VERB): pause, resume, quit.",
+             "Requests (shmframe ask NAME VERB): pause, resume, quit, help.",
     .options = specs,
     .options2 = producer_option_specs,
 };

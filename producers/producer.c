@@ -1,6 +1,7 @@
 #include "producer.h"
 #include "progress.h"
 #include "report.h"
+#include "statistics.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,8 +14,10 @@
 
 #define SECOND_NS INT64_C(1000000000)
 /* How long a loan waits for lossless readers before requests are looked at again. */
-#define LOAN_SLICE_NS (SECOND_NS / 20)
-#define PROGRESS_NS   (SECOND_NS / 2)
+#define LOAN_SLICE_NS     (SECOND_NS / 20)
+#define PROGRESS_NS       (SECOND_NS / 2)
+#define FORMAT_TIMEOUT_NS (10 * SECOND_NS)
+#define RETRY_MIN_NS      (SECOND_NS / 10)
 
 /* Options. */
 
@@ -85,9 +88,9 @@ static const struct {
 enum { COMMON_VERBS = sizeof(common_verbs) / sizeof(common_verbs[0]) };
 
 static void name_verbs(const struct producer *producer, char text[SHMFRAME_ARGUMENT_BYTES]) {
-    size_t used = (size_t)snprintf(text, SHMFRAME_ARGUMENT_BYTES, "verbs:");
+    size_t used = (size_t)snprintf(text, SHMFRAME_ARGUMENT_BYTES, "verbs: help");
     for (size_t i = 0; i < COMMON_VERBS; i++)
-        used += (size_t)snprintf(text + used, SHMFRAME_ARGUMENT_BYTES - used, "%s %s", i ? "," : "",
+        used += (size_t)snprintf(text + used, SHMFRAME_ARGUMENT_BYTES - used, ", %s",
                                  common_verbs[i].name);
     for (const struct producer_verb *verb = producer->verbs; verb && verb->name; verb++)
         if (used + strlen(verb->name) + 3 < SHMFRAME_ARGUMENT_BYTES)
@@ -118,7 +121,8 @@ static bool serve_request(struct producer *producer, struct shmframe_writer *wri
         return true;
     }
     name_verbs(producer, answer);
-    shmframe_writer_answer(writer, event->request, -ENOTSUP, answer);
+    const bool is_known = strcmp(event->verb, "help") == 0;
+    shmframe_writer_answer(writer, event->request, is_known ? 0 : -ENOTSUP, answer);
     return false;
 }
 
@@ -133,6 +137,16 @@ static bool serve_events(struct producer *producer) {
                 is_asked = true;
     }
     return is_asked;
+}
+
+const char *producer_split_setting(const char *argument, char out_name[SHMFRAME_ARGUMENT_BYTES]) {
+    const size_t length = strcspn(argument, " ");
+    const char *value = argument + length + strspn(argument + length, " ");
+    if (!length || length >= SHMFRAME_ARGUMENT_BYTES || !*value)
+        return NULL;
+    memcpy(out_name, argument, length);
+    out_name[length] = 0;
+    return value;
 }
 
 /* Waiting. */
@@ -204,6 +218,28 @@ enum producer_wait producer_wait_until(struct producer *producer, int64_t media_
     }
 }
 
+enum producer_wait producer_wait_retry(struct producer *producer, uint32_t *tries) {
+    static const uint32_t doublings_max = 4; /* to 1.6 s, then 2 s */
+    const int64_t wait_ns = *tries <= doublings_max ? RETRY_MIN_NS << *tries : 2 * SECOND_NS;
+    const int64_t try_ns = shmframe_deadline_ns(wait_ns);
+    *tries += 1;
+    for (;;) {
+        const int64_t end_ns = producer_end_ns(producer);
+        const enum producer_wait result =
+            producer_wait_for(producer, -1, end_ns < try_ns ? end_ns : try_ns);
+        if (result == PRODUCER_DUE && producer_is_over(producer))
+            return PRODUCER_STOP;
+        if (result != PRODUCER_ASKED)
+            return result;
+    }
+}
+
+int64_t producer_end_ns(const struct producer *producer) {
+    if (!producer_options.duration_ns || producer->is_paused)
+        return SHMFRAME_FOREVER;
+    return producer->start_ns + producer_options.duration_ns;
+}
+
 int64_t producer_media_ns(const struct producer *producer) {
     return (producer->is_paused ? producer->paused_ns : shmframe_now_ns()) - producer->start_ns;
 }
@@ -260,6 +296,19 @@ static void refuse_frame(struct producer_stream *stream, int result) {
     stream->dropped++;
 }
 
+void producer_count_dropped(struct producer_stream *stream, uint32_t frames) {
+    stream->dropped += frames;
+    stream->device_dropped += frames;
+}
+
+bool producer_set_format(struct producer_stream *stream, const struct shmframe_format *format) {
+    const int result =
+        shmframe_writer_set_format(stream->writer, format, shmframe_deadline_ns(FORMAT_TIMEOUT_NS));
+    if (result < 0 && !(result == -EINTR && program_is_stopping()))
+        program_fail_call(stream->name);
+    return result == 0;
+}
+
 void producer_tell_dropped(const struct producer_stream *stream, struct shmframe_loan *loan) {
     loan->frame.device_dropped = stream->dropped;
     if (stream->is_discontinuous || stream->dropped)
@@ -304,43 +353,11 @@ bool producer_has_enough(const struct producer *producer) {
     return producer_options.frames && first->in_place + first->copied >= producer_options.frames;
 }
 
+bool producer_is_over(const struct producer *producer) {
+    return producer_has_enough(producer) || shmframe_now_ns() >= producer_end_ns(producer);
+}
+
 /* The end. */
-
-static json_t *describe_stream(const struct producer_stream *stream,
-                               const struct shmframe_writer_counters *counters) {
-    json_t *object = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "stream", stream->name, "frames",
-        (json_int_t)counters->published, "in_place", (json_int_t)stream->in_place, "copied",
-        (json_int_t)stream->copied, "overdue", (json_int_t)stream->overdue, "dropped",
-        (json_int_t)(counters->device_dropped + stream->dropped), "cold_loans",
-        (json_int_t)counters->loans_cold, "refused_loans", (json_int_t)stream->refused, "wakeups",
-        (json_int_t)counters->bells_rung, "generation", (int)counters->generation);
-    if (object && stream->copied && stream->copied_why)
-        json_object_set_new(object, "copied_why", json_string(stream->copied_why));
-    return object;
-}
-
-static void print_json(const struct producer *producer,
-                       const struct shmframe_writer_counters *counters, double seconds) {
-    json_t *streams = json_array();
-    for (uint32_t i = 0; i < producer->streams; i++)
-        json_array_append_new(streams, describe_stream(&producer->stream[i], &counters[i]));
-    report_print_json(json_pack("{s:f, s:o}", "seconds", seconds, "streams", streams));
-}
-
-static void print_text(const struct producer_stream *stream,
-                       const struct shmframe_writer_counters *counters, double seconds) {
-    const double rate = seconds > 0 ? (double)counters->published / seconds : 0;
-    printf("%s: %" PRIu64 " frames in %.1f s (%.2f a second): %" PRIu64 " in place, %" PRIu64
-           " copied",
-           stream->name, counters->published, seconds, rate, stream->in_place, stream->copied);
-    if (stream->copied && stream->copied_why)
-        printf(" (%s)", stream->copied_why);
-    printf("; %" PRIu64 " overdue, %" PRIu64 " dropped; loans: %" PRIu64 " cold, %" PRIu64
-           " refused\n",
-           stream->overdue, counters->device_dropped + stream->dropped, counters->loans_cold,
-           stream->refused);
-}
 
 int producer_finish(struct producer *producer) {
     const int64_t end_ns = shmframe_now_ns();
@@ -361,12 +378,7 @@ int producer_finish(struct producer *producer) {
         stream->writer = NULL;
     }
     progress_clear();
-    if (report_format_parse(producer_options.format) == REPORT_JSON)
-        print_json(producer, counters, seconds);
-    else
-        for (uint32_t i = 0; i < producer->streams; i++)
-            print_text(&producer->stream[i], &counters[i], seconds);
-    report_flush();
+    statistics_print(producer, counters, seconds);
     program_close_session(producer->session);
     producer->session = NULL;
     return exit_code;

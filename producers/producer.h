@@ -5,12 +5,12 @@
  *   producer_open()               session, signals
  *   producer_add()                once for each stream
  *   producer_start()              waits for readers, starts the clock
- *     producer_wait_until()       or producer_wait_for() a device
- *     producer_loan(), fill the slot, producer_publish()
- *   producer_finish()             ends the streams, prints the statistics, gives the exit code
+ *     producer_wait_until()       or producer_wait_for() a device, producer_wait_retry() if it is
+ * gone producer_loan(), fill the slot, producer_publish() producer_finish()             ends the
+ * streams, prints the statistics, gives the exit code
  *
  * The clock counts media time, from 0 at producer_start(), and stands still while paused. Requests
- * are answered within the waits: pause, resume, quit, and the program's own verbs.
+ * are answered within the waits: pause, resume, quit, help, and the program's own verbs.
  */
 #ifndef PRODUCERS_PRODUCER_H
 #define PRODUCERS_PRODUCER_H
@@ -50,11 +50,14 @@ struct producer_stream {
     const char *copied_why; /* for the statistics, if anything was copied; NULL: not known */
     uint64_t in_place;      /* frames filled in their slot */
     uint64_t copied;        /* frames filled elsewhere, then copied */
-    uint64_t overdue;      /* frames published after the next one was due: counted by the program */
-    uint64_t refused;      /* frames that got no slot: counted here, and dropped */
-    uint32_t dropped;      /* lost since the last frame: add to it, the next frame tells */
-    bool is_discontinuous; /* the next frame says so */
-    bool is_live;          /* its loans never wait */
+    uint64_t overdue; /* frames published after the next one was due: counted by the program */
+    uint64_t refused; /* frames that got no slot: counted here, and dropped */
+    uint32_t dropped; /* lost since the last frame: add to it, the next frame tells */
+    uint64_t device_dropped; /* lost by the device, of all that was dropped */
+    int64_t clock_error_ns;  /* how far off capture_ns may be, at most: told by the program that
+                                converts a device's clock; 0: it is exact */
+    bool is_discontinuous;   /* the next frame says so */
+    bool is_live;            /* its loans never wait */
 };
 
 struct producer {
@@ -97,6 +100,13 @@ enum producer_wait producer_wait_until(struct producer *producer, int64_t media_
  * caller's: look at is_paused. */
 enum producer_wait producer_wait_for(struct producer *producer, int fd, int64_t deadline_ns);
 
+/* A device that is gone: waits 0.1 s, then longer, 2 s at most, before the next try. `tries` counts
+ * them; 0 at first. DUE: try; STOP: asked to stop, or --duration is over. */
+enum producer_wait producer_wait_retry(struct producer *producer, uint32_t *tries);
+
+/* The instant at which --duration is over; SHMFRAME_FOREVER: it never is, or not while paused. */
+int64_t producer_end_ns(const struct producer *producer);
+
 /* Media time now. */
 int64_t producer_media_ns(const struct producer *producer);
 
@@ -106,6 +116,12 @@ int64_t producer_media_ns(const struct producer *producer);
 int producer_loan(struct producer *producer, struct producer_stream *stream,
                   struct shmframe_loan *out_loan);
 
+/* Goes on in another format; a failure ends the program. False: asked to stop. */
+bool producer_set_format(struct producer_stream *stream, const struct shmframe_format *format);
+
+/* The device lost that many frames before the next one, which tells. */
+void producer_count_dropped(struct producer_stream *stream, uint32_t frames);
+
 /* Says in a loan that was got otherwise what the stream has dropped before it. */
 void producer_tell_dropped(const struct producer_stream *stream, struct shmframe_loan *loan);
 
@@ -114,6 +130,12 @@ void producer_publish(struct producer_stream *stream, struct shmframe_loan *loan
 
 /* Whether --frames have been published on the first stream. */
 bool producer_has_enough(const struct producer *producer);
+/* Whether that is so, or --duration is over on the clock. */
+bool producer_is_over(const struct producer *producer);
+
+/* Takes "CONTROL VALUE", the argument of the verb `set`, apart: copies the name, and returns where
+ * the value begins in `argument`. NULL: it is not of that shape. */
+const char *producer_split_setting(const char *argument, char out_name[SHMFRAME_ARGUMENT_BYTES]);
 
 /* Ends the streams so that readers hear of it, prints the statistics, closes everything. Returns
  * the exit code. */

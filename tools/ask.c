@@ -19,20 +19,34 @@ static const struct option_spec options[] = {
 static const struct program program = {
     .name = "shmframe ask",
     .purpose = "Asks the writer of STREAM to do VERB, and prints its answer.",
-    .operands = "STREAM VERB [ARGUMENT]",
-    .notes = "Which verbs there are is the writer's to say: see its --help.\n"
+    .operands = "STREAM VERB [ARGUMENT...]",
+    .has_options_first = true,
+    .notes = "Which verbs there are is the writer's to say: \"shmframe ask STREAM help\".\n"
              "\n"
-             "Example: shmframe ask media seek 10",
+             "Examples: shmframe ask media seek 10\n"
+             "          shmframe ask camera set brightness 50",
     .options = options,
 };
 
+/* Words of the command line are one argument to the writer, with a blank between them. */
+static void join_words(char *const *words, char argument[SHMFRAME_ARGUMENT_BYTES]) {
+    size_t used = 0;
+    argument[0] = 0;
+    for (; *words && used < SHMFRAME_ARGUMENT_BYTES; words++)
+        used += (size_t)snprintf(argument + used, SHMFRAME_ARGUMENT_BYTES - used, "%s%s",
+                                 used ? " " : "", *words);
+    if (used >= SHMFRAME_ARGUMENT_BYTES)
+        program_fail_usage("the argument should have %d bytes at most",
+                           SHMFRAME_ARGUMENT_BYTES - 1);
+}
+
 int tool_ask(int argc, char **argv) {
     const int operand = program_start(&program, argc, argv);
-    const int operands = argc - operand;
-    if (operands < 2 || operands > 3)
-        program_fail_usage("a stream and a verb are to be named, and at most one argument");
+    if (argc - operand < 2)
+        program_fail_usage("a stream and a verb are to be named");
     const char *stream = argv[operand], *verb = argv[operand + 1];
-    const char *argument = operands == 3 ? argv[operand + 2] : NULL;
+    char argument[SHMFRAME_ARGUMENT_BYTES];
+    join_words(argv + operand + 2, argument);
 
     struct shmframe_session *session = program_open_session();
     program_stop_on_signals(session);

@@ -394,7 +394,7 @@ START_TEST(requests_pause_resume_and_end_it) {
                      -ETIMEDOUT);
     const struct shmframe_answer unknown = ask("dance");
     ck_assert_int_eq(unknown.status, -ENOTSUP);
-    ck_assert_str_eq(unknown.text, "verbs: pause, resume, quit");
+    ck_assert_str_eq(unknown.text, "verbs: help, pause, resume, quit");
     ck_assert_str_eq(ask("resume").text, "running");
     lease = acquire(reader);
     ck_assert_int_eq(lease.frame.pts, last + 1);

@@ -279,7 +279,30 @@ START_TEST(an_unknown_verb_hears_which_ones_there_are) {
     const uint32_t request = ask("dance", "");
     ck_assert_int_eq(producer_wait_until(&producer, 0), PRODUCER_DUE);
     ck_assert_int_eq(library.status[request], -ENOTSUP);
-    ck_assert_str_eq(library.text[request], "verbs: pause, resume, quit, seek");
+    ck_assert_str_eq(library.text[request], "verbs: help, pause, resume, quit, seek");
+}
+END_TEST
+
+START_TEST(help_names_the_verbs_and_is_no_error) {
+    open_stream(SHMFRAME_WRITER_LIVE);
+    ck_assert(producer_start(&producer));
+    const uint32_t request = ask("help", "");
+    ck_assert_int_eq(producer_wait_until(&producer, 0), PRODUCER_DUE);
+    ck_assert_int_eq(library.status[request], 0);
+    ck_assert_str_eq(library.text[request], "verbs: help, pause, resume, quit, seek");
+}
+END_TEST
+
+START_TEST(a_setting_is_a_name_and_the_rest) {
+    char name[SHMFRAME_ARGUMENT_BYTES] = "untouched";
+    ck_assert_str_eq(producer_split_setting("brightness 50", name), "50");
+    ck_assert_str_eq(name, "brightness");
+    ck_assert_str_eq(producer_split_setting("power  50 Hz", name), "50 Hz");
+    ck_assert_str_eq(name, "power");
+    static const char *const wrong[] = {"", "brightness", "brightness ", " 50"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        ck_assert_ptr_null(producer_split_setting(wrong[i], name));
+    ck_assert_str_eq(name, "power");
 }
 END_TEST
 
@@ -321,6 +344,41 @@ START_TEST(a_device_that_is_ready_ends_the_wait) {
     ck_assert_int_eq(producer_wait_for(&producer, ends[0], SHMFRAME_FOREVER), PRODUCER_READY);
     close(ends[0]);
     close(ends[1]);
+}
+END_TEST
+
+START_TEST(a_device_that_is_gone_is_tried_again_later_and_later) {
+    open_stream(SHMFRAME_WRITER_LIVE);
+    ck_assert(producer_start(&producer));
+    uint32_t tries = 0;
+    int64_t before_ns = shmframe_now_ns(), waited_ns[2];
+    for (int i = 0; i < 2; i++) {
+        ask("seek", "1"); /* does not shorten the wait */
+        ck_assert_int_eq(producer_wait_retry(&producer, &tries), PRODUCER_DUE);
+        waited_ns[i] = shmframe_now_ns() - before_ns;
+        before_ns += waited_ns[i];
+    }
+    ck_assert_int_ge(waited_ns[0], 100 * MS_NS);
+    ck_assert_int_ge(waited_ns[1], 200 * MS_NS);
+    ck_assert_uint_eq(tries, 2);
+    ask("quit", "");
+    ck_assert_int_eq(producer_wait_retry(&producer, &tries), PRODUCER_STOP);
+}
+END_TEST
+
+START_TEST(the_duration_ends_the_tries_for_a_device_but_not_while_paused) {
+    open_stream(SHMFRAME_WRITER_LIVE);
+    producer_options.duration_ns = 20 * MS_NS;
+    ck_assert(producer_start(&producer));
+    ck_assert(!producer_is_over(&producer));
+    ck_assert_int_eq(producer_end_ns(&producer), producer.start_ns + 20 * MS_NS);
+    uint32_t tries = 0;
+    ask("pause", "");
+    ck_assert_int_eq(producer_wait_retry(&producer, &tries), PRODUCER_DUE);
+    ck_assert_int_eq(producer_end_ns(&producer), SHMFRAME_FOREVER);
+    ask("resume", "");
+    ck_assert_int_eq(producer_wait_retry(&producer, &tries), PRODUCER_STOP);
+    ck_assert(producer_is_over(&producer));
 }
 END_TEST
 
@@ -405,6 +463,8 @@ START_TEST(the_end_is_told_and_the_accounts_add_up) {
     library.loan_results[3] = -ENOSPC;
     stream->copied_why = "the moon is full";
     stream->overdue = 5;
+    stream->clock_error_ns = 1500;
+    producer_count_dropped(stream, 3);
     library.counters.loans_cold = 7;
     struct shmframe_loan loan;
     for (int i = 0; i < 4; i++)
@@ -427,20 +487,24 @@ START_TEST(the_end_is_told_and_the_accounts_add_up) {
     json_t *report = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(report);
     const char *name, *why;
-    int frames, in_place, copied, overdue, dropped, cold, refused;
-    ck_assert_int_eq(json_unpack(report, "{s:[{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:s}]}", "streams",
-                                 "stream", &name, "frames", &frames, "in_place", &in_place,
-                                 "copied", &copied, "overdue", &overdue, "dropped", &dropped,
-                                 "cold_loans", &cold, "refused_loans", &refused, "copied_why",
-                                 &why),
+    int frames, in_place, copied, overdue, dropped, by_device, cold, refused;
+    double error_us;
+    ck_assert_int_eq(json_unpack(report, "{s:[{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:s}]}",
+                                 "streams", "stream", &name, "frames", &frames, "in_place",
+                                 &in_place, "copied", &copied, "overdue", &overdue, "dropped",
+                                 &dropped, "device_dropped", &by_device, "cold_loans", &cold,
+                                 "refused_loans", &refused, "clock_error_us", &error_us,
+                                 "copied_why", &why),
                      0);
+    ck_assert_int_eq(by_device, 3);
+    ck_assert_double_eq_tol(error_us, 1.5, 1e-9);
     ck_assert_str_eq(name, "demo");
     ck_assert_str_eq(why, "the moon is full");
     ck_assert_int_eq(frames, 2);
     ck_assert_int_eq(in_place, 1);
     ck_assert_int_eq(copied, 1);
     ck_assert_int_eq(overdue, 5);
-    ck_assert_int_eq(dropped, 2); /* one told by a frame, one behind the last */
+    ck_assert_int_eq(dropped, 5); /* four told by a frame, one behind the last */
     ck_assert_int_eq(cold, 7);
     ck_assert_int_eq(refused, 2);
     json_decref(report);
@@ -459,9 +523,13 @@ int main(void) {
     tcase_add_test(run, quit_is_answered_and_ends_the_wait);
     tcase_add_test(run, quit_ends_a_pause_too);
     tcase_add_test(run, an_unknown_verb_hears_which_ones_there_are);
+    tcase_add_test(run, help_names_the_verbs_and_is_no_error);
+    tcase_add_test(run, a_setting_is_a_name_and_the_rest);
     tcase_add_test(run, a_verb_of_the_programs_own_gets_its_argument_and_ends_the_wait);
     tcase_add_test(run, a_signal_ends_the_wait);
     tcase_add_test(run, a_device_that_is_ready_ends_the_wait);
+    tcase_add_test(run, a_device_that_is_gone_is_tried_again_later_and_later);
+    tcase_add_test(run, the_duration_ends_the_tries_for_a_device_but_not_while_paused);
     tcase_add_test(run, the_start_waits_for_readers);
     tcase_add_test(run, quit_ends_the_wait_for_readers);
     tcase_add_test(run, a_refused_frame_is_counted_and_the_next_one_tells);

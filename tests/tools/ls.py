@@ -102,6 +102,16 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(self.call("ask", "cam", "pause").stdout, "paused\n")
         self.assertEqual(self.call("ask", "cam", "resume").stdout, "running\n")
 
+    def test_words_behind_the_verb_are_one_argument(self):
+        done = self.call("ask", "cam", "help", "me", "please")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(done.stdout.startswith("verbs: help, pause"), done.stdout)
+        done = self.call("ask", "cam", "help", "-5", "--no-such-option")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = self.call("ask", "cam", "set", "x" * 100, "y" * 100)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("191 bytes", done.stderr)
+
     def test_a_verb_that_the_writer_does_not_know_fails(self):
         done = self.call("ask", "cam", "dance", "slowly")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
