@@ -9,6 +9,7 @@
  * What cannot be kept up with is dropped, not made up for: pictures whose successor is due, and
  * sound that is older than a sound card's buffer would be.
  */
+#include "option.h"
 #include "picture.h"
 #include "producer.h"
 #include "report.h"
@@ -68,7 +69,8 @@ static const struct program program = {
     .name = "shmframe-pattern",
     .purpose = "Streams a test picture as NAME (demo), and a tone as NAME.sound.",
     .notes = "A flash and a beep mark each second; both begin at the same instant.\n"
-             "Requests (shmframe ask NAME VERB): pause, resume, quit, help.",
+             "Requests (shmframe ask NAME VERB): pause, resume, quit, help,\n"
+             "set tone HZ.",
     .options = specs,
     .options2 = producer_option_specs,
 };
@@ -326,6 +328,31 @@ static void run_pattern(struct pattern *pattern) {
     }
 }
 
+/* "tone 880": the beep stays, and each second with it. */
+static int run_set(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    struct pattern *pattern = user;
+    char name[SHMFRAME_ARGUMENT_BYTES];
+    const char *value = producer_split_setting(argument, name);
+    uint32_t tone_hz = 0;
+    const struct option_spec spec = {"tone", 0, OPTION_COUNT, &tone_hz, NULL, NULL};
+    if (!value || strcmp(name, "tone") != 0 || !pattern->sound) {
+        snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%s",
+                 pattern->sound ? "there is one control: set tone HZ"
+                                : "there is no control: --no-sound was given");
+        return -EINVAL;
+    }
+    if (option_store(&spec, value) ||
+        tone_init(&pattern->tone, &pattern->tone.format, pattern->tone.frame_rate, tone_hz) < 0) {
+        snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "tone should be from 1 to %u",
+                 options.sample_rate / 2);
+        return -ERANGE;
+    }
+    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "tone %u", tone_hz);
+    return 0;
+}
+
+static const struct producer_verb verbs[] = {{"set", run_set}, {0}};
+
 /* Opens both streams. False: asked to stop. */
 static bool open_streams(struct pattern *pattern, const struct shmframe_format *video,
                          const struct shmframe_format *audio) {
@@ -373,7 +400,7 @@ int main(int argc, char **argv) {
 
     pattern.end_ns = producer_options.duration_ns ? producer_options.duration_ns : INT64_MAX;
     forget_slots(&pattern, 0);
-    producer_open(&pattern.producer, NULL, NULL);
+    producer_open(&pattern.producer, verbs, &pattern);
     pattern.producer.is_unpaced = options.is_unpaced;
     if (open_streams(&pattern, &video, options.is_silent ? NULL : &audio) &&
         producer_start(&pattern.producer))

@@ -369,13 +369,57 @@ START_TEST(a_live_pattern_refuses_a_lossless_reader) {
 }
 END_TEST
 
-static struct shmframe_answer ask(const char *verb) {
+static struct shmframe_answer ask_with(const char *verb, const char *argument) {
     struct shmframe_answer answer;
-    const int result = shmframe_session_request(session, "demo.sound", verb, NULL,
+    const int result = shmframe_session_request(session, "demo.sound", verb, argument,
                                                 shmframe_deadline_ns(10 * SECOND_NS), &answer);
     ck_assert_msg(result == 0, "%s: %s", verb, shmframe_last_error());
     return answer;
 }
+
+static struct shmframe_answer ask(const char *verb) {
+    return ask_with(verb, NULL);
+}
+
+/* How often the first channel goes from below zero to zero or above within `count` samples. */
+static int count_waves(struct shmframe_reader *sound, int count) {
+    int waves = 0;
+    float before = 0;
+    while (count > 0) {
+        struct shmframe_lease lease = acquire(sound);
+        const float *samples = (const float *)shmframe_lease_plane(&lease, 0);
+        for (uint32_t i = 0; i < lease.frame.samples && count > 0; i++, count--) {
+            const float now = samples[i * lease.format->audio.channels];
+            waves += before < 0 && now >= 0;
+            before = now;
+        }
+        release(sound, &lease);
+    }
+    return waves;
+}
+
+START_TEST(the_tone_can_be_set) {
+    const pid_t pid = PATTERN("--size", "64x64", "--tone", "200");
+    struct shmframe_reader *sound = open_reader("demo.sound", SHMFRAME_IN_ORDER, 64);
+    ck_assert_int_lt(count_waves(sound, 4800), 120); /* a beep of 1000 Hz may be among them */
+    static const char *const wrong[] = {"tone", "tone 0", "tone 24001", "tone high", "pitch 880"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        const struct shmframe_answer answer = ask_with("set", wrong[i]);
+        ck_assert_msg(answer.status < 0, "%s", wrong[i]);
+        ck_assert_msg(strstr(answer.text, "tone"), "%s", wrong[i]);
+    }
+    ck_assert_str_eq(ask_with("set", "tone 8000").text, "tone 8000");
+    /* What was published before that, then a fifth of a second: more than a beep lasts. */
+    struct shmframe_lease lease;
+    while (shmframe_reader_acquire(sound, SHMFRAME_NOW, &lease) == 0)
+        release(sound, &lease);
+    const int waves = count_waves(sound, 9600);
+    ck_assert_msg(waves > 700, "%d waves", waves);
+    kill(pid, SIGTERM);
+    ck_assert_int_eq(wait_exit(pid), 0);
+    shmframe_reader_close(sound);
+}
+END_TEST
 
 START_TEST(requests_pause_resume_and_end_it) {
     const pid_t pid = PATTERN("--size", "64x64", "--rate", "200");
@@ -394,7 +438,7 @@ START_TEST(requests_pause_resume_and_end_it) {
                      -ETIMEDOUT);
     const struct shmframe_answer unknown = ask("dance");
     ck_assert_int_eq(unknown.status, -ENOTSUP);
-    ck_assert_str_eq(unknown.text, "verbs: help, pause, resume, quit");
+    ck_assert_str_eq(unknown.text, "verbs: help, pause, resume, quit, set");
     ck_assert_str_eq(ask("resume").text, "running");
     lease = acquire(reader);
     ck_assert_int_eq(lease.frame.pts, last + 1);
@@ -472,6 +516,7 @@ int main(void) {
     tcase_add_test(run, a_stopped_producer_drops_what_it_missed_and_says_so);
     tcase_add_test(run, an_unpaced_pattern_gives_a_lossless_reader_every_picture);
     tcase_add_test(run, a_live_pattern_refuses_a_lossless_reader);
+    tcase_add_test(run, the_tone_can_be_set);
     tcase_add_test(run, requests_pause_resume_and_end_it);
     tcase_add_test(run, a_taken_name_is_one_clear_line);
     tcase_add_test(run, a_missing_supervisor_is_one_clear_line);
