@@ -1,15 +1,14 @@
 #include "speaker.h"
 
+#include "sound_system.h"
 #include "sync.h"
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <portaudio.h>
 #include <shmframe/clock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     REPORTS = 256, /* a power of two; at 1 ms a buffer a quarter of a second */
@@ -51,72 +50,6 @@ struct speaker {
     /* Reports read. writer: our thread; reader: the taking one; N2 release -> R2 acquire. */
     alignas(64) _Atomic uint32_t reports_read;
 };
-
-/* ---- Talkative libraries ---- */
-
-static void say_nothing_alsa(const char *file, int line, const char *function, int error,
-                             const char *text, ...) {
-    (void)file, (void)line, (void)function, (void)error, (void)text;
-}
-
-static void say_nothing_jack(const char *text) {
-    (void)text;
-}
-
-/* PortAudio itself prints to stderr what failed inside it. Errors come back as results anyway.
- * Returns what unhush() wants. */
-static int hush(void) {
-    const int saved_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (saved_fd >= 0 && null_fd >= 0) {
-        dup2(null_fd, STDERR_FILENO);
-    }
-    if (null_fd >= 0) {
-        close(null_fd);
-    }
-    return saved_fd;
-}
-
-static void unhush(int saved_fd) {
-    if (saved_fd >= 0) {
-        dup2(saved_fd, STDERR_FILENO);
-        close(saved_fd);
-    }
-}
-
-/* PortAudio tries every device of every sound system, and ALSA and JACK print a line for each that
- * does not exist. They are libraries of PortAudio's, not of ours: their setters are looked up. */
-static void silence_libraries(void) {
-    typedef void alsa_handler(const char *, int, const char *, int, const char *, ...);
-    typedef int alsa_setter(alsa_handler *);
-    typedef void jack_setter(void (*)(const char *));
-    alsa_setter *const set_alsa = (alsa_setter *)dlsym(RTLD_DEFAULT, "snd_lib_error_set_handler");
-    if (set_alsa) {
-        set_alsa(say_nothing_alsa);
-    }
-    static const char *const jack_names[] = {"jack_set_error_function", "jack_set_info_function"};
-    for (size_t i = 0; i < sizeof jack_names / sizeof jack_names[0]; i++) {
-        jack_setter *const set_jack = (jack_setter *)dlsym(RTLD_DEFAULT, jack_names[i]);
-        if (set_jack) {
-            set_jack(say_nothing_jack);
-        }
-    }
-}
-
-/* Whether ALSA, if PortAudio uses it, knows of any device: PortAudio aborts the program if not,
- * which is so where ALSA's configuration is missing or empty. */
-static bool is_alsa_configured(void) {
-    typedef int config_update(void);
-    typedef int config_search(void *config, const char *key, void **out_node);
-    config_update *const update = (config_update *)dlsym(RTLD_DEFAULT, "snd_config_update");
-    config_search *const search = (config_search *)dlsym(RTLD_DEFAULT, "snd_config_search");
-    void **const config = dlsym(RTLD_DEFAULT, "snd_config");
-    if (!update || !search || !config) {
-        return true;
-    }
-    void *devices = NULL;
-    return update() >= 0 && *config && search(*config, "pcm", &devices) >= 0;
-}
 
 /* ---- The taking thread ---- */
 
@@ -183,10 +116,7 @@ int speaker_create(struct speaker **out_speaker) {
         return -ENOMEM;
     }
     memset(speaker, 0, sizeof *speaker);
-    silence_libraries();
-    const int saved_fd = hush();
-    speaker->has_portaudio = is_alsa_configured() && Pa_Initialize() == paNoError;
-    unhush(saved_fd);
+    speaker->has_portaudio = sound_system_start();
     *out_speaker = speaker;
     return 0;
 }
@@ -197,18 +127,18 @@ void speaker_destroy(struct speaker *speaker) {
     }
     speaker_stop(speaker);
     if (speaker->has_portaudio) {
-        Pa_Terminate();
+        sound_system_stop();
     }
     free(speaker);
 }
 
 void speaker_stop(struct speaker *speaker) {
     if (speaker->stream) {
-        const int saved_fd = hush();
+        sound_system_hush();
         /* Plays what the device has; closing alone would throw it away. */
         Pa_StopStream(speaker->stream);
         Pa_CloseStream(speaker->stream);
-        unhush(saved_fd);
+        sound_system_unhush();
         speaker->stream = NULL;
     }
     samples_finish(&speaker->queue);
@@ -293,9 +223,9 @@ static int open_any_device(struct speaker *speaker) {
 int speaker_start(struct speaker *speaker) {
     speaker_stop(speaker);
     atomic_store_explicit(&speaker->taken, 0, memory_order_relaxed);
-    const int saved_fd = hush();
+    sound_system_hush();
     const int error = open_any_device(speaker);
-    unhush(saved_fd);
+    sound_system_unhush();
     if (error != -ENOTSUP) {
         return error;
     }

@@ -1,0 +1,82 @@
+#include "sound_system.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <portaudio.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static void say_nothing_alsa(const char *file, int line, const char *function, int error,
+                             const char *text, ...) {
+    (void)file, (void)line, (void)function, (void)error, (void)text;
+}
+
+static void say_nothing_jack(const char *text) {
+    (void)text;
+}
+
+/* ALSA and JACK are libraries of PortAudio's, not of ours: their setters are looked up. */
+static void silence_libraries(void) {
+    typedef void alsa_handler(const char *, int, const char *, int, const char *, ...);
+    typedef int alsa_setter(alsa_handler *);
+    typedef void jack_setter(void (*)(const char *));
+    alsa_setter *const set_alsa = (alsa_setter *)dlsym(RTLD_DEFAULT, "snd_lib_error_set_handler");
+    if (set_alsa)
+        set_alsa(say_nothing_alsa);
+    static const char *const jack_names[] = {"jack_set_error_function", "jack_set_info_function"};
+    for (size_t i = 0; i < sizeof(jack_names) / sizeof(jack_names[0]); i++) {
+        jack_setter *const set_jack = (jack_setter *)dlsym(RTLD_DEFAULT, jack_names[i]);
+        if (set_jack)
+            set_jack(say_nothing_jack);
+    }
+}
+
+/* Whether ALSA, if PortAudio uses it, knows of any device: PortAudio aborts the program if not,
+ * which is so where ALSA's configuration is missing or empty. */
+static bool is_alsa_configured(void) {
+    typedef int config_update(void);
+    typedef int config_search(void *config, const char *key, void **out_node);
+    config_update *const update = (config_update *)dlsym(RTLD_DEFAULT, "snd_config_update");
+    config_search *const search = (config_search *)dlsym(RTLD_DEFAULT, "snd_config_search");
+    void **const config = dlsym(RTLD_DEFAULT, "snd_config");
+    if (!update || !search || !config)
+        return true;
+    void *devices = NULL;
+    return update() >= 0 && *config && search(*config, "pcm", &devices) >= 0;
+}
+
+bool sound_system_start(void) {
+    silence_libraries();
+    sound_system_hush();
+    const bool is_started = is_alsa_configured() && Pa_Initialize() == paNoError;
+    sound_system_unhush();
+    return is_started;
+}
+
+void sound_system_stop(void) {
+    sound_system_hush();
+    Pa_Terminate();
+    sound_system_unhush();
+}
+
+/* PortAudio prints what failed inside it with the C library, and offers no switch. */
+static struct {
+    int null_fd, stderr_fd;
+    unsigned depth;
+} hush = {.null_fd = -1, .stderr_fd = -1};
+
+void sound_system_hush(void) {
+    if (hush.depth++ > 0)
+        return;
+    if (hush.null_fd < 0)
+        hush.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (hush.stderr_fd < 0)
+        hush.stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (hush.null_fd >= 0 && hush.stderr_fd >= 0)
+        dup2(hush.null_fd, STDERR_FILENO);
+}
+
+void sound_system_unhush(void) {
+    if (--hush.depth == 0 && hush.stderr_fd >= 0)
+        dup2(hush.stderr_fd, STDERR_FILENO);
+}

@@ -1,0 +1,21 @@
+/* PortAudio's beginning and end, for programs with a sound device, and its silence: it tries every
+ * device of every sound system, and prints a line for each that does not exist. Errors come back as
+ * results anyway.
+ *
+ * Threads: one at a time.
+ */
+#ifndef COMMON_SOUND_SYSTEM_H
+#define COMMON_SOUND_SYSTEM_H
+
+#include <stdbool.h>
+
+/* Looks for devices, which may take a second. False: there is no sound system. */
+bool sound_system_start(void);
+/* After a start that was true. Streams end with it. */
+void sound_system_stop(void);
+
+/* Around calls of PortAudio that may fail: what is written to stderr in between is lost. Nests. */
+void sound_system_hush(void);
+void sound_system_unhush(void);
+
+#endif
