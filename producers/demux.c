@@ -113,8 +113,18 @@ static void mark_complete(struct demux *demux) {
         demux->track[i].is_complete = true;
 }
 
+/* Some demuxers fail at the end of a file that is whole. */
+static bool is_at_end(const struct demux *demux, int result, int64_t before) {
+    AVIOContext *bytes = demux->input->pb;
+    return result == AVERROR(EIO) && bytes && !bytes->error && avio_feof(bytes) &&
+           avio_tell(bytes) == before;
+}
+
 static void read_packet(struct demux *demux, AVPacket *packet) {
-    const int result = av_read_frame(demux->input, packet);
+    const int64_t before = demux->input->pb ? avio_tell(demux->input->pb) : 0;
+    int result = av_read_frame(demux->input, packet);
+    if (is_at_end(demux, result, before))
+        result = AVERROR_EOF;
     if (result == AVERROR(EAGAIN)) {
         nanosleep(&(struct timespec){.tv_nsec = SECOND_NS / 200}, NULL);
         return;
