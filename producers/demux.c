@@ -1,7 +1,6 @@
 #include "demux.h"
 
 #include "demux_input.h"
-#include "program.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,8 +38,8 @@ static void note(struct demux *demux, const char *what, int av_result, int64_t p
 /* The furthest that any track was decoded to in this pass. */
 static int64_t find_end_ns(const struct demux *demux) {
     int64_t end_ns = 0;
-    for (int i = 0; i < DEMUX_TRACKS; i++) {
-        if (!demux->has_track[i] || demux->track[i].next_pts == AV_NOPTS_VALUE)
+    for (uint32_t i = 0; i < demux->tracks; i++) {
+        if (demux->track[i].next_pts == AV_NOPTS_VALUE)
             continue;
         const int64_t ns = demux_position_ns(demux, i, demux->track[i].next_pts);
         end_ns = ns > end_ns ? ns : end_ns;
@@ -48,12 +47,25 @@ static int64_t find_end_ns(const struct demux *demux) {
     return end_ns;
 }
 
+/* When what the frame was decoded from came in. */
+static void date_item(struct demux *demux, uint32_t number, struct demux_item *item) {
+    const struct timeline_entry *entry =
+        timeline_find(&demux->timeline, (int)number, item->frame->pts, &item->is_jump);
+    item->arrival_ns = entry ? entry->arrival_ns : item->ready_ns;
+}
+
 /* Queues a frame, or the end of a track where `frame` is NULL. Takes it. */
-static void push(struct demux *demux, int kind, AVFrame *frame) {
-    struct demux_item item = {.frame = frame, .pass = demux->decoded_pass};
-    struct track *track = &demux->track[kind];
+static void push(struct demux *demux, uint32_t number, AVFrame *frame) {
+    struct demux_item item = {
+        .frame = frame,
+        .pass = demux->decoded_pass,
+        .ready_ns = shmframe_now_ns(),
+    };
+    struct track *track = &demux->track[number];
     demux->is_pass_empty &= !frame;
-    if (frame && track_changes_format(track, demux->input, frame)) {
+    if (frame)
+        date_item(demux, number, &item);
+    if (frame && track_changes_format(track, demux->input->context, frame)) {
         item.format = malloc(sizeof(*item.format));
         if (item.format)
             *item.format = track->format;
@@ -61,8 +73,8 @@ static void push(struct demux *demux, int kind, AVFrame *frame) {
     pthread_mutex_lock(&demux->mutex);
     const bool is_stale = demux->is_sought;
     if (!is_stale) {
-        demux->is_sparse[kind] = false;
-        av_fifo_write(demux->items[kind], &item, 1);
+        demux->is_sparse[number] = false;
+        av_fifo_write(demux->items[number], &item, 1);
     }
     pthread_mutex_unlock(&demux->mutex);
     if (is_stale)
@@ -71,18 +83,18 @@ static void push(struct demux *demux, int kind, AVFrame *frame) {
         tell_ready(demux);
 }
 
-static bool has_room(struct demux *demux, int kind) {
+static bool has_room(struct demux *demux, uint32_t number) {
     pthread_mutex_lock(&demux->mutex);
     /* One place is kept for the mark of the end. */
-    const bool has = av_fifo_can_write(demux->items[kind]) > 1;
+    const bool has = av_fifo_can_write(demux->items[number]) > 1;
     pthread_mutex_unlock(&demux->mutex);
     return has;
 }
 
 /* Decodes what can be decoded of a track. Returns whether it wants a packet. */
-static bool advance(struct demux *demux, int kind, bool *did_work) {
-    struct track *track = &demux->track[kind];
-    if (!demux->has_track[kind] || track->is_ended || !has_room(demux, kind))
+static bool advance(struct demux *demux, uint32_t number, bool *did_work) {
+    struct track *track = &demux->track[number];
+    if (track->is_ended || !has_room(demux, number))
         return false;
     AVFrame *frame = av_frame_alloc();
     track->is_ended |= !frame;
@@ -90,7 +102,7 @@ static bool advance(struct demux *demux, int kind, bool *did_work) {
     if (step != TRACK_FRAME)
         av_frame_free(&frame);
     if (step == TRACK_FRAME || step == TRACK_ENDED)
-        push(demux, kind, frame);
+        push(demux, number, frame);
     *did_work |= step != TRACK_NEEDS_PACKET;
     return step == TRACK_NEEDS_PACKET;
 }
@@ -98,9 +110,7 @@ static bool advance(struct demux *demux, int kind, bool *did_work) {
 static bool is_far_ahead(const struct demux *demux) {
     size_t bytes = 0;
     int64_t ahead_ns = 0;
-    for (int i = 0; i < DEMUX_TRACKS; i++) {
-        if (!demux->has_track[i])
-            continue;
+    for (uint32_t i = 0; i < demux->tracks; i++) {
         const int64_t ns = track_ahead_ns(&demux->track[i]);
         ahead_ns = ns > ahead_ns ? ns : ahead_ns;
         bytes += demux->track[i].packet_bytes;
@@ -109,49 +119,78 @@ static bool is_far_ahead(const struct demux *demux) {
 }
 
 static void mark_complete(struct demux *demux) {
-    for (int i = 0; i < DEMUX_TRACKS; i++)
+    for (uint32_t i = 0; i < demux->tracks; i++)
         demux->track[i].is_complete = true;
 }
 
-/* Some demuxers fail at the end of a file that is whole. */
-static bool is_at_end(const struct demux *demux, int result, int64_t before) {
-    AVIOContext *bytes = demux->input->pb;
-    return result == AVERROR(EIO) && bytes && !bytes->error && avio_feof(bytes) &&
-           avio_tell(bytes) == before;
+/* The reading is over. */
+static void end_reading(struct demux *demux, int av_result) {
+    const int64_t end_ns = find_end_ns(demux);
+    if (input_is_stopping(demux->input) || program_is_stopping()) {
+        /* It was not the input that ended. */
+    } else if (demux->input->is_live || av_result == AVERROR_EXIT) {
+        input_explain(demux->input, av_result);
+        if (av_result != AVERROR_EOF)
+            note(demux, demux->input->why, 0, end_ns);
+    } else if (av_result == AVERROR_EOF && demux->is_cut_off) {
+        note(demux, "truncated inside the last packet", 0, end_ns);
+    } else if (av_result != AVERROR_EOF) {
+        note(demux, "reading ended", av_result, end_ns);
+    }
+    mark_complete(demux);
 }
 
-static void read_packet(struct demux *demux, AVPacket *packet) {
-    const int64_t before = demux->input->pb ? avio_tell(demux->input->pb) : 0;
-    int result = av_read_frame(demux->input, packet);
-    if (is_at_end(demux, result, before))
-        result = AVERROR_EOF;
-    if (result == AVERROR(EAGAIN)) {
-        nanosleep(&(struct timespec){.tv_nsec = SECOND_NS / 200}, NULL);
-        return;
-    }
-    if (result < 0) {
-        if (result != AVERROR_EOF && result != AVERROR_EXIT)
-            note(demux, "reading ended", result, find_end_ns(demux));
-        else if (result == AVERROR_EOF && demux->is_cut_off)
-            note(demux, "truncated inside the last packet", 0, find_end_ns(demux));
-        mark_complete(demux);
-        return;
-    }
+static void take_packet(struct demux *demux, AVPacket *packet, int64_t arrival_ns) {
     struct track *track = demux_input_find_track(demux, packet);
     demux->is_cut_off = packet->flags & AV_PKT_FLAG_CORRUPT;
     if (track && demux->is_cut_off)
         track->damaged++;
-    if (track && track_add_packet(track, packet) < 0) {
-        note(demux, "no memory for a packet", 0, find_end_ns(demux));
-        mark_complete(demux);
+    if (track) {
+        timeline_add(&demux->timeline, (int)(track - demux->track), packet,
+                     track->stream->time_base, arrival_ns);
+        if (track_add_packet(track, packet) < 0) {
+            note(demux, "no memory for a packet", 0, find_end_ns(demux));
+            mark_complete(demux);
+        }
     }
     av_packet_unref(packet);
 }
 
+/* Some demuxers fail at the end of a file that is whole. */
+static bool is_at_end(AVIOContext *bytes, int result, int64_t before) {
+    return result == AVERROR(EIO) && bytes && !bytes->error && avio_feof(bytes) &&
+           avio_tell(bytes) == before;
+}
+
+static int read_file(struct input *input, AVPacket *packet) {
+    AVIOContext *bytes = input->context->pb;
+    const int64_t before = bytes ? avio_tell(bytes) : 0;
+    input_expect(input);
+    const int result = av_read_frame(input->context, packet);
+    return is_at_end(bytes, result, before) ? AVERROR_EOF : result;
+}
+
+static void read_packet(struct demux *demux, AVPacket *packet) {
+    int64_t arrival_ns;
+    int result;
+    if (demux->input->is_live) {
+        result = intake_read(&demux->intake, packet, &arrival_ns);
+    } else {
+        result = read_file(demux->input, packet);
+        arrival_ns = shmframe_now_ns();
+    }
+    if (result == AVERROR(EAGAIN))
+        nanosleep(&(struct timespec){.tv_nsec = SECOND_NS / 200}, NULL);
+    else if (result < 0)
+        end_reading(demux, result);
+    else
+        take_packet(demux, packet, arrival_ns);
+}
+
 static void restart_tracks(struct demux *demux, int64_t position_ns) {
-    for (int i = 0; i < DEMUX_TRACKS; i++)
-        if (demux->has_track[i])
-            track_restart(&demux->track[i], demux->input, position_ns);
+    timeline_reset(&demux->timeline, demux->params.is_mending);
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        track_restart(&demux->track[i], demux->input->context, position_ns);
 }
 
 /* Takes a seek that was asked for, or begins the next loop. */
@@ -177,8 +216,8 @@ static void begin_pass(struct demux *demux, bool is_loop) {
     demux->is_sought &= demux->pass != demux->decoded_pass;
     pthread_mutex_unlock(&demux->mutex);
     /* After a failure it goes on where it was, which may be the end. */
-    for (int i = 0; i < DEMUX_TRACKS; i++)
-        if (demux->has_track[i] && demux->track[i].is_ended)
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        if (demux->track[i].is_ended)
             push(demux, i, NULL);
 }
 
@@ -194,8 +233,8 @@ static void check_end(struct demux *demux) {
 }
 
 static bool is_all_ended(const struct demux *demux) {
-    for (int i = 0; i < DEMUX_TRACKS; i++)
-        if (demux->has_track[i] && !demux->track[i].is_ended)
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        if (!demux->track[i].is_ended)
             return false;
     return true;
 }
@@ -209,10 +248,10 @@ static uint64_t count_changes(struct demux *demux) {
 
 /* Sleeps until there is something to do that was not there at `changes`. `wants` are the tracks
  * that lack packets, whose next ones are far. */
-static void wait_for_change(struct demux *demux, uint64_t changes, const bool wants[DEMUX_TRACKS]) {
+static void wait_for_change(struct demux *demux, uint64_t changes, const bool *wants) {
     bool is_news = false;
     pthread_mutex_lock(&demux->mutex);
-    for (int i = 0; i < DEMUX_TRACKS; i++) {
+    for (uint32_t i = 0; i < demux->tracks; i++) {
         is_news |= wants[i] && !demux->is_sparse[i];
         demux->is_sparse[i] = wants[i];
     }
@@ -224,13 +263,13 @@ static void wait_for_change(struct demux *demux, uint64_t changes, const bool wa
 }
 
 static void end_pass(struct demux *demux) {
-    if (!demux->why[0])
+    if (!demux->why[0] && !demux->input->is_live)
         check_end(demux);
     pthread_mutex_lock(&demux->mutex);
-    const bool is_loop = demux->is_looping && !demux->is_pass_empty;
+    const bool is_loop = demux->params.is_looping && !demux->is_pass_empty;
     demux->is_over = !is_loop;
     tell_ready(demux);
-    while (!is_loop && !demux->is_sought && !demux_is_stopping(demux))
+    while (!is_loop && !demux->is_sought && !demux->is_stopping)
         pthread_cond_wait(&demux->change, &demux->mutex);
     const bool is_sought = demux->is_sought;
     pthread_mutex_unlock(&demux->mutex);
@@ -245,19 +284,28 @@ static bool is_seek_due(struct demux *demux) {
     return is_due;
 }
 
+static bool is_stopping(struct demux *demux) {
+    pthread_mutex_lock(&demux->mutex);
+    const bool is = demux->is_stopping;
+    pthread_mutex_unlock(&demux->mutex);
+    return is;
+}
+
 static void *run(void *user) {
     struct demux *demux = user;
     AVPacket *packet = av_packet_alloc();
-    while (packet && !demux_is_stopping(demux)) {
+    while (packet && !is_stopping(demux)) {
         if (is_seek_due(demux))
             begin_pass(demux, false);
         const uint64_t changes = count_changes(demux);
-        bool wants[DEMUX_TRACKS], did_work = false;
-        for (int i = 0; i < DEMUX_TRACKS; i++)
+        bool wants[DEMUX_TRACKS_MAX], does_want = false, did_work = false;
+        for (uint32_t i = 0; i < demux->tracks; i++) {
             wants[i] = advance(demux, i, &did_work);
+            does_want |= wants[i];
+        }
         if (is_all_ended(demux))
             end_pass(demux);
-        else if ((wants[0] || wants[1]) && !is_far_ahead(demux))
+        else if (does_want && !is_far_ahead(demux))
             read_packet(demux, packet);
         else if (!did_work)
             wait_for_change(demux, changes, wants);
@@ -268,29 +316,81 @@ static void *run(void *user) {
 
 /* Opening, starting and stopping. */
 
-void demux_open(struct demux *demux, const char *url, int64_t start_ns) {
-    *demux = (struct demux){.url = url, .ready_fd = -1, .pass = 1};
+static void init(struct demux *demux, struct input *input, const struct demux_params *params) {
+    *demux = (struct demux){.input = input, .params = *params, .pass = 1};
     pthread_mutex_init(&demux->mutex, NULL);
     pthread_cond_init(&demux->change, NULL);
-    demux_input_open(demux, start_ns);
     demux->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    demux->items[DEMUX_PICTURES] =
-        av_fifo_alloc2(DEMUX_PICTURES_AHEAD + 1, sizeof(struct demux_item), 0);
-    demux->items[DEMUX_SOUND] = av_fifo_alloc2(DEMUX_SOUND_AHEAD + 1, sizeof(struct demux_item), 0);
-    if (demux->ready_fd < 0 || !demux->items[DEMUX_PICTURES] || !demux->items[DEMUX_SOUND])
-        program_fail("no memory or no descriptor to play %s", url);
+    if (demux->ready_fd < 0)
+        program_fail("no descriptor to play %s: %m", input->url);
 }
 
-void demux_start(struct demux *demux) {
-    for (int i = 0; i < DEMUX_TRACKS; i++)
-        if (demux->has_track[i] && track_start(&demux->track[i]) < 0)
-            program_fail("%s: %s: %s", demux->url, demux_kinds[i], demux->track[i].why);
-    demux->decoded_pass = demux->pass;
-    demux->is_pass_empty = true;
-    const int result = pthread_create(&demux->thread, NULL, run, demux);
+static int open_tracks(struct demux *demux) {
+    const int result = demux_input_open(demux);
+    for (uint32_t i = 0; result == 0 && i < demux->tracks; i++) {
+        const size_t ahead = demux->input->is_live      ? DEMUX_LIVE_AHEAD
+                             : demux_is_sound(demux, i) ? DEMUX_SOUND_AHEAD
+                                                        : DEMUX_PICTURES_AHEAD;
+        demux->items[i] = av_fifo_alloc2(ahead + 1, sizeof(struct demux_item), 0);
+        if (!demux->items[i])
+            program_fail("no memory to play %s", demux->input->url);
+    }
+    return result;
+}
+
+int demux_open(struct demux *demux, struct input *input, const struct demux_params *params) {
+    init(demux, input, params);
+    return open_tracks(demux);
+}
+
+static void start_thread(struct demux *demux, void *(*run_in)(void *)) {
+    const int result = pthread_create(&demux->thread, NULL, run_in, demux);
     if (result)
         program_fail("cannot start the decoding thread: %s", strerror(result));
     demux->is_running = true;
+}
+
+static void *run_opening(void *user) {
+    struct demux *demux = user;
+    const int result = open_tracks(demux);
+    pthread_mutex_lock(&demux->mutex);
+    demux->opened = result;
+    demux->is_opening = false;
+    pthread_mutex_unlock(&demux->mutex);
+    tell_ready(demux);
+    return NULL;
+}
+
+void demux_begin_opening(struct demux *demux, struct input *input,
+                         const struct demux_params *params) {
+    init(demux, input, params);
+    demux->is_opening = true;
+    start_thread(demux, run_opening);
+}
+
+int demux_end_opening(struct demux *demux) {
+    demux_clear_ready(demux);
+    pthread_mutex_lock(&demux->mutex);
+    const int result = demux->is_opening ? -EAGAIN : demux->opened;
+    pthread_mutex_unlock(&demux->mutex);
+    if (result == -EAGAIN)
+        return result;
+    pthread_join(demux->thread, NULL);
+    demux->is_running = false;
+    return result;
+}
+
+void demux_start(struct demux *demux) {
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        if (track_start(&demux->track[i]) < 0)
+            program_fail("%s: track %d: %s", demux->input->url, demux->track[i].stream->index,
+                         demux->track[i].why);
+    demux->decoded_pass = demux->pass;
+    demux->is_pass_empty = true;
+    const int result = demux->input->is_live ? intake_start(&demux->intake, demux->input) : 0;
+    if (result < 0)
+        program_fail("cannot start the reading thread: %s", strerror(-result));
+    start_thread(demux, run);
 }
 
 /* Says that there is something to do; the mutex is held. */
@@ -301,32 +401,37 @@ static void tell_change(struct demux *demux) {
 
 static void clear_items(struct demux *demux) {
     struct demux_item item;
-    for (int i = 0; i < DEMUX_TRACKS; i++)
+    for (uint32_t i = 0; i < demux->tracks; i++)
         while (demux->items[i] && av_fifo_read(demux->items[i], &item, 1) >= 0)
             demux_item_finish(&item);
 }
 
 void demux_stop(struct demux *demux) {
+    input_stop(demux->input);
     pthread_mutex_lock(&demux->mutex);
-    atomic_store_explicit(&demux->is_stopping, true, memory_order_relaxed);
+    demux->is_stopping = true;
     tell_change(demux);
     pthread_mutex_unlock(&demux->mutex);
     if (demux->is_running)
         pthread_join(demux->thread, NULL);
     demux->is_running = false;
+    intake_stop(&demux->intake);
     clear_items(demux);
-    for (int i = 0; i < DEMUX_TRACKS; i++)
-        if (demux->has_track[i])
-            track_close(&demux->track[i]);
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        track_close(&demux->track[i]);
 }
 
 void demux_close(struct demux *demux) {
-    for (int i = 0; i < DEMUX_TRACKS; i++)
+    for (uint32_t i = 0; i < demux->tracks; i++)
         av_fifo_freep2(&demux->items[i]);
-    avformat_close_input(&demux->input);
+    input_close(demux->input);
     close(demux->ready_fd);
     pthread_cond_destroy(&demux->change);
     pthread_mutex_destroy(&demux->mutex);
+}
+
+bool demux_is_sound(const struct demux *demux, uint32_t track) {
+    return demux->track[track].stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
 }
 
 /* Taking frames. */
@@ -338,36 +443,34 @@ void demux_item_finish(struct demux_item *item) {
 }
 
 /* The mutex is held. */
-static enum demux_head look(struct demux *demux, int kind, uint32_t pass,
+static enum demux_head look(struct demux *demux, uint32_t number, uint32_t pass,
                             struct demux_item *out_item) {
     struct demux_item item;
-    while (av_fifo_peek(demux->items[kind], &item, 1, 0) >= 0) {
+    while (av_fifo_peek(demux->items[number], &item, 1, 0) >= 0) {
         if (item.pass >= pass) {
             *out_item = item;
             return item.pass == pass && item.frame ? DEMUX_FRAME : DEMUX_END;
         }
-        av_fifo_drain2(demux->items[kind], 1);
+        av_fifo_drain2(demux->items[number], 1);
         demux_item_finish(&item);
         tell_change(demux);
     }
     if (demux->is_over && demux->pass <= pass)
         return DEMUX_END;
-    return demux->is_sparse[kind] ? DEMUX_SPARSE : DEMUX_WAIT;
+    return demux->is_sparse[number] ? DEMUX_SPARSE : DEMUX_WAIT;
 }
 
-enum demux_head demux_peek(struct demux *demux, int kind, uint32_t pass,
+enum demux_head demux_peek(struct demux *demux, uint32_t track, uint32_t pass,
                            struct demux_item *out_item) {
-    if (!demux->has_track[kind])
-        return DEMUX_END;
     pthread_mutex_lock(&demux->mutex);
-    const enum demux_head head = look(demux, kind, pass, out_item);
+    const enum demux_head head = look(demux, track, pass, out_item);
     pthread_mutex_unlock(&demux->mutex);
     return head;
 }
 
-void demux_pop(struct demux *demux, int kind, struct demux_item *out_item) {
+void demux_pop(struct demux *demux, uint32_t track, struct demux_item *out_item) {
     pthread_mutex_lock(&demux->mutex);
-    av_fifo_read(demux->items[kind], out_item, 1);
+    av_fifo_read(demux->items[track], out_item, 1);
     tell_change(demux);
     pthread_mutex_unlock(&demux->mutex);
 }
@@ -381,13 +484,13 @@ void demux_clear_ready(struct demux *demux) {
 
 bool demux_has_next_pass(struct demux *demux, uint32_t pass) {
     pthread_mutex_lock(&demux->mutex);
-    const bool has = demux->pass > pass || (demux->is_looping && !demux->is_over);
+    const bool has = demux->pass > pass || (demux->params.is_looping && !demux->is_over);
     pthread_mutex_unlock(&demux->mutex);
     return has;
 }
 
 uint32_t demux_seek(struct demux *demux, int64_t position_ns) {
-    if (!demux_can_seek(demux))
+    if (!input_can_seek(demux->input))
         return 0;
     pthread_mutex_lock(&demux->mutex);
     const uint32_t pass = ++demux->pass;
@@ -401,16 +504,16 @@ uint32_t demux_seek(struct demux *demux, int64_t position_ns) {
 }
 
 bool demux_report(struct demux *demux) {
-    char text[2 * TRACK_WHY_BYTES];
+    char text[2 * DEMUX_WHY_BYTES];
     size_t used = (size_t)snprintf(text, sizeof(text), "%s", demux->why);
-    for (int i = 0; i < DEMUX_TRACKS; i++) {
-        const uint64_t damaged = demux->has_track[i] ? demux->track[i].damaged : 0;
-        if (damaged)
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        if (demux->track[i].damaged && used < sizeof(text))
             used += (size_t)snprintf(text + used, sizeof(text) - used,
-                                     "%s%" PRIu64 " damaged packets or frames of its %s",
-                                     used ? "; " : "", damaged, demux_kinds[i]);
-    }
+                                     "%s%" PRIu64 " damaged packets or frames of its %s, track %d",
+                                     used ? "; " : "", demux->track[i].damaged,
+                                     selection_name_kind(demux_is_sound(demux, i)),
+                                     demux->track[i].stream->index);
     if (used)
-        program_warn("%s: %s", demux->url, text);
-    return used > 0;
+        program_warn("%s: %s", demux->input->url, text);
+    return demux->input->is_live ? demux->why[0] : used > 0;
 }

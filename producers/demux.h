@@ -1,57 +1,74 @@
-/* Demux: a file or URL that FFmpeg opens, decoded by a thread of its own ahead of the clock.
+/* Demux: an input's tracks, decoded by a thread of its own ahead of the clock.
  *
- *   demux_open()             finds the best picture and the best sound, and their formats
- *   demux_start()            starts the thread; the writers are open by then, since it decodes
+ *   demux_open()             opens the input, chooses its tracks and finds their formats; or
+ *   demux_begin_opening()    does so in the thread, and
+ *   demux_end_opening()      says what came of it
+ *   demux_start()            starts decoding; the writers are open by then, since it decodes
  *                            straight into their slots
  *     demux_peek(), demux_pop()    frames in the order of each track
  *   demux_stop(), then what lends the slots is closed, then demux_close()
  *
  * A pass is one way through the file from a position on: each loop and each seek begins the next.
  *
- * Threads: demux_...() from one; the decoding thread is inside.
+ * Threads: demux_...() from one; the decoding thread, and that which reads a live input, are
+ * inside.
  */
 #ifndef PRODUCERS_DEMUX_H
 #define PRODUCERS_DEMUX_H
 
+#include "intake.h"
+#include "selection.h"
+#include "timeline.h"
 #include "track.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-enum { DEMUX_PICTURES = 0, DEMUX_SOUND = 1, DEMUX_TRACKS = 2 };
+enum { DEMUX_TRACKS_MAX = SELECTION_TRACKS_MAX, DEMUX_WHY_BYTES = 2 * INPUT_WHY_BYTES };
 
 /* Decoded frames that wait to be published, at most: enough to bridge what a slow picture takes,
- * few enough to be cheap in slots. */
-enum { DEMUX_PICTURES_AHEAD = 4, DEMUX_SOUND_AHEAD = 64 };
+ * few enough to be cheap in slots. Live ones wait elsewhere. */
+enum { DEMUX_PICTURES_AHEAD = 4, DEMUX_SOUND_AHEAD = 64, DEMUX_LIVE_AHEAD = 64 };
 
 struct demux_item {
     AVFrame *frame;                 /* NULL: the track has no more frames in this pass */
     struct shmframe_format *format; /* of this frame and the following ones; NULL: as before */
     uint32_t pass;
+    int64_t arrival_ns; /* when what it was decoded from came in */
+    int64_t ready_ns;   /* when it came out of the decoder */
+    bool is_jump;       /* the input's times jumped before it */
+};
+
+/* What is wanted of an input. */
+struct demux_params {
+    const struct option_list *tracks; /* as selection_choose() takes them */
+    int64_t start_ns;
+    bool is_looping;
+    bool is_mending; /* times that jump are made to go on */
 };
 
 struct demux {
-    const char *url;
-    AVFormatContext *input;
-    struct track track[DEMUX_TRACKS];
-    bool has_track[DEMUX_TRACKS];
-    bool is_looping;
+    struct input *input;
+    struct demux_params params;
+    struct track track[DEMUX_TRACKS_MAX];
+    uint32_t tracks;
 
     int ready_fd; /* readable: look again */
     pthread_t thread;
     bool is_running;
-    atomic_bool is_stopping; /* order: relaxed, guards nothing; read by FFmpeg's call-backs */
+    struct intake intake;
+    struct timeline timeline;
 
     pthread_mutex_t mutex; /* guards the following */
     pthread_cond_t change;
-    AVFifo *items[DEMUX_TRACKS];
+    AVFifo *items[DEMUX_TRACKS_MAX];
     uint32_t pass;  /* the newest that has begun, or has been asked for */
     bool is_sought; /* a seek to seek_ns is due */
     int64_t seek_ns;
-    bool is_sparse[DEMUX_TRACKS]; /* no frame is near: go on without */
-    bool is_over;                 /* no pass will follow by itself */
-    uint64_t changes;             /* counts what may give the thread work */
-    char why[TRACK_WHY_BYTES];    /* what went wrong with the file first; "": nothing */
+    bool is_sparse[DEMUX_TRACKS_MAX]; /* no frame is near: go on without */
+    bool is_over;                     /* no pass will follow by itself */
+    bool is_stopping;
+    uint64_t changes;          /* counts what may give the thread work */
+    char why[DEMUX_WHY_BYTES]; /* what went wrong with the file first; "": nothing */
+    bool is_opening;
+    int opened; /* what opening came to */
 
     /* The thread's own. */
     uint32_t decoded_pass;
@@ -59,13 +76,25 @@ struct demux {
     bool is_cut_off;    /* the newest packet is damaged: if it is the last, it was cut off */
 };
 
-/* Opens and looks at the file, from `start_ns` on; a failure ends the program with one line. */
-void demux_open(struct demux *demux, const char *url, int64_t start_ns);
+/* Opens and looks at the input. Errors: -EINTR asked to stop; others: `why` says, in one line, what
+ * is wrong. demux_stop() and demux_close() are due all the same. */
+int demux_open(struct demux *demux, struct input *input, const struct demux_params *params);
+
+/* The same in the thread: ready_fd tells when it may be over. */
+void demux_begin_opening(struct demux *demux, struct input *input,
+                         const struct demux_params *params);
+/* Returns what demux_open() does, or -EAGAIN while it is not over. */
+int demux_end_opening(struct demux *demux);
+
+/* Leaves a track out; those behind it move up. */
+void demux_drop_track(struct demux *demux, uint32_t track);
 
 /* Starts decoding; a failure ends the program. */
 void demux_start(struct demux *demux);
 void demux_stop(struct demux *demux);
 void demux_close(struct demux *demux);
+
+bool demux_is_sound(const struct demux *demux, uint32_t track);
 
 enum demux_head {
     DEMUX_WAIT = 0, /* nothing yet: ready_fd tells when */
@@ -75,10 +104,10 @@ enum demux_head {
 };
 
 /* What a track has next in `pass`; what is left of earlier ones is dropped. */
-enum demux_head demux_peek(struct demux *demux, int track, uint32_t pass,
+enum demux_head demux_peek(struct demux *demux, uint32_t track, uint32_t pass,
                            struct demux_item *out_item);
 /* Takes the frame that demux_peek() showed. */
-void demux_pop(struct demux *demux, int track, struct demux_item *out_item);
+void demux_pop(struct demux *demux, uint32_t track, struct demux_item *out_item);
 void demux_item_finish(struct demux_item *item);
 
 /* Waits no more: call before looking, so that what comes afterwards is not missed. */
@@ -88,13 +117,12 @@ void demux_clear_ready(struct demux *demux);
 bool demux_has_next_pass(struct demux *demux, uint32_t pass);
 
 /* Goes to a position. Returns the pass that begins there, or 0 if the input cannot be sought in. */
-bool demux_can_seek(const struct demux *demux);
 uint32_t demux_seek(struct demux *demux, int64_t position_ns);
 
 /* Length of the file; 0: not known. */
 int64_t demux_length_ns(const struct demux *demux);
 /* Position of a frame of a track: the file begins at 0. */
-int64_t demux_position_ns(const struct demux *demux, int track, int64_t pts);
+int64_t demux_position_ns(const struct demux *demux, uint32_t track, int64_t pts);
 
 /* After demux_stop(): says what was wrong with the file, a line each. Returns whether anything was.
  */

@@ -1,4 +1,4 @@
-/* Demux, from inside: the file itself, apart from the thread that decodes it.
+/* Demux, from inside: its input and tracks, apart from the thread that decodes them.
  *
  * Threads: until demux_start() the opener's, afterwards the decoding thread's.
  */
@@ -7,16 +7,9 @@
 
 #include "demux.h"
 
-/* What a track is called in messages. */
-extern const char *const demux_kinds[DEMUX_TRACKS];
-
-static inline bool demux_is_stopping(const struct demux *demux) {
-    return atomic_load_explicit(&demux->is_stopping, memory_order_relaxed);
-}
-
-/* Opens demux->url, chooses its tracks and reads until their formats are known, from `start_ns` on;
- * a failure ends the program with one line. */
-void demux_input_open(struct demux *demux, int64_t start_ns);
+/* Opens the input, chooses its tracks and reads until their formats are known. Errors: as
+ * demux_open(). */
+int demux_input_open(struct demux *demux);
 
 /* The track that a packet is of; NULL: none that is played. */
 struct track *demux_input_find_track(struct demux *demux, const AVPacket *packet);
