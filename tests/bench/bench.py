@@ -8,6 +8,7 @@ import unittest
 
 LATENCY = os.environ["BENCH_LATENCY"]
 FRAMES = os.environ["BENCH_FRAMES"]
+SCREEN = os.environ["BENCH_SCREEN"]
 SCRIPTS = os.environ["BENCH_SCRIPTS"]
 LEVELS = ["p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"]
 
@@ -84,6 +85,30 @@ class Latency(unittest.TestCase):
         done = call(LATENCY, "--part", "nonsense")
         self.assertEqual(done.returncode, 2)
         self.assertIn("nonsense", done.stderr)
+
+
+class Screen(unittest.TestCase):
+    def test_every_capture_is_measured_against_its_floors(self):
+        done = call(SCREEN, "--size", "320x240", "--frames", "5", "--repeats", "4", "--format",
+                    "json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        told = json.loads(done.stdout)
+        self.assertEqual((told["width"], told["height"]), (320, 240))
+        # As many buffers as the floor takes in turn.
+        self.assertEqual(told["slots"], 2)
+        self.assertEqual([lane["name"] for lane in told["lanes"]],
+                         ["floor", "floor in turn", "shmframe-screen"])
+        for lane in told["lanes"]:
+            self.assertEqual(lane["count"], 20)
+            steps = [lane[level] for level in ("p50_ns", "p90_ns", "p99_ns", "max_ns")]
+            self.assertEqual(steps, sorted(steps))
+        self.assertEqual(told["lanes"][0]["ratio"]["median"], 1)
+        self.assertEqual(told["lanes"][1]["ratio_in_turn"]["median"], 1)
+
+    def test_a_display_that_is_not_there_is_named(self):
+        done = call(SCREEN, "--display", ":64999")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(":64999", done.stderr)
 
 
 class Scripts(unittest.TestCase):

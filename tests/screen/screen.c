@@ -297,10 +297,8 @@ START_TEST(a_server_that_is_gone_is_a_clear_failure) {
     struct shmframe_reader *reader = stage_open_reader();
     struct shmframe_lease lease = stage_acquire(reader);
     stage_release(reader, &lease);
-    kill(desktop.pid, SIGKILL);
-    ck_assert_int_eq(stage_wait_exit(desktop.pid), -1);
+    desktop_stop(&desktop);
     desktop.pid = 0;
-    xcb_disconnect(desktop.connection);
     stage_drain(reader);
     ck_assert_int_eq(stage_wait_exit(pid), 1);
     ck_assert_ptr_nonnull(strstr(stage_said(), "the X server is gone"));
