@@ -20,8 +20,9 @@
 
 #define SECOND_NS INT64_C(1000000000)
 /* A device that delivers nothing for so long is gone. Sound servers may need a second to begin. */
-#define SILENCE_MAX_NS (3 * SECOND_NS)
-#define LATENCY_MAX_NS (10 * SECOND_NS)
+#define SILENCE_MAX_NS  (3 * SECOND_NS)
+#define SILENCE_STEP_NS (SECOND_NS / 10)
+#define LATENCY_MAX_NS  (10 * SECOND_NS)
 
 enum { SAMPLE_RATE_MAX = 768000, LOOKS_A_BLOCK = 10 };
 static const int64_t look_min_ns = SECOND_NS / 2000;
@@ -63,9 +64,10 @@ struct microphone {
     struct producer_stream *stream;
     struct sound_input input;
     struct adc_clock clock;
-    int64_t taken;      /* samples read since the device was opened */
-    int64_t delivered;  /* those, and the ones that wait */
-    int64_t arrived_ns; /* when there were new ones last, or the device was started */
+    int64_t taken;     /* samples read since the device was opened */
+    int64_t delivered; /* those, and the ones that wait */
+    int64_t looked_ns; /* when that was seen */
+    int64_t silent_ns; /* for how long no new ones came */
     struct shmframe_loan loan;
     bool is_lent;    /* loan counts */
     uint8_t *spare;  /* where samples go that get no slot */
@@ -147,7 +149,8 @@ static void begin_device(struct microphone *microphone) {
     adc_clock_open(&microphone->clock, format->audio.sample_rate);
     microphone->taken = 0;
     microphone->delivered = 0;
-    microphone->arrived_ns = shmframe_now_ns();
+    microphone->looked_ns = shmframe_now_ns();
+    microphone->silent_ns = 0;
 }
 
 static void drop_block(struct microphone *microphone) {
@@ -213,6 +216,16 @@ static uint8_t *find_place(struct microphone *microphone) {
     return microphone->is_lent ? microphone->loan.data : microphone->spare;
 }
 
+/* Time in which we stood still ourselves is nobody's silence: who would hand samples over may not
+ * have run either. */
+static void count_silence(struct microphone *microphone, bool is_new, int64_t now_ns) {
+    const int64_t since_ns = now_ns - microphone->looked_ns;
+    microphone->silent_ns += since_ns < SILENCE_STEP_NS ? since_ns : SILENCE_STEP_NS;
+    if (is_new)
+        microphone->silent_ns = 0;
+    microphone->looked_ns = now_ns;
+}
+
 /* Looks how much there is now. Errors: -EIO. */
 static int64_t look(struct microphone *microphone) {
     int64_t available = sound_input_available(&microphone->input);
@@ -223,8 +236,7 @@ static int64_t look(struct microphone *microphone) {
     if (available < 0)
         return available;
     const int64_t now_ns = shmframe_now_ns(), delivered = microphone->taken + available;
-    if (delivered != microphone->delivered)
-        microphone->arrived_ns = now_ns;
+    count_silence(microphone, delivered != microphone->delivered, now_ns);
     microphone->delivered = delivered;
     count_missing(microphone, adc_clock_observe(&microphone->clock, delivered, now_ns));
     return available;
@@ -264,21 +276,24 @@ static void end_block(struct microphone *microphone) {
     microphone->filled = 0;
 }
 
-/* When the present block is full, or if it should be already, when to look again. */
+static int64_t clamp(int64_t value, int64_t least, int64_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+/* When the present block is full, or if it should be already, when to look again; in any case
+ * before the device's buffer is. */
 static int64_t find_next_look_ns(const struct microphone *microphone) {
-    const int64_t block_ns = find_block_ns(microphone), now_ns = shmframe_now_ns();
-    int64_t pause_ns = block_ns / LOOKS_A_BLOCK;
-    if (pause_ns < look_min_ns)
-        pause_ns = look_min_ns;
-    if (pause_ns > look_max_ns)
-        pause_ns = look_max_ns;
+    const int64_t pause_ns =
+        clamp(find_block_ns(microphone) / LOOKS_A_BLOCK, look_min_ns, look_max_ns);
+    const int64_t most_ns = clamp(microphone->input.latency_ns / 2, pause_ns, SILENCE_STEP_NS);
+    const int64_t now_ns = shmframe_now_ns();
     if (!microphone->clock.is_known)
         return now_ns + pause_ns;
     const int64_t last =
         microphone->taken - microphone->filled + microphone->input.format.audio.samples_max;
     const int64_t full_ns =
         adc_clock_capture_ns(&microphone->clock, adc_clock_position(&microphone->clock, last));
-    return full_ns > now_ns + pause_ns ? full_ns : now_ns + pause_ns;
+    return now_ns + clamp(full_ns - now_ns, pause_ns, most_ns);
 }
 
 /* Takes what there is. False: the device is gone. */
@@ -295,7 +310,7 @@ static bool serve_device(struct microphone *microphone) {
         if (producer_is_over(&microphone->producer))
             return true;
     }
-    if (shmframe_now_ns() - microphone->arrived_ns < SILENCE_MAX_NS)
+    if (microphone->silent_ns < SILENCE_MAX_NS)
         return true;
     snprintf(microphone->input.trouble, sizeof(microphone->input.trouble),
              "it has delivered nothing for %d seconds", (int)(SILENCE_MAX_NS / SECOND_NS));
