@@ -66,26 +66,54 @@ static int from_video_decoder(AVCodecContext *codec, struct shmframe_format *out
     return result;
 }
 
-int shmframe_format_from_decoder(struct AVCodecContext *codec, struct shmframe_format *out_format) {
-    if (codec->codec_type == AVMEDIA_TYPE_VIDEO)
-        return from_video_decoder(codec, out_format);
-    if (codec->codec_type != AVMEDIA_TYPE_AUDIO)
-        return error_set(-EINVAL, "the decoder is for neither pictures nor sound");
+int shmframe_format_add_room(struct shmframe_format *format, uint32_t samples) {
+    enum { BEYOND = 32 }; /* libavcodec lets decoders write up to such a multiple */
+    if (format->kind != SHMFRAME_AUDIO)
+        return error_set(-EINVAL, "only slots of sound have room for more samples");
+    const uint32_t samples_max = format->audio.samples_max;
+    struct shmframe_format roomy = *format;
+    roomy.plane_count = 0;
+    roomy.audio.samples_max =
+        ((samples > samples_max ? samples : samples_max) + BEYOND - 1) / BEYOND * BEYOND;
+    int result = shmframe_format_complete(&roomy);
+    if (result)
+        return result;
+    roomy.audio.samples_max = samples_max;
+    for (uint32_t i = 0; i < roomy.plane_count; i++)
+        roomy.plane[i].row_bytes = roomy.plane[i].rows = 0; /* computed anew */
+    result = shmframe_format_complete(&roomy);
+    if (!result)
+        *format = roomy;
+    return result;
+}
+
+static int from_sound_decoder(const AVCodecContext *codec, struct shmframe_format *out_format) {
+    /* AAC's decoder asks for as many, whatever it puts out. */
+    enum { ROOM_MIN = 2048 };
     if (codec->sample_fmt == AV_SAMPLE_FMT_NONE || codec->sample_rate <= 0) {
         return error_set(-EINVAL, "the decoder does not know its sound yet: let it decode one "
                                   "frame before, or give it the demuxer's parameters");
     }
-    /* Decoders of blocks of any size tell 0: a thirty-second of a second is about what others do.
-     */
-    const int samples = codec->frame_size > 0 ? codec->frame_size : codec->sample_rate / 32 + 1;
+    /* Decoders of blocks of any size tell 0: a thirtieth of a second is about what others do. */
+    const int samples = codec->frame_size > 0 ? codec->frame_size : codec->sample_rate / 30 + 1;
     struct shmframe_format format;
-    const int result = avframe_format_of_sound(codec->sample_fmt, &codec->ch_layout,
-                                               codec->sample_rate, samples, &format);
+    int result = avframe_format_of_sound(codec->sample_fmt, &codec->ch_layout, codec->sample_rate,
+                                         samples, &format);
+    if (!result)
+        result = shmframe_format_add_room(&format, ROOM_MIN);
     if (!result) {
         format.time_base = avframe_from_rational(codec->pkt_timebase, format.time_base);
         *out_format = format;
     }
     return result;
+}
+
+int shmframe_format_from_decoder(struct AVCodecContext *codec, struct shmframe_format *out_format) {
+    if (codec->codec_type == AVMEDIA_TYPE_VIDEO)
+        return from_video_decoder(codec, out_format);
+    if (codec->codec_type == AVMEDIA_TYPE_AUDIO)
+        return from_sound_decoder(codec, out_format);
+    return error_set(-EINVAL, "the decoder is for neither pictures nor sound");
 }
 
 /* The buffer that a level promises, in macroblocks (H.264, table A-1) or in luma samples of which
@@ -133,6 +161,8 @@ static int find_buffer_hevc(const AVCodecContext *codec) {
 static int find_references(const AVCodecContext *codec) {
     const AVCodecDescriptor *const descriptor = avcodec_descriptor_get(codec->codec_id);
     if (descriptor && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY))
+        return 0;
+    if (codec->codec_type == AVMEDIA_TYPE_AUDIO)
         return 0;
     switch (codec->codec_id) {
     case AV_CODEC_ID_H264:

@@ -1,13 +1,10 @@
 /* Decoder: slots to decode into, and from the decoder to the readers. */
-#include "decoder.h"
-
 #include "avframe.h"
+#include "decoder_shape.h"
 #include "error.h"
-#include "format.h"
 #include "writer.h"
 
 #include <errno.h>
-#include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,7 +15,7 @@ enum lent_state {
     LENT_PINNED = 2, /* handed to the caller, who publishes it; the decoder may still read it */
 };
 
-enum { ENTRIES = 64, PICTURE_PLANES = 4 };
+enum { ENTRIES = 64 };
 
 /* A slot that a decoder was given. */
 struct entry {
@@ -29,32 +26,15 @@ struct entry {
     AVBufferRef *reference;
 };
 
-/* What the ring of the last loan looks like to FFmpeg; computed once a ring. */
-struct ring_shape {
-    bool is_known;
-    uint32_t ring;
-    enum AVPixelFormat pixel_format;
-    struct shmframe_format format; /* a copy: the ring may go */
-    uint64_t coded_offset[PICTURE_PLANES];
-};
-
-/* The lines of all pictures that the decoder makes of one size. It computes with the present one's
- * in its references too, so that they last until it changes the size. */
-struct mould {
-    enum AVPixelFormat pixel_format;
-    int width, height; /* as the decoder asks for them; 0: none yet */
-    struct ring_shape shape;
-};
-
 struct shmframe_decoder_slots {
     struct shmframe_writer *writer;
     pthread_mutex_t mutex; /* guards all below */
     struct entry entry[ENTRIES];
-    struct ring_shape shape;
-    struct mould mould;
+    struct decoder_shape shape; /* of the ring of the last loan */
+    struct decoder_mould mould;
     struct shmframe_decoder_counters counters;
     /* Their addresses mark buffers from the heap with the reason why they are. */
-    char no_slot, other_geometry;
+    char no_slot, other_geometry, too_long;
 };
 
 /* Takes back what the decoder has let go of: decoded frames no longer need their pin, frames that
@@ -85,44 +65,11 @@ static struct entry *find_free_entry(struct shmframe_decoder_slots *slots) {
     return used < slots->writer->loans ? found : NULL;
 }
 
-static const struct ring_shape *find_shape(struct shmframe_decoder_slots *slots,
-                                           const struct shmframe_loan *loan) {
-    struct ring_shape *const shape = &slots->shape;
-    if (!shape->is_known || shape->ring != loan->ring) {
-        *shape = (struct ring_shape){
-            .is_known = true,
-            .ring = loan->ring,
-            .format = *loan->format,
-            .pixel_format = loan->format->kind == SHMFRAME_VIDEO
-                                ? av_get_pix_fmt(loan->format->video.pixel_format)
-                                : AV_PIX_FMT_NONE,
-        };
-        for (uint32_t i = 0; i < loan->format->plane_count && i < PICTURE_PLANES; i++)
-            shape->coded_offset[i] = format_coded_offset(loan->format, i);
-    }
-    return shape;
-}
-
-/* Whether the picture that the decoder is about to make finds its place and alignment in memory of
- * that shape which begins at `base`. */
-static bool can_hold(const struct ring_shape *shape, uintptr_t base, AVCodecContext *codec,
-                     const AVFrame *frame) {
-    const struct shmframe_video_format *const video = &shape->format.video;
-    int width = frame->width, height = frame->height, lines[4] = {0};
-    int line_align[AV_NUM_DATA_POINTERS];
-    avcodec_align_dimensions2(codec, &width, &height, line_align);
-    if (frame->format != shape->pixel_format || width > (int)format_coded_width(video) ||
-        height > (int)format_coded_height(video) ||
-        av_image_fill_linesizes(lines, frame->format, width) < 0)
-        return false;
-    for (uint32_t i = 0; i < shape->format.plane_count; i++) {
-        const uint32_t align = line_align[i] > 0 ? (uint32_t)line_align[i] : 1;
-        const uint32_t line_bytes = shape->format.plane[i].line_bytes;
-        if (lines[i] > (int)line_bytes || line_bytes % align ||
-            (base + shape->coded_offset[i]) % align)
-            return false;
-    }
-    return true;
+static const struct decoder_shape *find_shape(struct shmframe_decoder_slots *slots,
+                                              const struct shmframe_loan *loan) {
+    if (!slots->shape.is_known || slots->shape.ring != loan->ring)
+        decoder_shape_init(&slots->shape, loan);
+    return &slots->shape;
 }
 
 /* The slot's memory belongs to the ring, whoever drops the last reference. */
@@ -136,28 +83,17 @@ static void free_heap(void *opaque, uint8_t *data) {
     av_free(data);
 }
 
-static void point_planes(AVFrame *frame, uint8_t *base, const struct shmframe_format *format,
-                         const uint64_t offset[PICTURE_PLANES]) {
-    const AVPixFmtDescriptor *const descriptor = av_pix_fmt_desc_get(frame->format);
-    for (uint32_t i = 0; i < format->plane_count && i < PICTURE_PLANES; i++) {
-        const bool is_palette = i == 1 && (descriptor->flags & AV_PIX_FMT_FLAG_PAL);
-        frame->data[i] = base + offset[i];
-        frame->linesize[i] = is_palette ? 0 : (int)format->plane[i].line_bytes;
-    }
-    frame->extended_data = frame->data;
-}
-
 /* Gives `frame` the loan; takes it. */
-static int lend(struct entry *entry, const struct ring_shape *shape,
+static int lend(struct entry *entry, const struct decoder_shape *shape,
                 const struct shmframe_loan *loan, AVFrame *frame) {
     AVBufferRef *reference =
         av_buffer_create(loan->data, loan->format->slot_bytes, leave_slot, entry, 0);
     frame->buf[0] = reference ? av_buffer_ref(reference) : NULL;
-    if (!frame->buf[0]) {
+    if (!frame->buf[0] || decoder_shape_point(shape, loan->data, frame)) {
+        av_buffer_unref(&frame->buf[0]);
         av_buffer_unref(&reference);
         return -ENOMEM;
     }
-    point_planes(frame, loan->data, loan->format, shape->coded_offset);
     *entry = (struct entry){.state = LENT_OUT, .loan = *loan, .reference = reference};
     return 0;
 }
@@ -178,89 +114,56 @@ static int loan_locked(struct shmframe_decoder_slots *slots, struct shmframe_loa
     return result;
 }
 
-/* The shape that fits what the decoder asks for. */
-static int plan_shape(AVCodecContext *codec, const AVFrame *frame, struct ring_shape *out_shape) {
-    struct ring_shape shape = {.is_known = true, .pixel_format = frame->format};
-    int width = frame->width, height = frame->height;
-    decoder_find_coded_size(codec, frame->format, &width, &height);
-    const int result = shmframe_format_video(&shape.format, av_get_pix_fmt_name(frame->format),
-                                             (uint32_t)width, (uint32_t)height);
-    if (result)
-        return result;
-    for (uint32_t i = 0; i < shape.format.plane_count && i < PICTURE_PLANES; i++)
-        shape.coded_offset[i] = shape.format.plane[i].offset;
-    *out_shape = shape;
-    return 0;
-}
-
-/* Settles the lines for pictures of a size that is new: the ring's where it is for them, otherwise
- * those that a ring for them would have. The mutex is held. */
-static int cast_mould(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
-                      const AVFrame *frame) {
-    struct mould *const mould = &slots->mould;
-    const struct ring_shape *const shape = &slots->shape;
-    const struct shmframe_video_format *const video = &shape->format.video;
-    if (frame->format == mould->pixel_format && frame->width == mould->width &&
-        frame->height == mould->height)
-        return 0;
-    if (shape->is_known && codec->width == (int)video->width &&
-        codec->height == (int)video->height && can_hold(shape, 0, codec, frame)) {
-        mould->shape = *shape;
-    } else {
-        const int result = plan_shape(codec, frame, &mould->shape);
-        if (result)
-            return result;
+/* Why a frame of the decoder does not go into a slot of that shape; NULL: it does. */
+static char *find_obstacle(struct shmframe_decoder_slots *slots, const struct decoder_shape *shape,
+                           const struct shmframe_loan *loan, AVCodecContext *codec,
+                           const AVFrame *frame) {
+    switch (decoder_shape_hold(shape, (uintptr_t)loan->data, codec, frame)) {
+    case DECODER_FITS:
+        break;
+    case DECODER_FITS_NOT:
+        return &slots->other_geometry;
+    case DECODER_TOO_LONG:
+        return &slots->too_long;
     }
-    mould->pixel_format = frame->format;
-    mould->width = frame->width;
-    mould->height = frame->height;
-    return 0;
+    if (codec->codec_type == AVMEDIA_TYPE_VIDEO &&
+        (decoder_mould_cast(&slots->mould, shape, codec, frame) ||
+         !decoder_mould_has_lines_of(&slots->mould, shape)))
+        return &slots->other_geometry;
+    return NULL;
 }
 
-static bool has_lines_of(const struct ring_shape *shape, const struct mould *mould) {
-    for (uint32_t i = 0; i < shape->format.plane_count; i++)
-        if (shape->format.plane[i].line_bytes != mould->shape.format.plane[i].line_bytes)
-            return false;
-    return true;
-}
-
-/* Gives `frame` the loan, or the loan back. The mutex is held. */
-static int lend_loan(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
-                     struct shmframe_loan *loan, AVFrame *frame) {
-    const struct ring_shape *const shape = find_shape(slots, loan);
+/* Gives `frame` the loan, or the loan back and returns the mark of the reason. The mutex is held.
+ */
+static char *lend_loan(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
+                       struct shmframe_loan *loan, AVFrame *frame) {
+    const struct decoder_shape *const shape = find_shape(slots, loan);
     /* Looked for again: another thread may have been here while this one waited. */
     struct entry *const entry = find_free_entry(slots);
-    int result = cast_mould(slots, codec, frame);
-    if (!result && !entry)
-        result = -EBUSY;
-    if (!result && (!can_hold(shape, (uintptr_t)loan->data, codec, frame) ||
-                    !has_lines_of(shape, &slots->mould)))
-        result = -EINVAL;
-    if (!result)
-        result = lend(entry, shape, loan, frame);
-    if (result)
+    char *mark = entry ? find_obstacle(slots, shape, loan, codec, frame) : &slots->no_slot;
+    if (!mark && lend(entry, shape, loan, frame))
+        mark = &slots->no_slot;
+    if (mark)
         shmframe_writer_abandon(slots->writer, loan);
-    return result;
+    return mark;
 }
 
-/* A slot for `frame`; -EINVAL the ring's pictures are of another geometry, anything else: no slot.
- */
-static int lend_slot(struct shmframe_decoder_slots *slots, AVCodecContext *codec, AVFrame *frame) {
+/* A slot for `frame`: NULL, or the mark of the reason why there is none. */
+static char *lend_slot(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
+                       AVFrame *frame) {
     struct shmframe_loan loan;
-    int result = loan_locked(slots, &loan);
-    if (!result)
-        result = lend_loan(slots, codec, &loan, frame);
-    else if (result == -EINVAL)
-        result = -ENOSPC;
+    char *mark = &slots->no_slot;
+    if (loan_locked(slots, &loan) == 0)
+        mark = lend_loan(slots, codec, &loan, frame);
     pthread_mutex_unlock(&slots->mutex);
-    return result;
+    return mark;
 }
 
-static int lend_heap(struct shmframe_decoder_slots *slots, AVCodecContext *codec, AVFrame *frame,
-                     char *mark) {
+static int lend_heap_picture(struct shmframe_decoder_slots *slots, AVCodecContext *codec,
+                             AVFrame *frame, char *mark) {
     pthread_mutex_lock(&slots->mutex);
-    const int result = cast_mould(slots, codec, frame);
-    const struct ring_shape shape = slots->mould.shape;
+    const int result = decoder_mould_cast(&slots->mould, &slots->shape, codec, frame);
+    const struct decoder_shape shape = slots->mould.shape;
     pthread_mutex_unlock(&slots->mutex);
     if (result)
         return AVERROR(EINVAL);
@@ -271,29 +174,56 @@ static int lend_heap(struct shmframe_decoder_slots *slots, AVCodecContext *codec
         av_free(memory);
         return AVERROR(ENOMEM);
     }
-    point_planes(frame, memory, &shape.format, shape.coded_offset);
+    return decoder_shape_point(&shape, memory, frame);
+}
+
+/* As FFmpeg's own, but for the mark. */
+static int lend_heap_sound(AVFrame *frame, char *mark) {
+    const int channels = frame->ch_layout.nb_channels;
+    const bool is_long = av_sample_fmt_is_planar(frame->format) && channels > AV_NUM_DATA_POINTERS;
+    const int bytes =
+        av_samples_get_buffer_size(NULL, channels, frame->nb_samples, frame->format, 0);
+    uint8_t *const memory = bytes > 0 ? av_mallocz((size_t)bytes) : NULL;
+    frame->buf[0] = memory ? av_buffer_create(memory, (size_t)bytes, free_heap, mark, 0) : NULL;
+    if (!frame->buf[0]) {
+        av_free(memory);
+        return AVERROR(ENOMEM);
+    }
+    frame->extended_data =
+        is_long ? av_calloc((size_t)channels, sizeof(*frame->extended_data)) : frame->data;
+    if (!frame->extended_data)
+        return AVERROR(ENOMEM);
+    av_samples_fill_arrays(frame->extended_data, frame->linesize, memory, channels,
+                           frame->nb_samples, frame->format, 0);
+    for (int i = 0; is_long && i < AV_NUM_DATA_POINTERS; i++)
+        frame->data[i] = frame->extended_data[i];
     return 0;
+}
+
+static bool takes_slots(const AVCodecContext *codec, const AVFrame *frame) {
+    if (!(codec->codec->capabilities & AV_CODEC_CAP_DR1))
+        return false;
+    if (codec->codec_type == AVMEDIA_TYPE_AUDIO)
+        return true;
+    const AVPixFmtDescriptor *const descriptor = av_pix_fmt_desc_get(frame->format);
+    return !codec->hw_frames_ctx && descriptor && !(descriptor->flags & AV_PIX_FMT_FLAG_HWACCEL);
 }
 
 static int get_buffer(AVCodecContext *codec, AVFrame *frame, int flags) {
     struct shmframe_decoder_slots *const slots = codec->opaque;
-    const AVPixFmtDescriptor *const descriptor = av_pix_fmt_desc_get(frame->format);
-    if (!(codec->codec->capabilities & AV_CODEC_CAP_DR1) || codec->hw_frames_ctx || !descriptor ||
-        (descriptor->flags & AV_PIX_FMT_FLAG_HWACCEL))
+    if (!takes_slots(codec, frame))
         return avcodec_default_get_buffer2(codec, frame, flags);
-    const int result = lend_slot(slots, codec, frame);
-    if (!result)
+    char *const mark = lend_slot(slots, codec, frame);
+    if (!mark)
         return 0;
-    return lend_heap(slots, codec, frame,
-                     result == -EINVAL ? &slots->other_geometry : &slots->no_slot);
+    return codec->codec_type == AVMEDIA_TYPE_AUDIO ? lend_heap_sound(frame, mark)
+                                                   : lend_heap_picture(slots, codec, frame, mark);
 }
 
 int shmframe_decoder_slots_open(struct shmframe_writer *writer, struct AVCodecContext *codec,
                                 struct shmframe_decoder_slots **out_slots) {
-    if (codec->codec_type != AVMEDIA_TYPE_VIDEO) {
-        return error_set(-EINVAL, "only pictures are decoded into slots: copy sound with "
-                                  "shmframe_loan_copy_avframe()");
-    }
+    if (codec->codec_type != AVMEDIA_TYPE_VIDEO && codec->codec_type != AVMEDIA_TYPE_AUDIO)
+        return error_set(-EINVAL, "only pictures and sound are decoded into slots");
     struct shmframe_decoder_slots *const slots = calloc(1, sizeof *slots);
     if (!slots || pthread_mutex_init(&slots->mutex, NULL)) {
         free(slots);
@@ -339,31 +269,24 @@ static struct entry *find_entry(struct shmframe_decoder_slots *slots, const AVFr
     return NULL;
 }
 
-/* Whether the slot as it is shows the picture where readers look for it. */
+/* Whether the slot as it is shows the frame where readers look for it. */
 static bool is_in_place(const struct shmframe_decoder_slots *slots, const struct entry *entry,
                         const AVFrame *frame) {
-    const struct shmframe_loan *const loan = &entry->loan;
-    const struct shmframe_video_format *const video = &loan->format->video;
-    if (loan->ring != slots->shape.ring || frame->format != slots->shape.pixel_format ||
-        frame->width != (int)video->width || frame->height != (int)video->height ||
-        frame->crop_left || frame->crop_top || frame->crop_right || frame->crop_bottom)
-        return false;
-    for (uint32_t i = 0; i < loan->format->plane_count; i++) {
-        const bool is_line = loan->format->plane[i].rows > 1;
-        if (frame->data[i] != loan->data + loan->format->plane[i].offset ||
-            (is_line && frame->linesize[i] != (int)loan->format->plane[i].line_bytes))
-            return false;
-    }
-    return true;
+    return entry->loan.ring == slots->shape.ring &&
+           decoder_shape_shows(&slots->shape, entry->loan.data, frame);
 }
 
 static uint64_t *find_cause(struct shmframe_decoder_slots *slots, const struct entry *entry,
                             const AVFrame *frame) {
     const void *const mark = frame->buf[0] ? av_buffer_get_opaque(frame->buf[0]) : NULL;
+    if (entry && frame->nb_samples > 0 && entry->state == LENT_PINNED)
+        return &slots->counters.copied_cut; /* its first part was published in place */
     if (entry) {
         return entry->state == LENT_PINNED ? &slots->counters.copied_repeated
                                            : &slots->counters.copied_geometry;
     }
+    if (mark == &slots->too_long)
+        return &slots->counters.copied_cut;
     if (mark == &slots->no_slot)
         return &slots->counters.copied_no_slot;
     return mark == &slots->other_geometry ? &slots->counters.copied_geometry
@@ -395,6 +318,8 @@ int shmframe_decoder_slots_loan(struct shmframe_decoder_slots *slots, const stru
     uint64_t *const cause = loan_in_place(slots, frame, out_loan);
     if (!cause) {
         avframe_take_stamps(out_loan, frame);
+        if (frame->nb_samples > 0)
+            out_loan->frame.samples = (uint32_t)frame->nb_samples;
         return 0;
     }
     struct shmframe_loan loan;

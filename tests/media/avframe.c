@@ -801,7 +801,7 @@ START_TEST(decoders_say_how_many_slots_they_need) {
     ck_assert_uint_ge(one, 4);
     ck_assert_uint_le(one, 10);
     struct shmframe_decoder_slots *slots;
-    decoding.codec->codec_type = AVMEDIA_TYPE_AUDIO;
+    decoding.codec->codec_type = AVMEDIA_TYPE_SUBTITLE;
     ck_assert_int_eq(shmframe_decoder_slots_open(NULL, decoding.codec, &slots), -EINVAL);
     decoding.codec->codec_type = AVMEDIA_TYPE_VIDEO;
     close_decoder(&decoding);

@@ -44,24 +44,30 @@ struct shmframe_decoder_counters {
     uint64_t copied_geometry; /**< ... since size or lines differ from the ring's */
     uint64_t copied_codec;    /**< ... since the decoder takes no buffers from outside */
     uint64_t copied_repeated; /**< ... since the decoder put out the same buffer once more */
+    uint64_t copied_cut;      /**< ... since its block of sound is longer than the stream's */
 };
 
 /** The format a writer needs so that `codec`, opened, can decode into its slots: coded size, line
  * sizes and padding as the decoder wants them; time_base is its pkt_timebase. What it says of the
  * picture is what the decoder knows by now: after a first frame it is exact. How far the visible
  * picture lies inside the coded one (crop_left, crop_top) only a decoded frame tells; 0 is rarely
- * wrong. Sound: its blocks; they are copied.
+ * wrong. Sound: its blocks, in slots with room for what it asks for.
  * Errors: -ENOTSUP a hardware format; -EINVAL not known yet, or neither picture nor sound. */
 SHMFRAME_API int shmframe_format_from_decoder(struct AVCodecContext *codec,
                                               struct shmframe_format *out_format);
+
+/** Makes the slots of a complete sound format hold `samples` and more, of which a frame still has
+ * samples_max at most: decoders ask for more than they put out, and write beyond that.
+ * Errors: -EINVAL no sound; as shmframe_format_complete(). */
+SHMFRAME_API int shmframe_format_add_room(struct shmframe_format *format, uint32_t samples);
 
 /** Slots that a decoder keeps at once, at most: its reference and reordering depth and its threads;
  * and one that it is never lent, so that a picture for which there was none can still be copied. Add the decoded frames that you keep yourself before they are published, and use it as
  * shmframe_writer_params.loans. Exact after avcodec_open2() and a first frame, generous before. */
 SHMFRAME_API uint32_t shmframe_decoder_loans(const struct AVCodecContext *codec);
 
-/** Makes `codec`, a decoder of pictures, decode into slots of `writer`: installs get_buffer2 and takes
- * `opaque`. Call after avcodec_open2() or before. A slot is given back when the decoder has let go of
+/** Makes `codec`, a decoder of pictures or sound, decode into slots of `writer`: installs get_buffer2 and
+ * takes `opaque`. Call after avcodec_open2() or before. A slot is given back when the decoder has let go of
  * it, also if its frame was dropped. Where lossless readers are behind, decoding waits for them.
  * Errors: -ENOMEM; -EINVAL a decoder of something else. The writer must be THREADED. */
 SHMFRAME_API int shmframe_decoder_slots_open(struct shmframe_writer *writer,
@@ -71,7 +77,8 @@ SHMFRAME_API int shmframe_decoder_slots_open(struct shmframe_writer *writer,
 SHMFRAME_API void shmframe_decoder_slots_close(struct shmframe_decoder_slots *slots);
 
 /** Turns a decoded frame into a loan: the slot it was decoded into where that is possible, otherwise
- * a copy in a slot of its own. pts, duration and flags are taken over. capture_ns is when the decoder
+ * a copy in a slot of its own. A block of sound that is longer than samples_max is given in parts, as
+ * references to it with moved data pointers. pts, duration and flags are taken over. capture_ns is when the decoder
  * got the slot, unless you set it. Publish it next; free the frame when you like. Any thread, one at
  * a time.
  * Errors: as shmframe_writer_loan(); -EINVAL the frame does not fit the writer's format: change it
