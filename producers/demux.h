@@ -25,7 +25,7 @@ enum { DEMUX_TRACKS_MAX = SELECTION_TRACKS_MAX, DEMUX_WHY_BYTES = 2 * INPUT_WHY_
 
 /* Decoded frames that wait to be published, at most: enough to bridge what a slow picture takes,
  * few enough to be cheap in slots. Live ones wait elsewhere. */
-enum { DEMUX_PICTURES_AHEAD = 4, DEMUX_SOUND_AHEAD = 64, DEMUX_LIVE_AHEAD = 64 };
+enum { DEMUX_PICTURES_AHEAD = 4, DEMUX_SOUND_AHEAD = 48, DEMUX_LIVE_AHEAD = 64 };
 
 struct demux_item {
     AVFrame *frame;                 /* NULL: the track has no more frames in this pass */

@@ -148,9 +148,11 @@ void playback_mark_jump(struct playback *playback) {
         playback->playing[i].stream->is_discontinuous = true;
 }
 
-/* Pictures that a live input has decoded while they wait for their time. */
+/* Frames that are decoded while they wait for their time. */
 static uint32_t count_ahead(const struct playback *playback, const struct track *track) {
     const struct shmframe_rational rate = track->format.video.frame_rate;
+    if (track->format.kind == SHMFRAME_AUDIO)
+        return DEMUX_SOUND_AHEAD;
     if (!playback->input.is_live || rate.num <= 0 || rate.den <= 0)
         return DEMUX_PICTURES_AHEAD;
     const int64_t frames =

@@ -13,12 +13,9 @@ enum { LOANS_MAX = 64, SLOTS_BESIDE = 16 };
 
 /* Life. */
 
-static bool attach_slots(struct playing *playing, struct track *track) {
-    if (playing->is_sound)
-        return true;
+static void attach_slots(struct playing *playing, struct track *track) {
     if (shmframe_decoder_slots_open(playing->stream->writer, track->codec, &playing->slots) < 0)
         program_fail_call(playing->stream->name);
-    return true;
 }
 
 bool playing_open(struct playing *playing, struct producer *producer, const char *name,
@@ -27,17 +24,14 @@ bool playing_open(struct playing *playing, struct producer *producer, const char
         .stream = name,
         .group = producer_options.group,
         .format = track->format,
-        .flags = is_live ? SHMFRAME_WRITER_LIVE : 0,
+        .flags = SHMFRAME_WRITER_THREADED | (is_live ? SHMFRAME_WRITER_LIVE : 0),
     };
-    if (!playing->is_sound) {
-        /* The frames that are decoded ahead, and the one that is being published. */
-        const uint32_t loans = track_loans(track) + ahead + 1;
-        params.flags |= SHMFRAME_WRITER_THREADED;
-        params.loans = loans < LOANS_MAX ? loans : LOANS_MAX;
-        const uint64_t bytes = (params.loans + SLOTS_BESIDE) * track->format.slot_bytes;
-        if (bytes > UINT64_C(1) << 30)
-            params.ring_bytes = bytes;
-    }
+    /* The frames that are decoded ahead, and the one that is being published. */
+    const uint32_t loans = track_loans(track) + ahead + 1;
+    params.loans = loans < LOANS_MAX ? loans : LOANS_MAX;
+    const uint64_t bytes = (params.loans + SLOTS_BESIDE) * track->format.slot_bytes;
+    if (bytes > UINT64_C(1) << 30)
+        params.ring_bytes = bytes;
     playing->waiting = av_fifo_alloc2(64, sizeof(struct demux_item), AV_FIFO_FLAG_AUTO_GROW);
     if (!playing->waiting)
         program_fail("%s: no memory for its frames", name);
@@ -45,9 +39,8 @@ bool playing_open(struct playing *playing, struct producer *producer, const char
     playing->stream = producer_add(producer, &params);
     if (!playing->stream)
         return false;
-    if (playing->is_sound)
-        playing->stream->copied_why = "sound is cut into blocks from what the decoder puts out";
-    return attach_slots(playing, track);
+    attach_slots(playing, track);
+    return true;
 }
 
 bool playing_attach(struct playing *playing, struct track *track) {
@@ -55,7 +48,8 @@ bool playing_attach(struct playing *playing, struct track *track) {
     if (!shmframe_format_is_equal(format, &track->format) &&
         !producer_set_format(playing->stream, &track->format))
         return false;
-    return attach_slots(playing, track);
+    attach_slots(playing, track);
+    return true;
 }
 
 void playing_clear(struct playing *playing) {
@@ -77,6 +71,7 @@ void playing_detach(struct playing *playing) {
     sum->copied_geometry += newest.copied_geometry;
     sum->copied_codec += newest.copied_codec;
     sum->copied_repeated += newest.copied_repeated;
+    sum->copied_cut += newest.copied_cut;
     shmframe_decoder_slots_close(playing->slots);
     playing->slots = NULL;
 }
@@ -90,6 +85,7 @@ static void explain_copies(struct playing *playing) {
         {playing->copies.copied_geometry, "size or lines differ from the ring's"},
         {playing->copies.copied_codec, "the decoder takes no buffers from outside"},
         {playing->copies.copied_repeated, "the decoder showed a picture again"},
+        {playing->copies.copied_cut, "parts of longer blocks of the decoder"},
     };
     size_t used = 0;
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
@@ -103,7 +99,7 @@ static void explain_copies(struct playing *playing) {
 void playing_finish(struct playing *playing) {
     playing_clear(playing);
     playing_detach(playing);
-    if (!playing->is_sound && playing->stream)
+    if (playing->stream)
         explain_copies(playing);
     av_fifo_freep2(&playing->waiting);
 }
@@ -151,24 +147,24 @@ static void finish_loan(struct playing *playing, struct shmframe_loan *loan, int
     *out_publish_ns = loan->frame.publish_ns;
 }
 
-static int refuse_picture(struct playing *playing) {
+static int refuse_frame(struct playing *playing) {
     struct producer_stream *stream = playing->stream;
     if (stream->refused++ == 0)
-        program_warn("%s: a picture is dropped: %s", stream->name, shmframe_last_error());
+        program_warn("%s: a frame is dropped: %s", stream->name, shmframe_last_error());
     stream->dropped++;
     return -EAGAIN;
 }
 
-/* A slot with the picture; 0, or -EAGAIN the picture is dropped, -EINTR asked to stop. */
-static int loan_picture(struct playing *playing, struct producer *producer,
-                        struct shmframe_loan *out_loan) {
+/* A slot with the frame; 0, or -EAGAIN it is dropped, -EINTR asked to stop. */
+static int loan_frame(struct playing *playing, struct producer *producer, const AVFrame *frame,
+                      struct shmframe_loan *out_loan) {
     for (;;) {
         const int result = shmframe_decoder_slots_loan(
-            playing->slots, playing->item.frame, shmframe_deadline_ns(LOAN_SLICE_NS), out_loan);
+            playing->slots, frame, shmframe_deadline_ns(LOAN_SLICE_NS), out_loan);
         if (result == 0)
             break;
         if (result == -EINVAL || result == -ENOSPC || result == -ENOMEM || result == -EBUSY)
-            return refuse_picture(playing);
+            return refuse_frame(playing);
         if (result != -ETIMEDOUT && result != -EINTR)
             program_fail_call(playing->stream->name);
         if (producer_wait_for(producer, -1, SHMFRAME_NOW) == PRODUCER_STOP)
@@ -180,22 +176,6 @@ static int loan_picture(struct playing *playing, struct producer *producer,
     return 0;
 }
 
-static bool publish_picture(struct playing *playing, struct producer *producer, int64_t capture_ns,
-                            int64_t *out_publish_ns) {
-    struct shmframe_decoder_counters before, after;
-    struct shmframe_loan loan;
-    shmframe_decoder_slots_counters(playing->slots, &before);
-    const int result = loan_picture(playing, producer, &loan);
-    if (result == -EINTR)
-        return false;
-    if (result == 0) {
-        shmframe_decoder_slots_counters(playing->slots, &after);
-        finish_loan(playing, &loan, capture_ns, after.copied > before.copied, out_publish_ns);
-    }
-    demux_item_finish(&playing->item);
-    return result == 0;
-}
-
 /* Samples of the next block: a frame is cut into equal parts that fit. */
 static int count_samples(const struct playing *playing) {
     const int max = (int)shmframe_writer_format(playing->stream->writer)->audio.samples_max;
@@ -204,46 +184,44 @@ static int count_samples(const struct playing *playing) {
     return (left + parts - 1) / parts;
 }
 
-/* Copies `count` samples from the next one on into the loan. */
-static int copy_samples(const struct playing *playing, int count, struct shmframe_loan *loan) {
-    AVFrame *part = av_frame_clone(playing->item.frame);
-    if (!part)
-        program_fail("no memory for a block of sound");
-    const bool is_planar = av_sample_fmt_is_planar(part->format);
-    const int planes = is_planar ? part->ch_layout.nb_channels : 1;
-    const size_t sample_bytes = (size_t)av_get_bytes_per_sample(part->format) *
-                                (size_t)(is_planar ? 1 : part->ch_layout.nb_channels);
+/* Leaves `count` samples of a block, from the next one on. */
+static void cut(const struct playing *playing, AVFrame *block, int count) {
+    const bool is_planar = av_sample_fmt_is_planar(block->format);
+    const int planes = is_planar ? block->ch_layout.nb_channels : 1;
+    const size_t sample_bytes = (size_t)av_get_bytes_per_sample(block->format) *
+                                (size_t)(is_planar ? 1 : block->ch_layout.nb_channels);
     for (int i = 0; i < planes; i++)
-        part->extended_data[i] += (size_t)playing->sample * sample_bytes;
-    part->nb_samples = count;
-    const int result = shmframe_loan_copy_avframe(loan, part);
-    const AVRational rate = {1, part->sample_rate};
-    const struct shmframe_rational unit = loan->format->time_base;
-    const AVRational to = {unit.num, unit.den};
-    loan->frame.pts += av_rescale_q(playing->sample, rate, to);
-    loan->frame.duration = av_rescale_q(count, rate, to);
-    av_frame_free(&part);
-    return result;
+        block->extended_data[i] += (size_t)playing->sample * sample_bytes;
+    block->pts +=
+        av_rescale_q(playing->sample, (AVRational){1, block->sample_rate}, block->time_base);
+    block->nb_samples = count;
 }
 
-static bool publish_sound(struct playing *playing, struct producer *producer, int64_t capture_ns,
-                          int64_t *out_publish_ns) {
-    const int count = count_samples(playing);
+/* A picture, or a block of sound of `samples`. As playing_publish(). */
+static bool publish(struct playing *playing, struct producer *producer, int samples,
+                    int64_t capture_ns, int64_t *out_publish_ns) {
+    struct shmframe_decoder_counters before, after;
     struct shmframe_loan loan;
-    const int result = producer_loan(producer, playing->stream, &loan);
+    AVFrame *frame = av_frame_clone(playing->item.frame);
+    if (!frame)
+        program_fail("%s: no memory for a frame", playing->stream->name);
+    if (samples)
+        cut(playing, frame, samples);
+    shmframe_decoder_slots_counters(playing->slots, &before);
+    const int result = loan_frame(playing, producer, frame, &loan);
+    if (result == 0 && samples) {
+        const struct shmframe_rational unit = loan.format->time_base;
+        loan.frame.duration = av_rescale_q(samples, (AVRational){1, frame->sample_rate},
+                                           (AVRational){unit.num, unit.den});
+    }
+    av_frame_free(&frame);
     if (result == -EINTR)
         return false;
-    if (!playing->item.frame) { /* a seek took the frame away */
-        if (result == 0)
-            shmframe_writer_abandon(playing->stream->writer, &loan);
-        return false;
-    }
     if (result == 0) {
-        if (copy_samples(playing, count, &loan) < 0)
-            program_fail_call(playing->stream->name);
-        finish_loan(playing, &loan, capture_ns, true, out_publish_ns);
+        shmframe_decoder_slots_counters(playing->slots, &after);
+        finish_loan(playing, &loan, capture_ns, after.copied > before.copied, out_publish_ns);
     }
-    playing->sample += count;
+    playing->sample += samples;
     if (playing->sample >= playing->item.frame->nb_samples) {
         playing->sample = 0;
         demux_item_finish(&playing->item);
@@ -257,6 +235,6 @@ bool playing_publish(struct playing *playing, struct producer *producer, int64_t
     playing->item.is_jump = false;
     if (!change_format(playing))
         return false;
-    return playing->is_sound ? publish_sound(playing, producer, capture_ns, out_publish_ns)
-                             : publish_picture(playing, producer, capture_ns, out_publish_ns);
+    const int samples = playing->is_sound ? count_samples(playing) : 0;
+    return publish(playing, producer, samples, capture_ns, out_publish_ns);
 }

@@ -18,7 +18,7 @@ struct playing {
 
     AVFifo *waiting;                         /* of a live input: the items behind that one */
     struct shmframe_format *pending;         /* of frames that were dropped */
-    struct shmframe_decoder_slots *slots;    /* of pictures */
+    struct shmframe_decoder_slots *slots;    /* of the present decoder */
     struct shmframe_decoder_counters copies; /* of earlier slots */
     char copied_why[256];
 };

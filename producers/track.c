@@ -165,15 +165,28 @@ static int describe_picture(const struct track *track, AVFormatContext *input,
     return result;
 }
 
+/* How many samples the decoder asked a buffer for, in which this block is. */
+static uint32_t find_room(const AVFrame *frame) {
+    const bool is_planar = av_sample_fmt_is_planar(frame->format);
+    const int sample_bytes =
+        av_get_bytes_per_sample(frame->format) * (is_planar ? 1 : frame->ch_layout.nb_channels);
+    return (uint32_t)(frame->linesize[0] / sample_bytes);
+}
+
 static int describe_sound(const AVFrame *frame, struct shmframe_format *out_format) {
-    const int result = shmframe_format_from_avframe(frame, out_format);
+    int result = shmframe_format_from_avframe(frame, out_format);
     if (result < 0)
         return result;
-    /* Blocks of a thirty-second of a second at most, whatever the decoder puts out. */
-    const uint32_t samples = out_format->audio.sample_rate / 32 + 1;
+    /* Blocks of a thirtieth of a second at most, whatever the decoder puts out: readers begin to
+     * play that much later. What it puts out in one piece has room in a slot. */
+    const uint32_t samples = out_format->audio.sample_rate / 30 + 1;
     out_format->audio.samples_max = samples > SAMPLES_MIN ? samples : SAMPLES_MIN;
     out_format->plane_count = 0;
-    return shmframe_format_complete(out_format);
+    result = shmframe_format_complete(out_format);
+    if (result < 0)
+        return result;
+    const bool is_whole = (uint32_t)frame->nb_samples <= out_format->audio.samples_max;
+    return shmframe_format_add_room(out_format, is_whole ? find_room(frame) : 0);
 }
 
 static int describe(struct track *track, AVFormatContext *input, AVCodecContext *codec,
