@@ -90,6 +90,37 @@ START_TEST(changes_outside_the_area_are_none) {
 }
 END_TEST
 
+/* What is drawn after a picture was asked for and before the X server writes it is in the picture:
+ * that the server tells of it is no reason for another one. */
+START_TEST(a_change_that_the_picture_shows_already_is_none) {
+    struct picture picture = draw_noise();
+    const pid_t pid = START("--display", desktop.name, "--no-cursor", "--on-change", "--area",
+                            "300x200+0+0", "--wait-readers", "1");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct picture part = picture_cut(&picture, 0, 0, 300, 200);
+    expect_next(reader, 1, &part);
+    /* The first change is told, the request for its picture is not served. */
+    xcb_grab_server(desktop.connection);
+    draw_rectangle(&picture, 10, 10, 0xff0000);
+    stage_expect_nothing(reader);
+    draw_rectangle(&picture, 50, 50, 0x00ff00);
+    xcb_ungrab_server(desktop.connection);
+    desktop_sync(&desktop);
+    picture_destroy(&part);
+    part = picture_cut(&picture, 0, 0, 300, 200);
+    expect_next(reader, 2, &part);
+    stage_expect_nothing(reader);
+    draw_rectangle(&picture, 100, 100, 0x0000ff);
+    picture_destroy(&part);
+    part = picture_cut(&picture, 0, 0, 300, 200);
+    expect_next(reader, 3, &part);
+    stage_stop(pid);
+    shmframe_reader_close(reader);
+    picture_destroy(&part);
+    picture_destroy(&picture);
+}
+END_TEST
+
 /* A hundred changes in a row are as many frames as the rate allows, and the last one is shown. */
 START_TEST(the_rate_bounds_the_frames_of_many_changes) {
     struct picture picture = draw_noise();
@@ -289,6 +320,7 @@ int main(void) {
     tcase_set_timeout(run, 120);
     tcase_add_test(run, a_frame_comes_for_each_change_and_for_nothing_else);
     tcase_add_test(run, changes_outside_the_area_are_none);
+    tcase_add_test(run, a_change_that_the_picture_shows_already_is_none);
     tcase_add_test(run, the_rate_bounds_the_frames_of_many_changes);
     tcase_add_test(run, the_pointer_is_laid_over_the_picture_wherever_it_is);
     tcase_add_test(run, the_pointer_is_where_it_is_in_a_window_and_in_an_area);

@@ -186,6 +186,12 @@ xcb_window_t desktop_open_window(struct desktop *desktop, xcb_window_t parent, i
     return window;
 }
 
+const char *desktop_id(xcb_window_t window) {
+    static char text[16];
+    snprintf(text, sizeof(text), "0x%x", window);
+    return text;
+}
+
 void desktop_await_event(struct desktop *desktop, uint8_t type) {
     for (bool is_there = false; !is_there;) {
         xcb_generic_event_t *event = xcb_wait_for_event(desktop->connection);

@@ -47,6 +47,8 @@ struct shmframe_lease picture_await(const struct desktop *desktop, const struct 
 /* A mapped child of `parent` (0: the root) that wants Expose. */
 xcb_window_t desktop_open_window(struct desktop *desktop, xcb_window_t parent, int16_t x, int16_t y,
                                  uint16_t width, uint16_t height, const char *title);
+/* As --window takes it. */
+const char *desktop_id(xcb_window_t window);
 void desktop_await_event(struct desktop *desktop, uint8_t type);
 void desktop_resize(struct desktop *desktop, xcb_window_t window, uint32_t width, uint32_t height);
 void desktop_move_pointer(struct desktop *desktop, int16_t x, int16_t y);

@@ -19,8 +19,7 @@ pid_t stage_start(const char *const *arguments);
 int stage_wait_exit(pid_t pid);
 /* It ends by itself, with that code. */
 void stage_expect_exit(int code, const char *const *arguments);
-#define EXPECT_EXIT(code, ...)                                                                     \
-    stage_expect_exit(code, (const char *const[]){__VA_ARGS__, NULL})
+#define EXPECT_EXIT(code, ...) stage_expect_exit(code, (const char *const[]){__VA_ARGS__, NULL})
 /* Ends it as Ctrl-C does, and expects 0. */
 void stage_stop(pid_t pid);
 
