@@ -1,6 +1,7 @@
 #include "input.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,7 +38,9 @@ static void take_words(char text[static sizeof(last_words.text)]) {
 /* What is wrong. */
 
 /* What the user can do about it. */
-static const char *find_remedy(int av_result) {
+static const char *find_remedy(int av_result, const char *words) {
+    if (strstr(words, "resolve hostname"))
+        return "check the name of the host, and the network";
     switch (av_result) {
     case AVERROR(ENOENT):
         return "check the path";
@@ -79,10 +82,10 @@ static int fail(struct input *input, const char *what, int av_result) {
                  input->url, (double)input->timeout_ns / SECOND_NS);
     else if (is_vague(av_result) && words[0])
         snprintf(input->why, sizeof(input->why), "cannot %s %s: %s (%s); %s", what, input->url,
-                 text, words, find_remedy(av_result));
+                 text, words, find_remedy(av_result, words));
     else
         snprintf(input->why, sizeof(input->why), "cannot %s %s: %s; %s", what, input->url, text,
-                 find_remedy(av_result));
+                 find_remedy(av_result, words));
     return -EIO;
 }
 
@@ -188,14 +191,23 @@ static const char *find_url(const struct input *input) {
     return is_file ? "/dev/stdin" : input->url;
 }
 
+/* Standard input that nobody feeds, a pattern that nothing fits. Returns 0 or -EIO. */
+static int check_url(struct input *input, const char *url) {
+    glob_t found = {0};
+    if (!strcmp(url, "-") && isatty(STDIN_FILENO))
+        snprintf(input->why, sizeof(input->why),
+                 "standard input is a terminal: put a pipe or a file there");
+    else if (is_glob(input) && glob(url, 0, NULL, &found) != 0)
+        snprintf(input->why, sizeof(input->why), "no file fits %s; check the path", url);
+    globfree(&found);
+    return input->why[0] ? -EIO : 0;
+}
+
 static int open_context(struct input *input) {
     const AVIOInterruptCB interrupt = {is_interrupted, input};
     const char *url = find_url(input);
-    if (!strcmp(url, "-") && isatty(STDIN_FILENO)) {
-        snprintf(input->why, sizeof(input->why),
-                 "standard input is a terminal: put a pipe or a file there");
+    if (check_url(input, url) < 0)
         return -EIO;
-    }
     int result = pipe_is_meant(url) ? pipe_open(&input->pipe, url, interrupt) : 0;
     input_expect(input);
     input->context = result < 0 ? NULL : avformat_alloc_context();

@@ -57,9 +57,10 @@ static int64_t find_slack_ns(const struct pace *pace, int64_t now_ns) {
     return least_ns;
 }
 
+/* A quarter of the buffer is for what the clocks drift apart until the next window's end. */
 static void keep_bounds(struct pace *pace, int64_t least_ns) {
-    if (least_ns < 0)
-        shift(pace, -least_ns);
+    if (least_ns < pace->buffer_ns / 4)
+        shift(pace, pace->buffer_ns / 4 - least_ns);
     else if (least_ns > pace->buffer_ns)
         shift(pace, pace->buffer_ns - least_ns);
 }
@@ -74,7 +75,7 @@ bool pace_take(struct pace *pace, int track, int64_t position_ns, int64_t now_ns
     pace->track[track].at_ns = now_ns;
     const int64_t least_ns = find_slack_ns(pace, now_ns);
     if (now_ns - pace->tied_ns < SETTLING_NS) {
-        keep_bounds(pace, least_ns);
+        shift(pace, pace->buffer_ns - least_ns);
         begin_window(pace, now_ns);
         return false;
     }

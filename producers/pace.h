@@ -3,8 +3,8 @@
  * Of a file: as the positions say, from where and when it was tied. Of a live input: the time at
  * which frames come out of the decoder, put in even steps by a buffer. The sender's clock is not
  * ours, and the network's delay changes: the slack of a frame is how long before it is due it was
- * there, and the least slack of the last seconds is kept between nothing and the buffer. So neither
- * lateness nor delay can grow, however long it runs.
+ * there, and the least slack of the last seconds is kept between a quarter of the buffer and all of
+ * it. So neither lateness nor delay can grow, however long it runs.
  */
 #ifndef PRODUCERS_PACE_H
 #define PRODUCERS_PACE_H
