@@ -93,6 +93,7 @@ static int probe_tracks(struct demux *demux, char *why, size_t why_bytes) {
         demux->input->is_live ? shmframe_deadline_ns(LIVE_PROBE_NS) : SHMFRAME_FOREVER;
     bool is_end = !packet;
     for (int packets = 0; !is_end && !is_all_known(demux); packets++) {
+        input_expect(demux->input);
         is_end = packets >= PROBE_PACKETS_MAX || shmframe_now_ns() > end_ns ||
                  av_read_frame(demux->input->context, packet) < 0;
         probe_packet(demux, is_end ? NULL : packet, why, why_bytes);

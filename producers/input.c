@@ -11,6 +11,9 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
+/* So much of an input FFmpeg reads, at most, to know its tracks. */
+#define ANALYZE_NS (7 * SECOND_NS)
+
 /* FFmpeg's own words, for what its error codes do not tell ("moov atom not found"). */
 
 static struct {
@@ -177,10 +180,15 @@ static int is_interrupted(void *user) {
     return 1;
 }
 
-void input_expect(struct input *input) {
-    const int64_t deadline_ns =
-        input->timeout_ns && !input->pipe.io ? shmframe_deadline_ns(input->timeout_ns) : INT64_MAX;
+static void expect_within(struct input *input, int64_t extra_ns) {
+    const int64_t deadline_ns = input->timeout_ns && !input->pipe.io
+                                    ? shmframe_deadline_ns(input->timeout_ns + extra_ns)
+                                    : INT64_MAX;
     atomic_store_explicit(&input->deadline_ns, deadline_ns, memory_order_relaxed);
+}
+
+void input_expect(struct input *input) {
+    expect_within(input, 0);
 }
 
 /* What the given URL stands for. Standard input that is a file is one. */
@@ -259,7 +267,7 @@ int input_open(struct input *input) {
     int result = open_context(input);
     if (result < 0)
         return result;
-    input_expect(input);
+    expect_within(input, ANALYZE_NS);
     result = avformat_find_stream_info(input->context, NULL);
     if (result < 0 || atomic_load_explicit(&input->is_overdue, memory_order_relaxed) ||
         program_is_stopping() || input_is_stopping(input))

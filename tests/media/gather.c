@@ -72,6 +72,11 @@ static void drain(struct gathered *stream, int frames) {
     }
 }
 
+void gather_drain(void) {
+    for (uint32_t i = 0; i < streams; i++)
+        drain(&gathered[i], 0);
+}
+
 void gather_read(int frames) {
     while (!frames || gathered[0].frames < frames) {
         struct shmframe_reader *readers[GATHER_STREAMS];

@@ -29,6 +29,8 @@ void gather_close(void);
 
 /* Reads until all have ended, or the first has `frames` frames in all (0: no limit). */
 void gather_read(int frames);
+/* Reads what is there. */
+void gather_drain(void);
 
 /* That the pictures of a stream are those of the clip's first track of pictures, all of them. */
 void gather_expect_pictures(int stream, const char *clip);

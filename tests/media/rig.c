@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <shmframe/avframe.h>
 #include <signal.h>
 #include <stdio.h>
@@ -55,6 +56,12 @@ const char *rig_read_said(void) {
     text[fread(text, 1, sizeof(text) - 1, file)] = 0;
     fclose(file);
     return text;
+}
+
+void rig_wait_said(const char *part) {
+    for (int i = 0; i < 2000 && !strstr(rig_read_said(), part); i++)
+        poll(NULL, 0, 10);
+    ck_assert_msg(strstr(rig_read_said(), part), "no \"%s\" in: %s", part, rig_read_said());
 }
 
 void rig_expect_exit(pid_t pid, int code) {

@@ -32,6 +32,8 @@ pid_t rig_start(const char *name, const char *program, const char *const *argume
 int rig_wait_exit(pid_t pid);
 /* What the newest MEDIA() said. */
 const char *rig_read_said(void);
+/* Waits until it has said `part`. */
+void rig_wait_said(const char *part);
 void rig_expect_exit(pid_t pid, int code);
 /* That it said `part`, in its only line. */
 void rig_expect_complaint(const char *part);

@@ -1,0 +1,51 @@
+#include "port.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int port_find(bool is_udp) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t bytes = sizeof(address);
+    const int fd = socket(AF_INET, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, bytes), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* Whether the kernel's table has a socket that is bound there, and listens. */
+static bool is_bound(int port, const char *table, int state) {
+    char line[256];
+    bool is_found = false;
+    FILE *file = fopen(table, "r");
+    while (file && !is_found && fgets(line, sizeof(line), file)) {
+        unsigned at = 0, found_state = 0;
+        is_found = sscanf(line, " %*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &at, &found_state) == 2 &&
+                   at == (unsigned)port && found_state == (unsigned)state;
+    }
+    if (file)
+        fclose(file);
+    return is_found;
+}
+
+bool port_wait(int port, bool is_udp, pid_t pid) {
+    enum { LISTENS = 0x0a, UNCONNECTED = 0x07, TRIES = 2000 };
+    for (int i = 0; i < TRIES; i++) {
+        if (is_udp ? is_bound(port, "/proc/net/udp", UNCONNECTED) ||
+                         is_bound(port, "/proc/net/udp6", UNCONNECTED)
+                   : is_bound(port, "/proc/net/tcp", LISTENS) ||
+                         is_bound(port, "/proc/net/tcp6", LISTENS))
+            return true;
+        if (pid > 0 && waitpid(pid, NULL, WNOHANG) == pid)
+            return false;
+        poll(NULL, 0, 10);
+    }
+    ck_abort_msg("nobody listens at port %d", port);
+}
