@@ -48,8 +48,20 @@ static bool is_utf8(const char *text, size_t length) {
     return string;
 }
 
+/* Without the character that it was cut within. */
+static size_t find_whole_length(const char *text, size_t length) {
+    enum { CUT_MAX = 3 };
+    for (size_t cut = 0; cut <= CUT_MAX && cut < length; cut++)
+        if (is_utf8(text, length - cut))
+            return length - cut;
+    return length;
+}
+
 /* What is no UTF-8 is Latin-1. Control characters would reach the user's terminal. */
-static void store_name(char *out_name, const uint8_t *text, size_t length) {
+static void store_name(char *out_name, const uint8_t *text, size_t length, bool is_cut) {
+    length = strnlen((const char *)text, length); /* several names in one: the first */
+    if (is_cut)
+        length = find_whole_length((const char *)text, length);
     const bool is_converted = !is_utf8((const char *)text, length);
     size_t used = 0;
     for (size_t i = 0; i < length && used + 3 < X_WINDOW_NAME_BYTES; i++) {
@@ -61,10 +73,7 @@ static void store_name(char *out_name, const uint8_t *text, size_t length) {
             out_name[used++] = (char)(byte < ' ' || byte == 0x7f ? '?' : byte);
         }
     }
-    /* Cut within a character? */
-    while (used && !is_utf8(out_name, used))
-        used--;
-    out_name[used] = 0;
+    out_name[find_whole_length(out_name, used)] = 0;
 }
 
 static void get_name(struct x_display *display, const struct atoms *atoms, xcb_window_t window,
@@ -78,7 +87,7 @@ static void get_name(struct x_display *display, const struct atoms *atoms, xcb_w
         return;
     if (reply->format == 8)
         store_name(out_name, xcb_get_property_value(reply),
-                   (size_t)xcb_get_property_value_length(reply));
+                   (size_t)xcb_get_property_value_length(reply), reply->bytes_after);
     free(reply);
 }
 

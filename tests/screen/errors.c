@@ -160,6 +160,27 @@ START_TEST(a_window_managers_list_counts) {
 }
 END_TEST
 
+/* A title of any length and any bytes is shown as far as there is room, in whole characters. */
+START_TEST(a_title_is_cut_at_a_character) {
+    char title[602] = "x";
+    for (size_t i = 1; i + 2 < sizeof(title); i += 2)
+        memcpy(title + i, "\xc3\xa4", 2);
+    const xcb_window_t window = desktop_open_window(&desktop, 0, 0, 0, 10, 10, NULL);
+    set_property(window, "_NET_WM_NAME", XCB_ATOM_STRING, 8, title, (uint32_t)strlen(title));
+    EXPECT_EXIT(0, "--list");
+    const char *name = strstr(stage_said(), "\"x");
+    ck_assert_msg(name, "%s", stage_said());
+    const size_t length = strcspn(name + 1, "\"");
+    ck_assert_uint_gt(length, 200);
+    ck_assert_uint_eq(length % 2, 1);
+    ck_assert_int_eq(strncmp(name + 1, title, length), 0);
+
+    set_property(window, "_NET_WM_NAME", XCB_ATOM_STRING, 8, "one\0two", 8);
+    EXPECT_EXIT(0, "--list");
+    ck_assert_ptr_nonnull(strstr(stage_said(), "\"one\""));
+}
+END_TEST
+
 static void click_at(const char *x, const char *y) {
     const pid_t pid = fork();
     if (pid == 0) {
@@ -220,6 +241,7 @@ int main(void) {
     tcase_add_test(run, palettes_are_refused_with_a_remedy);
     tcase_add_test(run, the_list_shows_outputs_and_windows_without_a_supervisor);
     tcase_add_test(run, a_window_managers_list_counts);
+    tcase_add_test(run, a_title_is_cut_at_a_character);
     tcase_add_test(run, a_click_chooses_the_window);
     tcase_add_test(run, sigint_ends_the_wait_for_a_click);
     tcase_add_test(run, a_pointer_that_is_taken_is_one_clear_line);
