@@ -135,15 +135,31 @@ static void restart_pace(struct screen *screen) {
     screen->is_paced = true;
 }
 
+/* The last frame that is due at that media time. */
+static int64_t find_frame_at(const struct screen *screen, int64_t media_ns) {
+    return (int64_t)((__int128)(media_ns - screen->base_ns) * screen->rate.num /
+                     ((__int128)screen->rate.den * SECOND_NS));
+}
+
+static void pass_over(struct screen *screen, int64_t next) {
+    if (next <= screen->frame)
+        return;
+    screen->stream->dropped += (uint32_t)(next - screen->frame);
+    screen->frame = next;
+}
+
 /* Passes over the frames whose successor is due already. */
 static void drop_frames(struct screen *screen) {
-    const int64_t since_ns = producer_media_ns(&screen->producer) - screen->base_ns;
-    const int64_t due =
-        (int64_t)((__int128)since_ns * screen->rate.num / ((__int128)screen->rate.den * SECOND_NS));
-    if (due <= screen->frame)
+    pass_over(screen, find_frame_at(screen, producer_media_ns(&screen->producer)));
+}
+
+/* Those that were due before --duration was over and were not taken. */
+static void drop_rest(struct screen *screen) {
+    const int64_t end_ns = producer_options.duration_ns;
+    if (!end_ns || producer_media_ns(&screen->producer) < end_ns || options.is_on_change ||
+        screen->was_hidden || producer_has_enough(&screen->producer))
         return;
-    screen->stream->dropped += (uint32_t)(due - screen->frame);
-    screen->frame = due;
+    pass_over(screen, find_frame_at(screen, end_ns - 1) + 1);
 }
 
 /* The instant of the next frame, or of the next look at the pointer; SHMFRAME_FOREVER: an event has
@@ -283,9 +299,9 @@ static void run_screen(struct screen *screen) {
             continue;
         }
         xcb_flush(screen->display.connection);
-        if (producer_wait_for(producer, fd, due_ns < end_ns ? due_ns : end_ns) == PRODUCER_STOP)
-            return;
+        producer_wait_for(producer, fd, due_ns < end_ns ? due_ns : end_ns);
     }
+    drop_rest(screen);
 }
 
 /* Life. */
@@ -368,6 +384,7 @@ int main(int argc, char **argv) {
                      "say --no-cursor",
                      screen.display.name);
     screen.rate = options.rate;
+    screen.is_paced = true; /* from the start on */
     screen.is_cursor_shown = !options.is_without_cursor;
     producer_open(&screen.producer, verbs, &screen);
     if (open_screen(&screen, options.area ? &area : NULL) && producer_start(&screen.producer))

@@ -184,6 +184,26 @@ START_TEST(what_cannot_be_written_in_place_is_copied_and_counted) {
 }
 END_TEST
 
+/* Also those that were due when the time was over. */
+START_TEST(frames_and_drops_are_as_many_as_were_due) {
+    desktop_start(&desktop, "64x64x24", NULL);
+    const pid_t pid = START("--display", desktop.name, "--rate", "100", "--duration", "1",
+                            "--wait-readers", "1", "--format", "json");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease = stage_acquire(reader);
+    stage_release(reader, &lease);
+    kill(pid, SIGSTOP);
+    const int64_t until_ns = shmframe_deadline_ns(5 * SECOND_NS / 4);
+    while (shmframe_reader_acquire(reader, until_ns, &lease) == 0)
+        stage_release(reader, &lease);
+    kill(pid, SIGCONT);
+    stage_drain(reader);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    ck_assert_int_eq(stage_counted("frames") + stage_counted("dropped"), 100);
+    shmframe_reader_close(reader);
+}
+END_TEST
+
 START_TEST(pause_resume_and_rate_are_served) {
     desktop_start(&desktop, "320x240x24", NULL);
     const pid_t pid = START("--display", desktop.name, "--format", "json");
@@ -261,6 +281,7 @@ int main(void) {
         tcase_add_test(run, an_area_of_a_window_is_cut_out);
         tcase_add_test(run, a_late_producer_drops_what_it_missed_and_says_so);
         tcase_add_loop_test(run, what_cannot_be_written_in_place_is_copied_and_counted, 0, 2);
+        tcase_add_test(run, frames_and_drops_are_as_many_as_were_due);
         tcase_add_test(run, pause_resume_and_rate_are_served);
         tcase_add_test(run, large_pictures_come_without_a_copy);
     }
