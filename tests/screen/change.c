@@ -131,14 +131,14 @@ START_TEST(the_rate_bounds_the_frames_of_many_changes) {
     for (uint32_t i = 0; i < 100; i++)
         draw_rectangle(&picture, (int16_t)(3 * i), 100, i);
     struct shmframe_lease lease;
-    int64_t capture_ns = 0;
+    int64_t loan_ns = 0;
     for (bool is_last = false; !is_last;) {
         lease = stage_acquire(reader);
         is_last = picture_is_in(&desktop, &picture, &lease);
-        /* Looked for 200 ms apart; what an answer took more than the one after is the machine's. */
-        if (capture_ns)
-            ck_assert_int_gt(lease.frame.capture_ns - capture_ns, SECOND_NS / 10);
-        capture_ns = lease.frame.capture_ns;
+        /* They are asked for 200 ms apart. */
+        if (loan_ns)
+            ck_assert_int_gt(lease.frame.loan_ns - loan_ns, SECOND_NS / 10);
+        loan_ns = lease.frame.loan_ns;
         stage_release(reader, &lease);
     }
     stage_expect_nothing(reader);
