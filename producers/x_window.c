@@ -42,6 +42,7 @@ static xcb_get_property_reply_t *get_property(struct x_display *display, xcb_win
 
 /* Names. */
 
+/* jansson takes nothing else. */
 static bool is_utf8(const char *text, size_t length) {
     json_t *string = json_stringn(text, length);
     json_decref(string);
