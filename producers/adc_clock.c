@@ -7,6 +7,7 @@ static const int64_t window_ns = SECOND_NS / 2;
 enum { ARRIVALS_MIN = 4 };
 /* Sound servers begin with what they had, or with a pause: the second window tells. */
 enum { WINDOWS_TO_SETTLE = 2 };
+static const int64_t settle_max_ns = SECOND_NS / 5;
 /* Less than this is jitter of whole windows, on a busy machine. */
 static const int64_t gap_min_ns = SECOND_NS / 50;
 enum { LATE_WINDOWS_MAX = 2 };
@@ -84,7 +85,7 @@ static int64_t skip(struct adc_clock *clock, int64_t late_ns) {
 static int64_t end_window(struct adc_clock *clock) {
     const int64_t late_ns = clock->least_ns - clock->base_ns;
     clock->windows++;
-    if (clock->windows <= WINDOWS_TO_SETTLE) {
+    if (clock->windows <= WINDOWS_TO_SETTLE && late_ns < settle_max_ns) {
         if (clock->windows == WINDOWS_TO_SETTLE) {
             note_error(clock, late_ns);
             clock->base_ns += late_ns;

@@ -181,6 +181,21 @@ START_TEST(a_loss_that_the_device_hides_is_found_within_two_seconds) {
 }
 END_TEST
 
+START_TEST(a_loss_in_the_first_second_is_a_gap_too) {
+    struct adc_clock clock;
+    struct device device = make_device(480, 2 * MS);
+    begin(&clock);
+    for (int i = 0; i < 40; i++)
+        hand_over(&device, &clock);
+    device.lost += 3 * RATE;
+    int64_t missing = 0;
+    for (int i = 0; i < 300; i++)
+        missing += hand_over(&device, &clock);
+    ck_assert_int_le(llabs(missing - 3 * RATE), 4 * RATE / 1000);
+    ck_assert_int_le(llabs(find_error_ns(&device, &clock)), 2 * MS);
+}
+END_TEST
+
 /* The process or the sound server stood still, and all comes at last: nothing is missing. */
 START_TEST(a_delay_that_is_caught_up_with_is_no_gap) {
     struct adc_clock clock;
@@ -244,6 +259,7 @@ int main(void) {
     tcase_add_test(cases, a_loss_that_the_device_tells_is_counted_at_once);
     tcase_add_test(cases, what_was_seen_and_then_lost_is_missing_too);
     tcase_add_test(cases, a_loss_that_the_device_hides_is_found_within_two_seconds);
+    tcase_add_test(cases, a_loss_in_the_first_second_is_a_gap_too);
     tcase_add_test(cases, a_delay_that_is_caught_up_with_is_no_gap);
     tcase_add_test(cases, a_server_that_begins_with_old_samples_is_no_gap);
     tcase_add_test(cases, a_device_that_comes_back_goes_on_in_its_own_rate);

@@ -177,22 +177,31 @@ static struct listener make_listener(void) {
     return (struct listener){.next = -1, .least_error_ns = INT64_MAX, .most_error_ns = INT64_MIN};
 }
 
-/* Takes one sample; `near` is about its number, good to a third of a second. */
+/* The number of a sample, the one nearest to `near`: the right channel alone has it but for a
+ * multiple of its period, the left one tells which. -1: it is no sample of the signal. */
+static int64_t identify(const int16_t sample[SIGNAL_CHANNELS], int64_t near) {
+    const int64_t first = near - near % SIGNAL_PERIOD + sample[1] - 1;
+    for (int64_t turn = 0; turn < 40; turn++) {
+        const int64_t i = first + (turn % 2 ? -1 : 1) * (turn + 1) / 2 * SIGNAL_PERIOD;
+        int16_t truth[SIGNAL_CHANNELS];
+        if (i < 0)
+            continue;
+        signal_fill(truth, i);
+        if (sample[0] == truth[0] && sample[1] == truth[1])
+            return i;
+    }
+    return -1;
+}
+
+/* Takes one sample; `near` is about its number. */
 static void hear(struct listener *listener, const int16_t sample[SIGNAL_CHANNELS], int64_t near) {
     if (sample[0] == 0 && sample[1] == 0) { /* nothing is played */
         listener->silent++;
         listener->is_silent = true;
         return;
     }
-    int64_t i = near - near % SIGNAL_PERIOD + sample[1] - 1;
-    if (i - near > SIGNAL_PERIOD / 2)
-        i -= SIGNAL_PERIOD;
-    if (near - i > SIGNAL_PERIOD / 2)
-        i += SIGNAL_PERIOD;
-    int16_t truth[SIGNAL_CHANNELS];
-    signal_fill(truth, i);
-    ck_assert_msg(sample[0] == truth[0] && sample[1] == truth[1], "%d %d is not sample %jd",
-                  sample[0], sample[1], (intmax_t)i);
+    const int64_t i = identify(sample, listener->next >= 0 ? listener->next : near);
+    ck_assert_msg(i >= 0, "%d %d is no sample of the signal", sample[0], sample[1]);
     if (listener->next >= 0 && (listener->is_silent ? i < listener->next : i != listener->next))
         listener->jumps++;
     if (listener->next >= 0 && listener->is_silent)
@@ -202,18 +211,24 @@ static void hear(struct listener *listener, const int16_t sample[SIGNAL_CHANNELS
     listener->samples++;
 }
 
-/* Takes a frame of s16; `feed` NULL: what plays is not on the clock. */
+/* Takes a frame of s16 or s32, the signal in its first channels; `feed` NULL: what plays is not on
+ * the clock. */
 static void hear_frame(struct listener *listener, const struct shmframe_lease *lease,
                        const struct sound_feed *feed) {
     const struct shmframe_frame *frame = &lease->frame;
-    const int16_t *samples = (const int16_t *)shmframe_lease_plane(lease, 0);
-    ck_assert_str_eq(lease->format->audio.sample_format, "s16");
+    const uint32_t channels = lease->format->audio.channels;
+    const void *samples = shmframe_lease_plane(lease, 0);
+    const bool is_wide = strcmp(lease->format->audio.sample_format, "s32") == 0;
+    ck_assert(is_wide || strcmp(lease->format->audio.sample_format, "s16") == 0);
+    const int64_t near = feed ? (frame->capture_ns - feed->start_ns) * SIGNAL_RATE / SECOND_NS : 0;
     for (uint32_t i = 0; i < frame->samples; i++) {
-        const int64_t near =
-            feed ? (frame->capture_ns - feed->start_ns) * SIGNAL_RATE / SECOND_NS + i
-            : listener->next >= 0 ? listener->next
-                                  : 0;
-        hear(listener, samples + (size_t)SIGNAL_CHANNELS * i, near > 0 ? near : 0);
+        int16_t sample[SIGNAL_CHANNELS];
+        for (uint32_t c = 0; c < SIGNAL_CHANNELS; c++) {
+            const size_t at = (size_t)channels * i + c;
+            sample[c] = is_wide ? (int16_t)(((const int32_t *)samples)[at] >> 16)
+                                : ((const int16_t *)samples)[at];
+        }
+        hear(listener, sample, near > 0 ? near + i : 0);
     }
     listener->shift = frame->pts + frame->samples - listener->next;
     if (!feed)
@@ -571,6 +586,111 @@ START_TEST(a_program_that_stood_still_catches_up) {
 }
 END_TEST
 
+/* It stands still for longer than the server keeps samples, which are many here, and the server
+ * tells nobody. Timestamps follow the clock once it is known that what comes is late for good. */
+START_TEST(a_loss_that_nobody_tells_is_found) {
+    struct sound_feed feed;
+    ck_assert(sound_feed_start(&feed, &server));
+    const pid_t pid = MICROPHONE("--sample-format", "s32", "--channels", "32");
+    struct shmframe_reader *reader = open_reader();
+    struct listener listener = make_listener();
+    struct shmframe_lease lease;
+    for (int i = 0; i < 50; i++) {
+        ck_assert_int_eq(acquire(reader, &lease), 0);
+        hear_frame(&listener, &lease, &feed);
+        shmframe_reader_release(reader, &lease);
+    }
+    const int64_t shift = listener.shift;
+    kill(pid, SIGSTOP);
+    nanosleep(&(struct timespec){.tv_sec = 4}, NULL);
+    kill(pid, SIGCONT);
+    int64_t last_pts = 0;
+    /* Seconds, of which some are those that the server kept. */
+    for (int frames = 0;; frames++) {
+        ck_assert_int_lt(frames, 2000);
+        ck_assert_int_eq(acquire(reader, &lease), 0);
+        hear_frame(&listener, &lease, &feed);
+        if (lease.frame.flags & SHMFRAME_DISCONTINUITY)
+            break;
+        last_pts = lease.frame.pts;
+        shmframe_reader_release(reader, &lease);
+    }
+    ck_assert_int_ge(listener.jumps, 1);
+    const int64_t gap = lease.frame.pts - last_pts - SIGNAL_RATE / 100;
+    ck_assert_int_ge(gap, SIGNAL_RATE);
+    ck_assert_int_le(llabs((int64_t)lease.frame.device_dropped - gap * 100 / SIGNAL_RATE), 1);
+    shmframe_reader_release(reader, &lease);
+    ck_assert_msg(llabs(listener.shift - shift) < SIGNAL_RATE / 10, "%jd then, %jd now",
+                  (intmax_t)shift, (intmax_t)listener.shift);
+    ck_assert_int_eq(count_said("is gone"), 0);
+    kill(pid, SIGINT);
+    ck_assert_int_eq(wait_exit(pid), 0);
+    ck_assert_ptr_nonnull(strstr(read_said(), "by the device"));
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
+/* What refuse.c in front of PortAudio refuses from now on. */
+static void refuse(const char *word) {
+    char path[96];
+    snprintf(path, sizeof(path), "%s/refuse", server.folder);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(word, file);
+    ck_assert_int_eq(fclose(file), 0);
+    setenv("REFUSE", path, 1);
+}
+
+START_TEST(a_device_that_comes_back_with_another_rate_goes_on_in_that) {
+    struct sound_feed feed;
+    ck_assert(sound_feed_start(&feed, &server));
+    refuse("");
+    setenv("LD_PRELOAD", getenv("REFUSE_LIBRARY"), 1);
+    const pid_t pid = MICROPHONE("--sample-format", "s16");
+    unsetenv("LD_PRELOAD");
+    struct shmframe_reader *reader = open_reader();
+    struct shmframe_lease lease;
+    ck_assert_int_eq(acquire(reader, &lease), 0);
+    ck_assert_uint_eq(lease.format->audio.sample_rate, 48000);
+    const int64_t first_ns = lease.frame.capture_ns;
+    shmframe_reader_release(reader, &lease);
+    sound_server_kill(&server);
+    sound_feed_stop(&feed);
+    wait_until_said("is gone");
+    refuse("48000");
+    ck_assert(sound_server_start(&server));
+    ck_assert(sound_feed_start(&feed, &server));
+    do {
+        ck_assert_int_eq(acquire(reader, &lease), 0);
+        shmframe_reader_release(reader, &lease);
+    } while (!(lease.flags & SHMFRAME_LEASE_NEW_FORMAT));
+    ck_assert_int_eq(acquire(reader, &lease), 0);
+    ck_assert_uint_eq(lease.format->audio.sample_rate, 44100);
+    ck_assert_int_eq(lease.format->time_base.den, 44100);
+    ck_assert_uint_eq(lease.frame.samples, 441);
+    /* The same time line in the new unit. */
+    ck_assert_int_le(llabs(lease.frame.capture_ns - first_ns - lease.frame.pts * SECOND_NS / 44100),
+                     200 * MS);
+    shmframe_reader_release(reader, &lease);
+    kill(pid, SIGINT);
+    ck_assert_int_eq(wait_exit(pid), 0);
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
+START_TEST(what_a_sound_card_refuses_is_told) {
+    setenv("LD_PRELOAD", getenv("REFUSE_LIBRARY"), 1);
+    refuse("busy");
+    expect_failure(MICROPHONE("--duration", "1"), 1, "default is busy: another program has it");
+    refuse("44100");
+    expect_failure(MICROPHONE("--sample-rate", "44100"), 1,
+                   "does not take 44100 Hz; it takes: 8000 11025 16000 22050 24000 32000 48000");
+    unsetenv("LD_PRELOAD");
+}
+END_TEST
+
 /* Bad input. */
 
 START_TEST(devices_are_listed) {
@@ -629,7 +749,7 @@ static void add(TCase *cases, const char *name, const TTest *test) {
 int main(void) {
     Suite *suite = suite_create("microphone");
     TCase *cases = tcase_create("microphone");
-    tcase_set_timeout(cases, 240);
+    tcase_set_timeout(cases, getenv("SOAK_SECONDS") ? 240 : 60);
     tcase_add_checked_fixture(cases, set_up, tear_down);
     ADD(every_sample_arrives_once_in_order_at_its_instant);
     ADD(a_monitor_is_recorded_without_gap_and_repeat);
@@ -641,6 +761,9 @@ int main(void) {
         ADD(a_server_that_hangs_keeps_neither_requests_nor_the_end);
         ADD(a_server_that_hangs_at_the_begin_does_not_keep_the_end);
         ADD(a_program_that_stood_still_catches_up);
+        ADD(a_loss_that_nobody_tells_is_found);
+        ADD(a_device_that_comes_back_with_another_rate_goes_on_in_that);
+        ADD(what_a_sound_card_refuses_is_told);
         ADD(devices_are_listed);
         ADD(what_cannot_be_had_is_told_with_what_can);
         ADD(a_machine_without_sound_is_told);
