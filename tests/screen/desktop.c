@@ -1,11 +1,14 @@
 #include "desktop.h"
 #include "stage.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* The server. */
@@ -47,6 +50,55 @@ void desktop_stop(struct desktop *desktop) {
     xcb_disconnect(desktop->connection);
     kill(desktop->pid, SIGTERM);
     ck_assert_int_eq(stage_wait_exit(desktop->pid), 0);
+}
+
+static int open_socket(int display, struct sockaddr_un *out_address) {
+    *out_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(out_address->sun_path, sizeof(out_address->sun_path), "/tmp/.X11-unix/X%d", display);
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static bool hand_on(int from, int to) {
+    char bytes[65536];
+    const ssize_t got = read(from, bytes, sizeof(bytes));
+    for (ssize_t done = 0; done < got;) {
+        const ssize_t written = write(to, bytes + done, (size_t)(got - done));
+        if (written <= 0)
+            return false;
+        done += written;
+    }
+    return got > 0;
+}
+
+static void run_proxy(int listener, int display) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct sockaddr_un address;
+    const int server = open_socket(display, &address);
+    const int client = accept(listener, NULL, NULL);
+    struct sockaddr_un own;
+    socklen_t bytes = sizeof(own);
+    if (getsockname(listener, (struct sockaddr *)&own, &bytes) == 0)
+        unlink(own.sun_path);
+    if (client < 0 || connect(server, (struct sockaddr *)&address, sizeof(address)) < 0)
+        _exit(1);
+    struct pollfd ends[] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+    while (poll(ends, 2, -1) > 0)
+        for (int i = 0; i < 2; i++)
+            if (ends[i].revents && !hand_on(ends[i].fd, ends[1 - i].fd))
+                _exit(0);
+    _exit(1);
+}
+
+pid_t desktop_start_proxy(const struct desktop *desktop, int number) {
+    struct sockaddr_un address;
+    const int listener = open_socket(number, &address);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    const pid_t pid = fork();
+    if (pid == 0)
+        run_proxy(listener, atoi(desktop->name + 1));
+    close(listener);
+    return pid;
 }
 
 void desktop_sync(struct desktop *desktop) {

@@ -18,6 +18,9 @@ struct desktop {
 /* `arguments`: further ones of Xvfb, ended by NULL; may be NULL. */
 void desktop_start(struct desktop *desktop, const char *screen, const char *const *arguments);
 void desktop_stop(struct desktop *desktop);
+/* A process that hands one client's bytes on to the server, and no descriptors, as a proxy does
+ * that knows nothing of them. Its display is `number`. */
+pid_t desktop_start_proxy(const struct desktop *desktop, int number);
 /* The server has done all that it was asked. */
 void desktop_sync(struct desktop *desktop);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct desktop desktop;
 
@@ -164,10 +165,7 @@ static const struct copying {
     {"127.0.0.1", "the connection to the X server is not local", {"-listen", "tcp", NULL}},
 };
 
-START_TEST(what_cannot_be_written_in_place_is_copied_and_counted) {
-    desktop_start(&desktop, "319x240x16", copyings[_i].arguments);
-    char display[64];
-    snprintf(display, sizeof(display), "%s%s", copyings[_i].prefix, desktop.name);
+static void expect_copies(const char *display, const char *why) {
     const pid_t pid = START("--display", display, "--no-cursor", "--format", "json");
     struct shmframe_reader *reader = stage_open_reader();
     for (uint32_t i = 0; i < 2; i++) {
@@ -180,7 +178,26 @@ START_TEST(what_cannot_be_written_in_place_is_copied_and_counted) {
     shmframe_reader_close(reader);
     ck_assert_int_gt(stage_counted("copied"), 1);
     ck_assert_int_eq(stage_counted("in_place"), 0);
-    ck_assert_ptr_nonnull(strstr(stage_said(), copyings[_i].why));
+    ck_assert_msg(strstr(stage_said(), why), "%s", stage_said());
+}
+
+START_TEST(what_cannot_be_written_in_place_is_copied_and_counted) {
+    desktop_start(&desktop, "319x240x16", copyings[_i].arguments);
+    char display[64];
+    snprintf(display, sizeof(display), "%s%s", copyings[_i].prefix, desktop.name);
+    expect_copies(display, copyings[_i].why);
+}
+END_TEST
+
+START_TEST(a_descriptor_that_is_lost_on_its_way_makes_copies) {
+    desktop_start(&desktop, "319x240x24", NULL);
+    /* No X server has such a number, and no other test has this process's. */
+    const int number = 20000 + (int)(getpid() % 30000);
+    const pid_t proxy = desktop_start_proxy(&desktop, number);
+    char display[16];
+    snprintf(display, sizeof(display), ":%d", number);
+    expect_copies(display, "the X server did not take the ring's descriptor");
+    ck_assert_int_eq(stage_wait_exit(proxy), 0);
 }
 END_TEST
 
@@ -281,6 +298,7 @@ int main(void) {
         tcase_add_test(run, an_area_of_a_window_is_cut_out);
         tcase_add_test(run, a_late_producer_drops_what_it_missed_and_says_so);
         tcase_add_loop_test(run, what_cannot_be_written_in_place_is_copied_and_counted, 0, 2);
+        tcase_add_test(run, a_descriptor_that_is_lost_on_its_way_makes_copies);
         tcase_add_test(run, frames_and_drops_are_as_many_as_were_due);
         tcase_add_test(run, pause_resume_and_rate_are_served);
         tcase_add_test(run, large_pictures_come_without_a_copy);
