@@ -39,6 +39,7 @@ bool playing_open(struct playing *playing, struct producer *producer, const char
     playing->stream = producer_add(producer, &params);
     if (!playing->stream)
         return false;
+    playing->stream->side_data_dropped = playing->side_data.dropped;
     attach_slots(playing, track);
     return true;
 }
@@ -220,6 +221,8 @@ static bool publish(struct playing *playing, struct producer *producer, int samp
     if (result == 0) {
         shmframe_decoder_slots_counters(playing->slots, &after);
         finish_loan(playing, &loan, capture_ns, after.copied > before.copied, out_publish_ns);
+        if (playing->sample == 0)
+            side_data_count(&playing->side_data, playing->item.frame);
     }
     playing->sample += samples;
     if (playing->sample >= playing->item.frame->nb_samples) {

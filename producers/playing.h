@@ -4,6 +4,7 @@
 
 #include "demux.h"
 #include "producer.h"
+#include "side_data.h"
 
 struct playing {
     struct producer_stream *stream;
@@ -21,6 +22,7 @@ struct playing {
     struct shmframe_decoder_slots *slots;    /* of the present decoder */
     struct shmframe_decoder_counters copies; /* of earlier slots */
     char copied_why[256];
+    struct side_data side_data;
 };
 
 /* Opens the stream; a failure ends the program. `ahead` decoded frames may wait at once. False:

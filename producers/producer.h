@@ -44,6 +44,12 @@ struct producer_verb {
 
 enum { PRODUCER_STREAMS_MAX = 16 };
 
+/* How often something was met. */
+struct producer_count {
+    const char *what;
+    uint64_t count;
+};
+
 struct producer_stream {
     struct shmframe_writer *writer;
     char name[SHMFRAME_NAME_BYTES];
@@ -56,8 +62,11 @@ struct producer_stream {
     uint64_t device_dropped; /* lost by the device, of all that was dropped */
     int64_t clock_error_ns;  /* how far off capture_ns may be, at most: told by the program that
                                 converts a device's clock; 0: it is exact */
-    bool is_discontinuous;   /* the next frame says so */
-    bool is_live;            /* its loans never wait */
+    /* What came with frames and could not go with them, by kind; ends where `what` is NULL. NULL:
+     * not known. */
+    const struct producer_count *side_data_dropped;
+    bool is_discontinuous; /* the next frame says so */
+    bool is_live;          /* its loans never wait */
 };
 
 struct producer {

@@ -5,6 +5,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+static bool has_dropped_side_data(const struct producer_stream *stream) {
+    return stream->side_data_dropped && stream->side_data_dropped->what;
+}
+
+static json_t *describe_side_data(const struct producer_stream *stream) {
+    json_t *kinds = json_object();
+    for (const struct producer_count *kind = stream->side_data_dropped; kind->what; kind++)
+        json_object_set_new(kinds, kind->what, json_integer((json_int_t)kind->count));
+    return kinds;
+}
+
 static json_t *describe_stream(const struct producer_stream *stream,
                                const struct shmframe_writer_counters *counters) {
     json_t *object = json_pack(
@@ -19,6 +30,8 @@ static json_t *describe_stream(const struct producer_stream *stream,
         json_object_set_new(object, "copied_why", json_string(stream->copied_why));
     if (object && stream->clock_error_ns)
         json_object_set_new(object, "clock_error_us", json_real(stream->clock_error_ns / 1e3));
+    if (object && has_dropped_side_data(stream))
+        json_object_set_new(object, "side_data_dropped", describe_side_data(stream));
     return object;
 }
 
@@ -45,6 +58,13 @@ static void print_text(const struct producer_stream *stream,
     printf("; loans: %" PRIu64 " cold, %" PRIu64 " refused", counters->loans_cold, stream->refused);
     if (stream->clock_error_ns)
         printf("; capture times within %.1f us", (double)stream->clock_error_ns / 1e3);
+    putchar('\n');
+    if (!has_dropped_side_data(stream))
+        return;
+    printf("%s: side data not carried: ", stream->name);
+    for (const struct producer_count *kind = stream->side_data_dropped; kind->what; kind++)
+        printf("%s%" PRIu64 " x %s", kind == stream->side_data_dropped ? "" : ", ", kind->count,
+               kind->what);
     putchar('\n');
 }
 

@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <libavutil/cpu.h>
-#include <libavutil/display.h>
 #include <libavutil/pixdesc.h>
-#include <math.h>
 #include <shmframe/error.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,24 +98,51 @@ static struct track_shape find_shape(const AVFrame *frame) {
     };
 }
 
-/* The file's display matrix; frames bear their own only in some formats and versions. */
-static const int32_t *find_matrix(const AVStream *stream) {
+/* What the file itself tells of a track; frames bear it only in some formats and versions. */
+static const void *find_told(const AVStream *stream, enum AVPacketSideDataType type,
+                             size_t *out_bytes) {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 30, 100)
-    const AVPacketSideData *side =
-        av_packet_side_data_get(stream->codecpar->coded_side_data,
-                                stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
-    return side && side->size >= 9 * sizeof(int32_t) ? (const void *)side->data : NULL;
+    const AVPacketSideData *side = av_packet_side_data_get(
+        stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, type);
+    *out_bytes = side ? side->size : 0;
+    return side ? side->data : NULL;
 #else
-    size_t bytes = 0;
-    const void *matrix = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &bytes);
-    return bytes >= 9 * sizeof(int32_t) ? matrix : NULL;
+    return av_stream_get_side_data(stream, type, out_bytes);
 #endif
 }
 
-static int32_t find_rotation(const AVStream *stream) {
-    const int32_t *matrix = find_matrix(stream);
-    const double degrees = matrix ? -av_display_rotation_get(matrix) : 0;
-    return isfinite(degrees) ? (int32_t)((lrint(degrees / 90) % 4 + 4) % 4 * 90) : 0;
+/* Adds to a frame what the file tells and the frame does not. Errors: -ENOMEM. */
+static int tell_frame(const AVStream *stream, AVFrame *frame) {
+    static const struct {
+        enum AVPacketSideDataType told;
+        enum AVFrameSideDataType type;
+    } kinds[] = {
+        {AV_PKT_DATA_DISPLAYMATRIX, AV_FRAME_DATA_DISPLAYMATRIX},
+        {AV_PKT_DATA_MASTERING_DISPLAY_METADATA, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA},
+        {AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL},
+    };
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t bytes = 0;
+        const void *told = find_told(stream, kinds[i].told, &bytes);
+        if (!told || av_frame_get_side_data(frame, kinds[i].type))
+            continue;
+        AVFrameSideData *side = av_frame_new_side_data(frame, kinds[i].type, bytes);
+        if (!side)
+            return -ENOMEM;
+        memcpy(side->data, told, bytes);
+    }
+    return 0;
+}
+
+/* The format of a picture by what it and the file tell. */
+static int describe_told(const struct track *track, const AVFrame *frame,
+                         struct shmframe_format *out_format) {
+    AVFrame *told = av_frame_clone(frame);
+    int result = told ? tell_frame(track->stream, told) : -ENOMEM;
+    if (result == 0)
+        result = shmframe_format_from_avframe(told, out_format);
+    av_frame_free(&told);
+    return result;
 }
 
 /* Where the visible picture begins in the memory that the decoder was given for it. */
@@ -140,7 +165,7 @@ static int describe_picture(const struct track *track, AVFormatContext *input,
                             AVCodecContext *codec, const AVFrame *frame,
                             struct shmframe_format *out_format) {
     struct shmframe_format coded;
-    int result = shmframe_format_from_avframe(frame, out_format);
+    int result = describe_told(track, frame, out_format);
     if (result == 0)
         result = shmframe_format_from_decoder(codec, &coded);
     if (result < 0)
@@ -149,8 +174,6 @@ static int describe_picture(const struct track *track, AVFormatContext *input,
     const AVRational rate = av_guess_frame_rate(input, track->stream, (AVFrame *)(uintptr_t)frame);
     if (rate.num > 0 && rate.den > 0)
         video->frame_rate = (struct shmframe_rational){rate.num, rate.den};
-    if (!video->rotation_degrees)
-        video->rotation_degrees = find_rotation(track->stream);
     if (coded.video.coded_width >= video->width && coded.video.coded_height >= video->height) {
         video->coded_width = coded.video.coded_width;
         video->coded_height = coded.video.coded_height;
@@ -240,8 +263,12 @@ static int take_probed(struct track *track, AVFormatContext *input) {
 int track_probe(struct track *track, AVFormatContext *input, const AVPacket *packet) {
     if (packet && track_add_packet(track, packet) < 0)
         return set_why(track, -ENOMEM, "no memory for a packet", 0);
-    if (track->is_known)
+    if (track->is_known || (packet && packet->size == 0))
         return 0;
+    if (packet && av_packet_get_side_data(packet, AV_PKT_DATA_ENCRYPTION_INFO, NULL))
+        return set_why(track, -EACCES,
+                       "it is encrypted; if you have its key, --input-option decryption_key=HEX",
+                       0);
     const int sent = avcodec_send_packet(track->probe, packet);
     if (sent < 0 && sent != AVERROR_EOF)
         set_why(track, 0, "nothing of it can be decoded", sent);
@@ -284,7 +311,8 @@ static void send_packet(struct track *track) {
     if (av_fifo_read(track->packets, &packet, 1) < 0)
         return;
     track->packet_bytes -= (size_t)packet->size;
-    if (avcodec_send_packet(track->codec, packet) < 0)
+    /* An empty one stands for no frame at all, and means the end to a decoder. */
+    if (packet->size > 0 && avcodec_send_packet(track->codec, packet) < 0)
         track->damaged++;
     av_packet_free(&packet);
 }

@@ -102,7 +102,7 @@ static int describe_picture(AVFrame *frame, const struct shmframe_lease *lease) 
         frame->linesize[i] = is_palette ? 0 : (int)lease->format->plane[i].line_bytes;
     }
     avframe_set_flags(frame, lease->frame.flags & SHMFRAME_INTERLACED,
-                      video->field_order == SHMFRAME_TOP_FIRST);
+                      lease->frame.flags & SHMFRAME_TOP_FIELD_FIRST);
     to_colours(frame, video);
     const int result = to_hdr(frame, &video->hdr);
     return result ? result : to_matrix(frame, video->rotation_degrees);

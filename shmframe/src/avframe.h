@@ -85,6 +85,8 @@ static inline void avframe_take_stamps(struct shmframe_loan *loan, const AVFrame
     loan->frame.duration = avframe_to_stream_time(frame, loan->format, avframe_get_duration(frame));
     if (avframe_is_interlaced(frame))
         loan->frame.flags |= SHMFRAME_INTERLACED;
+    if (avframe_is_interlaced(frame) && avframe_is_top_field_first(frame))
+        loan->frame.flags |= SHMFRAME_TOP_FIELD_FIRST;
 }
 
 /* ---- avframe_format.c ---- */

@@ -68,6 +68,11 @@ static int32_t from_matrix(const AVFrame *frame) {
     return isfinite(degrees) ? (int32_t)((lrint(degrees / 90) % 4 + 4) % 4 * 90) : 0;
 }
 
+bool shmframe_carries_side_data(int type) {
+    return type == AV_FRAME_DATA_MASTERING_DISPLAY_METADATA ||
+           type == AV_FRAME_DATA_CONTENT_LIGHT_LEVEL || type == AV_FRAME_DATA_DISPLAYMATRIX;
+}
+
 static uint32_t visible(int side, size_t before, size_t after) {
     const int64_t rest =
         (int64_t)side - (int64_t)(before & INT32_MAX) - (int64_t)(after & INT32_MAX);

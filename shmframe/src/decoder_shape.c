@@ -115,15 +115,14 @@ bool decoder_mould_has_lines_of(const struct decoder_mould *mould,
 
 /* --- Sound ------------------------------------------------------------------------------------ */
 
-static bool is_same_sound(const struct decoder_shape *shape, const AVFrame *frame) {
-    const struct shmframe_audio_format *const audio = &shape->format.audio;
+/* Of the rate a decoder may tell only with the next frame. */
+static bool has_same_samples(const struct decoder_shape *shape, const AVFrame *frame) {
     return frame->format == shape->av_format &&
-           frame->ch_layout.nb_channels == (int)audio->channels &&
-           frame->sample_rate == (int)audio->sample_rate;
+           frame->ch_layout.nb_channels == (int)shape->format.audio.channels;
 }
 
 static enum decoder_fit hold_sound(const struct decoder_shape *shape, const AVFrame *frame) {
-    if (!is_same_sound(shape, frame))
+    if (!has_same_samples(shape, frame))
         return DECODER_FITS_NOT;
     const int bytes = av_samples_get_buffer_size(NULL, frame->ch_layout.nb_channels,
                                                  frame->nb_samples, frame->format, 0);
@@ -151,7 +150,9 @@ static int point_sound(const struct decoder_shape *shape, uint8_t *base, AVFrame
 
 static bool shows_sound(const struct decoder_shape *shape, const uint8_t *base,
                         const AVFrame *frame) {
-    if (!is_same_sound(shape, frame) || frame->nb_samples > (int)shape->format.audio.samples_max)
+    const struct shmframe_audio_format *const audio = &shape->format.audio;
+    if (!has_same_samples(shape, frame) || frame->sample_rate != (int)audio->sample_rate ||
+        frame->nb_samples > (int)audio->samples_max)
         return false;
     for (uint32_t i = 0; i < shape->format.plane_count; i++)
         if (frame->extended_data[i] != base + shape->format.plane[i].offset)

@@ -4,6 +4,7 @@
 #include <libavcodec/bsf.h>
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/mastering_display_metadata.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <stdio.h>
@@ -102,18 +103,41 @@ static void open_codec(struct output *output) {
     output->stream->time_base = output->codec->time_base;
 }
 
-static void add_rotation(AVStream *stream, int degrees) {
-    int32_t *matrix;
+/* What is copied becomes the file's own side data. */
+static void tell(AVStream *stream, enum AVPacketSideDataType type, const void *data, size_t bytes) {
+    void *place;
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 30, 100)
-    AVPacketSideData *side = av_packet_side_data_new(
-        &stream->codecpar->coded_side_data, &stream->codecpar->nb_coded_side_data,
-        AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(int32_t), 0);
-    matrix = (void *)side->data;
+    place = av_packet_side_data_new(&stream->codecpar->coded_side_data,
+                                    &stream->codecpar->nb_coded_side_data, type, bytes, 0)
+                ->data;
 #else
-    matrix =
-        (void *)av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(int32_t));
+    place = av_stream_new_side_data(stream, type, bytes);
 #endif
+    memcpy(place, data, bytes);
+}
+
+static void add_rotation(AVStream *stream, int degrees) {
+    int32_t matrix[9];
     av_display_rotation_set(matrix, degrees);
+    tell(stream, AV_PKT_DATA_DISPLAYMATRIX, matrix, sizeof(matrix));
+}
+
+static void add_hdr(AVStream *stream) {
+    size_t bytes;
+    AVMasteringDisplayMetadata *display = av_mastering_display_metadata_alloc();
+    for (int i = 0; i < 3; i++)
+        for (int xy = 0; xy < 2; xy++)
+            display->display_primaries[i][xy] = (AVRational){i + 2 * xy + 1, 8};
+    display->white_point[0] = display->white_point[1] = (AVRational){1, 4};
+    display->min_luminance = (AVRational){1, 64};
+    display->max_luminance = (AVRational){1000, 1};
+    display->has_primaries = display->has_luminance = 1;
+    tell(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, display, sizeof(*display));
+    av_free(display);
+    AVContentLightMetadata *light = av_content_light_metadata_alloc(&bytes);
+    *light = (AVContentLightMetadata){.MaxCLL = 900, .MaxFALL = 300};
+    tell(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, light, bytes);
+    av_free(light);
 }
 
 static void open_picture(struct output *output, const struct clip *clip) {
@@ -153,6 +177,8 @@ static void open_picture(struct output *output, const struct clip *clip) {
     }
     if (clip->rotation_degrees)
         add_rotation(output->stream, clip->rotation_degrees);
+    if (clip->is_hdr)
+        add_hdr(output->stream);
 }
 
 static void open_sound(struct output *output, const struct clip *clip) {
@@ -165,6 +191,12 @@ static void open_sound(struct output *output, const struct clip *clip) {
     output->codec->time_base = (AVRational){1, clip->sample_rate};
     av_channel_layout_default(&output->codec->ch_layout, clip->channels);
     open_codec(output);
+}
+
+static void add_captions(AVFrame *frame) {
+    static const uint8_t captions[] = {0xfc, 0x94, 0x2c, 0xfc, 0x94, 0x2c, 0xfd, 0x80, 0x80};
+    AVFrameSideData *side = av_frame_new_side_data(frame, AV_FRAME_DATA_A53_CC, sizeof(captions));
+    memcpy(side->data, captions, sizeof(captions));
 }
 
 static void write_picture(struct output *output, const struct clip *clip, int number) {
@@ -182,6 +214,8 @@ static void write_picture(struct output *output, const struct clip *clip, int nu
     frame->interlaced_frame = clip->is_interlaced;
     frame->top_field_first = clip->is_interlaced;
 #endif
+    if (clip->has_captions)
+        add_captions(frame);
     encode(output, frame);
     av_frame_free(&frame);
 }

@@ -22,6 +22,8 @@ struct clip {
     enum AVSampleFormat sample_format;
     int sample_rate, channels, samples;
     bool is_interlaced;
+    bool is_hdr;       /* the file tells mastering display and content light */
+    bool has_captions; /* each picture has three of ATSC A53 */
     bool is_still;      /* all pictures are the same */
     const char *filter; /* bitstream filters for the pictures, as FFmpeg writes them; NULL: none */
 };

@@ -28,6 +28,10 @@ SHMFRAME_API int shmframe_avframe_from_lease(struct shmframe_lease *lease,
 SHMFRAME_API int shmframe_format_from_avframe(const struct AVFrame *frame,
                                               struct shmframe_format *out_format);
 
+/** Whether what side data of that type (enum AVFrameSideDataType) say has a place in formats: the
+ * display matrix (as above), mastering display and content light. Others stay behind. */
+SHMFRAME_API bool shmframe_carries_side_data(int type);
+
 /** Copies picture or samples of `frame` into `loan`, whose format must fit it, and its pts, duration
  * and whether it holds two fields. Times are converted if the frame says what their unit is.
  * Errors: -EINVAL it does not fit. */

@@ -66,7 +66,7 @@ struct shmframe_video_format {
     uint32_t width, height;             /**< visible picture, in pixels */
     uint32_t coded_width, coded_height; /**< in memory, to SHMFRAME_CODED_SIDE_MAX; 0: as visible */
     uint32_t crop_left, crop_top;       /**< of the visible within the coded picture, in pixels */
-    uint32_t field_order;               /**< enum shmframe_field_order */
+    uint32_t field_order;               /**< enum shmframe_field_order; a frame's flags tell its own */
     int32_t rotation_degrees;           /**< clockwise turn to apply for display: 0, 90, 180, 270 */
     struct shmframe_rational frame_rate;    /**< frames a second; 0/1: unknown or variable */
     struct shmframe_rational sample_aspect; /**< width / height of a pixel; 0/1: unknown, square */

@@ -12,12 +12,13 @@ SHMFRAME_BEGIN
 #define SHMFRAME_NO_PTS INT64_MIN
 
 enum shmframe_frame_flag {
-    SHMFRAME_KEY = 1 << 0,           /**< can be understood without earlier ones (data streams) */
-    SHMFRAME_DISCONTINUITY = 1 << 1, /**< time or content jumps before this frame */
-    SHMFRAME_INTERLACED = 1 << 2,    /**< this picture holds two fields */
-    SHMFRAME_HAS_ORIGIN = 1 << 8,    /**< `origin` counts */
-    SHMFRAME_HAS_STAGES = 1 << 9,    /**< `stage_ns` counts */
-    SHMFRAME_HAS_USER = 1 << 10,     /**< `user` counts */
+    SHMFRAME_KEY = 1 << 0,             /**< can be understood without earlier ones (data streams) */
+    SHMFRAME_DISCONTINUITY = 1 << 1,   /**< time or content jumps before this frame */
+    SHMFRAME_INTERLACED = 1 << 2,      /**< this picture holds two fields */
+    SHMFRAME_TOP_FIELD_FIRST = 1 << 3, /**< with INTERLACED: the upper field is the earlier one */
+    SHMFRAME_HAS_ORIGIN = 1 << 8,      /**< `origin` counts */
+    SHMFRAME_HAS_STAGES = 1 << 9,      /**< `stage_ns` counts */
+    SHMFRAME_HAS_USER = 1 << 10,       /**< `user` counts */
 };
 
 /** The first source of a frame that came through filters. */
