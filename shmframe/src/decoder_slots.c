@@ -21,8 +21,12 @@ enum { ENTRIES = 64 };
 struct entry {
     enum lent_state state;
     struct shmframe_loan loan;
-    /* Ours: as long as it is there, FFmpeg never takes the slot for its own to write. When it is
-     * the only one left, the decoder has let go. */
+    /* Ours: as long as it is there, FFmpeg never takes the slot for its own to write. Decoders that
+     * draw into their last picture (gif, cinepak, flashsv, RoQ and others) get it from
+     * ff_reget_buffer(), which from FFmpeg 5.1 to 7 hands out a copy in a new buffer unless
+     * av_frame_is_writable(), and that is: one reference. All others write only a buffer that
+     * they got for the picture in work, before it comes out. When ours is the only one left, the
+     * decoder has let go. */
     AVBufferRef *reference;
 };
 

@@ -794,6 +794,24 @@ START_TEST(a_frame_that_is_published_twice_is_copied_the_second_time) {
 }
 END_TEST
 
+START_TEST(a_sound_format_has_room_beyond_its_blocks) {
+    struct shmframe_format format, before;
+    ck_assert_int_eq(shmframe_format_audio(&format, "s16p", 2, 48000, 1000), 0);
+    ck_assert_int_eq(shmframe_format_add_room(&format, 2047), 0);
+    ck_assert_uint_eq(format.audio.samples_max, 1000);
+    ck_assert_uint_eq(format.plane[1].row_bytes, 2000);
+    ck_assert_uint_ge(format.plane[1].line_bytes, 4096);
+    ck_assert_uint_ge(format.plane[1].offset - format.plane[0].offset, 4096);
+    ck_assert_uint_ge(format.slot_bytes, format.plane[1].offset + 4096);
+    /* Once more is the same. */
+    before = format;
+    ck_assert_int_eq(shmframe_format_add_room(&format, 2048), 0);
+    ck_assert(shmframe_format_is_equal(&before, &format));
+    ck_assert_int_eq(shmframe_format_video(&format, "gray", 8, 8), 0);
+    ck_assert_int_eq(shmframe_format_add_room(&format, 10), -EINVAL);
+}
+END_TEST
+
 START_TEST(decoders_say_how_many_slots_they_need) {
     make_clip(160, 120, "mpeg4", AV_PIX_FMT_YUV420P);
     struct decoding decoding = open_decoder(1);
@@ -833,6 +851,7 @@ int main(void) {
     tcase_add_test(tests, a_decoder_never_takes_the_last_slot);
     tcase_add_test(tests, pictures_of_another_size_are_refused_until_the_format_changes);
     tcase_add_test(tests, a_frame_that_is_published_twice_is_copied_the_second_time);
+    tcase_add_test(tests, a_sound_format_has_room_beyond_its_blocks);
     tcase_add_test(tests, decoders_say_how_many_slots_they_need);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
