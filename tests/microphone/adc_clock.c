@@ -32,7 +32,7 @@ static int64_t hand_over(struct device *device, struct adc_clock *clock) {
     device->delivered += device->lump;
     device->seed = device->seed * 1103515245 + 12345;
     const int64_t late_ns =
-        device->jitter_ns ? (int64_t)(device->seed >> 8) % device->jitter_ns : 0;
+        device->jitter_ns ? (int64_t)(device->seed >> 4) % device->jitter_ns : 0;
     const int64_t there_ns = find_truth_ns(device, device->delivered) + late_ns;
     if (there_ns > device->now_ns)
         device->now_ns = there_ns;
