@@ -104,7 +104,7 @@ static void do_job(struct sound_input *input, enum sound_job job) {
 }
 
 /* As producers/microphone.c does it. Returns the error that the clock tells. */
-static int64_t read_blocks(int64_t latency_ns, int64_t end_ns) {
+static int64_t read_blocks(int64_t latency_ns) {
     const struct sound_wish wish = {.sample_format = "s16", .latency_ns = latency_ns};
     struct sound_input input;
     struct adc_clock clock;
@@ -116,7 +116,8 @@ static int64_t read_blocks(int64_t latency_ns, int64_t end_ns) {
     adc_clock_open(&clock, SIGNAL_RATE);
     static int16_t slot[2 * BLOCK];
     int64_t taken = 0;
-    while (shmframe_now_ns() < end_ns) {
+    const int64_t end_ns = shmframe_now_ns() + options.seconds * SECOND_NS;
+    while (!record.blocks || shmframe_now_ns() < end_ns) {
         const int64_t available = sound_input_available(&input);
         if (available < 0 && available != -EOVERFLOW)
             fail(&input);
@@ -164,7 +165,7 @@ static int call_back(const void *in, void *out, unsigned long count,
     return paContinue;
 }
 
-static int64_t be_called_back(int64_t latency_ns, int64_t end_ns) {
+static int64_t be_called_back(int64_t latency_ns) {
     if (!sound_system_start())
         program_fail("no sound system");
     const PaStreamParameters parameters = {
@@ -177,6 +178,7 @@ static int64_t be_called_back(int64_t latency_ns, int64_t end_ns) {
     if (Pa_OpenStream(&stream, &parameters, NULL, SIGNAL_RATE, BLOCK, paNoFlag, call_back, NULL) ||
         Pa_StartStream(stream))
         program_fail("the device cannot be opened");
+    const int64_t end_ns = shmframe_now_ns() + options.seconds * SECOND_NS;
     while (shmframe_now_ns() < end_ns)
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     sound_system_hush();
@@ -195,7 +197,7 @@ static int compare(const void *a, const void *b) {
 
 static double find_quantile_ms(int64_t *values, double share) {
     if (!record.blocks)
-        return NAN;
+        return 0;
     qsort(values, record.blocks, sizeof(*values), compare);
     return (double)values[(uint32_t)(share * (record.blocks - 1))] / 1e6;
 }
@@ -206,13 +208,13 @@ static double read_clock_s(clockid_t clock) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static json_t *measure(const char *name, int64_t (*way)(int64_t, int64_t), int64_t latency_ns,
+static json_t *measure(const char *name, int64_t (*way)(int64_t), int64_t latency_ns,
                        const struct sound_feed *feed) {
     clockid_t feed_clock;
     pthread_getcpuclockid(feed->thread, &feed_clock);
     begin_record(feed);
     const double before_s = read_clock_s(CLOCK_PROCESS_CPUTIME_ID) - read_clock_s(feed_clock);
-    const int64_t told_ns = way(latency_ns, shmframe_now_ns() + options.seconds * SECOND_NS);
+    const int64_t told_ns = way(latency_ns);
     const double used_s =
         read_clock_s(CLOCK_PROCESS_CPUTIME_ID) - read_clock_s(feed_clock) - before_s;
     return json_pack(
