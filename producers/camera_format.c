@@ -256,10 +256,11 @@ void camera_format_describe(const struct camera_picture *picture,
     const enum AVColorSpace space = is_rgb ? AVCOL_SPC_RGB : find_space(encoding);
     SET_NAME(video->color_space, av_color_space_name(space),
              space != AVCOL_SPC_UNSPECIFIED && (is_rgb || !is_grey));
+    /* Grey comes from sensors, which use all values, as RGB does. */
     const uint32_t quantization =
         picture->quantization
             ? picture->quantization
-            : (uint32_t)V4L2_MAP_QUANTIZATION_DEFAULT(is_rgb, colorspace, encoding);
+            : (uint32_t)V4L2_MAP_QUANTIZATION_DEFAULT(is_rgb || is_grey, colorspace, encoding);
     SET_NAME(video->color_range,
              av_color_range_name(quantization == V4L2_QUANTIZATION_FULL_RANGE ? AVCOL_RANGE_JPEG
                                                                               : AVCOL_RANGE_MPEG),

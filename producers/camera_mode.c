@@ -69,11 +69,21 @@ static struct shmframe_rational find_rate(const struct camera_mode *mode,
     return is_between ? enough : mode->rate_max;
 }
 
-static struct camera_choice settle(const struct camera_mode *mode, const struct camera_wish *wish) {
+static struct camera_choice settle(const struct camera_modes *modes, const struct camera_mode *mode,
+                                   const struct camera_wish *wish) {
+    const bool is_asked = wish->width;
+    const bool is_kept =
+        is_in_steps(modes->width_now, mode->width, mode->width_max, mode->width_step) &&
+        is_in_steps(modes->height_now, mode->height, mode->height_max, mode->height_step) &&
+        (mode->width != mode->width_max || mode->height != mode->height_max);
     return (struct camera_choice){
         .fourcc = mode->fourcc,
-        .width = wish->width ? wish->width : mode->width_max,
-        .height = wish->width ? wish->height : mode->height_max,
+        .width = is_asked  ? wish->width
+                 : is_kept ? modes->width_now
+                           : mode->width_max,
+        .height = is_asked  ? wish->height
+                  : is_kept ? modes->height_now
+                            : mode->height_max,
         .rate = find_rate(mode, wish),
     };
 }
@@ -195,7 +205,7 @@ int camera_mode_choose(const struct camera_modes *modes, const struct camera_wis
         const struct camera_mode *mode = &modes->mode[i];
         if (!has_pixels(mode, wish) || !has_size(mode, wish) || !has_rate(mode, wish))
             continue;
-        const struct camera_choice choice = settle(mode, wish);
+        const struct camera_choice choice = settle(modes, mode, wish);
         if (!is_found || is_better(&choice, out_choice))
             *out_choice = choice;
         is_found = true;

@@ -17,6 +17,7 @@ struct camera_mode {
 struct camera_modes {
     struct camera_mode *mode;
     uint32_t count;
+    uint32_t width_now, height_now; /* that the device is set to; 0: not known */
 };
 
 void camera_modes_add(struct camera_modes *modes, const struct camera_mode *mode);
@@ -36,7 +37,8 @@ struct camera_choice {
 };
 
 /* Chooses the mode that comes nearest to 30 pictures a second, or is faster; of these the largest;
- * of these the one whose pixels are most welcome. Errors: -ENOTSUP the device does not offer what
+ * of these the one whose pixels are most welcome. Of a range of sizes, which the device makes by
+ * scaling, the one that it is set to counts. Errors: -ENOTSUP the device does not offer what
  * is asked; `why` says what instead. */
 int camera_mode_choose(const struct camera_modes *modes, const struct camera_wish *wish,
                        struct camera_choice *out_choice, char why[CAMERA_WHY_BYTES]);

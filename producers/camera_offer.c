@@ -52,8 +52,16 @@ static void read_range(const struct camera_device *device, const struct camera_w
     };
     const bool is_asked = wish->width >= mode.width && wish->width <= mode.width_max &&
                           wish->height >= mode.height && wish->height <= mode.height_max;
-    read_rates(device, mode, is_asked ? wish->width : mode.width_max,
-               is_asked ? wish->height : mode.height_max, modes);
+    const bool is_kept = modes->width_now >= mode.width && modes->width_now <= mode.width_max &&
+                         modes->height_now >= mode.height && modes->height_now <= mode.height_max;
+    read_rates(device, mode,
+               is_asked  ? wish->width
+               : is_kept ? modes->width_now
+                         : mode.width_max,
+               is_asked  ? wish->height
+               : is_kept ? modes->height_now
+                         : mode.height_max,
+               modes);
 }
 
 static void read_sizes(const struct camera_device *device, const struct camera_wish *wish,
@@ -79,6 +87,11 @@ static void read_sizes(const struct camera_device *device, const struct camera_w
 
 void camera_device_read_modes(const struct camera_device *device, const struct camera_wish *wish,
                               struct camera_modes *modes) {
+    struct v4l2_format now = {.type = device->type};
+    if (camera_ioctl(device->fd, VIDIOC_G_FMT, &now) == 0) {
+        modes->width_now = device->is_multiplanar ? now.fmt.pix_mp.width : now.fmt.pix.width;
+        modes->height_now = device->is_multiplanar ? now.fmt.pix_mp.height : now.fmt.pix.height;
+    }
     struct v4l2_fmtdesc format = {.type = device->type};
     for (; camera_ioctl(device->fd, VIDIOC_ENUM_FMT, &format) == 0; format.index++)
         read_sizes(device, wish, format.pixelformat, modes);

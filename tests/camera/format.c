@@ -205,6 +205,9 @@ START_TEST(colours_are_named_with_v4l2s_defaults) {
     ck_assert_str_eq(video.color_space, "smpte170m");
     video = describe(V4L2_PIX_FMT_GREY, V4L2_COLORSPACE_JPEG, 0, 0);
     ck_assert_str_eq(video.color_range, "pc");
+    video = describe(V4L2_PIX_FMT_GREY, V4L2_COLORSPACE_SRGB, 0, 0);
+    ck_assert_str_eq(video.color_range, "pc");
+    ck_assert_str_eq(video.color_space, "");
     video = describe(V4L2_PIX_FMT_NV12, V4L2_COLORSPACE_DEFAULT, 0, 0);
     ck_assert_str_eq(video.color_range, "");
 }

@@ -136,6 +136,13 @@ START_TEST(ranges_give_their_largest_or_what_is_asked_on_a_step) {
     camera_modes_add(&modes, &range);
     CHOOSE(0);
     expect(V4L2_PIX_FMT_NV12, 4096, 2160, 30);
+    modes.width_now = 1280; /* the device need not scale */
+    modes.height_now = 720;
+    CHOOSE(0);
+    expect(V4L2_PIX_FMT_NV12, 1280, 720, 30);
+    modes.height_now = 719; /* none that it has */
+    CHOOSE(0);
+    expect(V4L2_PIX_FMT_NV12, 4096, 2160, 30);
     CHOOSE(.width = 1000, .height = 750, .rate = {50, 1});
     expect(V4L2_PIX_FMT_NV12, 1000, 750, 50);
     REFUSE("--size 1001x750 is not offered in any format, but: 16x16 to 4096x2160 in steps of 8x2",
