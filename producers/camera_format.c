@@ -78,7 +78,6 @@ static const struct camera_pixels table[] = {
     RAW(V4L2_PIX_FMT_RGB444, "rgb444le"),
     RAW(V4L2_PIX_FMT_XRGB444, "rgb444le"),
     RAW(V4L2_PIX_FMT_XBGR444, "bgr444le"),
-    RAW(V4L2_PIX_FMT_RGB332, "rgb8"),
     CODED(V4L2_PIX_FMT_MJPEG, "mjpeg"),
     CODED(V4L2_PIX_FMT_JPEG, "mjpeg"),
     CODED(V4L2_PIX_FMT_H264, "h264"),

@@ -153,11 +153,11 @@ START_TEST(what_libavutil_names_has_its_bits) {
         uint32_t fourcc;
         int bits;
     } cases[] = {
-        {V4L2_PIX_FMT_YUYV, 16},    {V4L2_PIX_FMT_NV12, 12},   {V4L2_PIX_FMT_YUV420, 12},
-        {V4L2_PIX_FMT_YUV410, 9},   {V4L2_PIX_FMT_RGB24, 24},  {V4L2_PIX_FMT_XBGR32, 32},
-        {V4L2_PIX_FMT_RGB565, 16},  {V4L2_PIX_FMT_RGB332, 8},  {V4L2_PIX_FMT_GREY, 8},
-        {V4L2_PIX_FMT_Y10, 16},     {V4L2_PIX_FMT_Y16_BE, 16}, {V4L2_PIX_FMT_SBGGR8, 8},
-        {V4L2_PIX_FMT_SRGGB16, 16}, {V4L2_PIX_FMT_P010, 24},   {V4L2_PIX_FMT_XRGB444, 16},
+        {V4L2_PIX_FMT_YUYV, 16},   {V4L2_PIX_FMT_NV12, 12},    {V4L2_PIX_FMT_YUV420, 12},
+        {V4L2_PIX_FMT_YUV410, 9},  {V4L2_PIX_FMT_RGB24, 24},   {V4L2_PIX_FMT_XBGR32, 32},
+        {V4L2_PIX_FMT_RGB565, 16}, {V4L2_PIX_FMT_GREY, 8},     {V4L2_PIX_FMT_Y10, 16},
+        {V4L2_PIX_FMT_Y16_BE, 16}, {V4L2_PIX_FMT_SBGGR8, 8},   {V4L2_PIX_FMT_SRGGB16, 16},
+        {V4L2_PIX_FMT_P010, 24},   {V4L2_PIX_FMT_XRGB444, 16},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct camera_pixels *pixels = camera_pixels_find(cases[i].fourcc);
@@ -166,6 +166,8 @@ START_TEST(what_libavutil_names_has_its_bits) {
         ck_assert_int_eq(av_get_padded_bits_per_pixel(descriptor), cases[i].bits);
     }
     ck_assert_ptr_null(camera_pixels_find(v4l2_fourcc('p', 'B', 'A', 'A')));
+    /* libavutil's has two bits of red and three of blue, V4L2's three and two. */
+    ck_assert_ptr_null(camera_pixels_find(V4L2_PIX_FMT_RGB332));
     ck_assert(camera_pixels_is_name("mjpeg"));
     ck_assert(!camera_pixels_is_name("vaapi"));
 }
