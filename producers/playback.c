@@ -1,6 +1,7 @@
 #include "playback.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* A file. */
 
@@ -38,10 +39,11 @@ static void begin_pass(struct playback *playback) {
     if (base_ns == INT64_MAX)
         return;
     const int64_t now_ns = producer_media_ns(&playback->producer), end_ns = playback->end_ns;
-    /* A loop goes on without a gap; a seek, or a file that made us wait, begins now. */
-    const bool begins_now =
-        !playback->producer.is_unpaced && (now_ns > end_ns || end_ns - now_ns > PACE_JUMP_NS);
+    /* A loop goes on without a gap, also if it is a little late. */
+    const bool begins_now = !playback->producer.is_unpaced &&
+                            (playback->begins_anew || llabs(now_ns - end_ns) > PACE_JUMP_NS);
     pace_tie(&playback->pace, base_ns, begins_now ? now_ns : end_ns);
+    playback->begins_anew = false;
     if (playback->pass > 1)
         playback_mark_jump(playback);
 }
@@ -136,6 +138,7 @@ bool playback_seek(struct playback *playback, int64_t position_ns) {
     for (uint32_t i = 0; i < playback->playings; i++)
         playing_clear(&playback->playing[i]);
     playback->pass = pass;
+    playback->begins_anew = true;
     pace_untie(&playback->pace);
     playback->position_ns = position_ns;
     return true;
@@ -183,6 +186,7 @@ bool playback_open(struct playback *playback) {
 
 void playback_run(struct playback *playback) {
     playback->pass = 1;
+    playback->begins_anew = true;
     while (playback->input.is_live ? playback_run_live(playback) : run_file(playback))
         if (!playback->is_reconnecting || !playback_reconnect(playback))
             return;

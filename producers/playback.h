@@ -27,6 +27,7 @@ struct playback {
     uint32_t playings;
     struct pace pace;
     uint32_t pass;
+    bool begins_anew;    /* the pass does not go on where the one before has ended */
     int64_t end_ns;      /* media time at which what was published ends */
     int64_t position_ns; /* of the newest frame */
     bool has_news;       /* frames came since the input was lost last */

@@ -165,7 +165,7 @@ bool playback_reconnect(struct playback *playback) {
             return false;
     } while (!open_again(playback));
     playback->pass = 1;
-    playback->end_ns = producer_media_ns(&playback->producer);
+    playback->begins_anew = true;
     pace_untie(&playback->pace);
     playback_mark_jump(playback);
     demux_start(&playback->demux);

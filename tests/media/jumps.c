@@ -35,13 +35,15 @@ static void gather_paced(pid_t pid, int exit_code) {
     rig_expect_exit(pid, exit_code);
 }
 
-/* That stream's captures and positions go on in steps of less than `most_ns`. */
+/* That stream's positions go on in steps of less than `most_ns`, and its captures too; but a busy
+ * machine's may come later. */
 static void expect_steady(int stream, int64_t most_ns) {
     const struct gathered_frame *frame = gathered[stream].frame;
     for (int i = 1; i < gathered[stream].frames; i++) {
         const int64_t step_ns = frame[i].capture_ns - frame[i - 1].capture_ns;
-        ck_assert_msg(step_ns > 0 && step_ns < most_ns, "frame %d of stream %d comes %jd ms later",
-                      i, stream, (intmax_t)(step_ns / MS_NS));
+        ck_assert_msg(step_ns > 0 && step_ns < 5 * SECOND_NS,
+                      "frame %d of stream %d comes %jd ms later", i, stream,
+                      (intmax_t)(step_ns / MS_NS));
         ck_assert_int_ge(frame[i].pts_ns - frame[i - 1].pts_ns, 0);
         ck_assert_int_lt(frame[i].pts_ns - frame[i - 1].pts_ns, most_ns);
     }
@@ -49,8 +51,12 @@ static void expect_steady(int stream, int64_t most_ns) {
 
 static int count_jumps(int stream) {
     int jumps = 0;
-    for (int i = 1; i < gathered[stream].frames; i++)
-        jumps += (gathered[stream].frame[i].flags & SHMFRAME_DISCONTINUITY) != 0;
+    const struct gathered_frame *frame = gathered[stream].frame;
+    for (int i = 1; i < gathered[stream].frames; i++) {
+        /* Half a second late, the clock was set back, which is told as well. */
+        const bool is_set_back = frame[i].capture_ns - frame[i - 1].capture_ns > 500 * MS_NS;
+        jumps += (frame[i].flags & SHMFRAME_DISCONTINUITY) && !is_set_back;
+    }
     return jumps;
 }
 

@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+static int64_t find_step_ns(int picture) {
+    return rig_seen.picture[picture].capture_ns - rig_seen.picture[picture - 1].capture_ns;
+}
+
+/* A machine that was busy for half a second has the clock set back, and says so. */
+static bool is_set_back(int picture) {
+    return find_step_ns(picture) >= 500 * MS_NS &&
+           (rig_seen.picture[picture].flags & SHMFRAME_DISCONTINUITY);
+}
+
 START_TEST(a_loop_begins_again_without_a_gap) {
     rig_make_both(1);
     const pid_t pid =
@@ -13,12 +23,14 @@ START_TEST(a_loop_begins_again_without_a_gap) {
     rig_watch_all(pid, true, true, 0);
     ck_assert_int_eq(rig_seen.pictures, 60);
     for (int i = 1; i < 60; i++) {
-        const int64_t step_ns = rig_seen.picture[i].capture_ns - rig_seen.picture[i - 1].capture_ns;
+        ck_assert_uint_eq(rig_seen.picture[i].sum, rig_seen.picture[i % 25].sum);
+        if (is_set_back(i))
+            continue;
+        const int64_t step_ns = find_step_ns(i);
         const bool is_jump = i % 25 == 0;
         ck_assert_msg(llabs(step_ns - 40 * MS_NS) < (is_jump ? 15 : 1) * MS_NS, "%d: %jd", i,
                       (intmax_t)step_ns);
         ck_assert_int_eq(!!(rig_seen.picture[i].flags & SHMFRAME_DISCONTINUITY), is_jump);
-        ck_assert_uint_eq(rig_seen.picture[i].sum, rig_seen.picture[i % 25].sum);
     }
     ck_assert_int_eq(rig_read_figure("media", "copied"), 0);
 }
@@ -93,9 +105,8 @@ START_TEST(a_pause_holds_pictures_and_sound_and_the_clock) {
     rig_watch(reader, NULL, 0);
     ck_assert(rig_seen.picture[0].flags & SHMFRAME_DISCONTINUITY);
     for (int i = 1; i < rig_seen.pictures; i++)
-        ck_assert_int_lt(
-            llabs(rig_seen.picture[i].capture_ns - rig_seen.picture[i - 1].capture_ns - 40 * MS_NS),
-            MS_NS);
+        if (!is_set_back(i))
+            ck_assert_int_lt(llabs(find_step_ns(i) - 40 * MS_NS), MS_NS);
     shmframe_reader_close(reader);
     rig_expect_exit(pid, 0);
     /* All of them, had the clock gone on; one or two are a busy machine's. */
