@@ -33,8 +33,13 @@ struct demux_item {
     uint32_t pass;
     int64_t arrival_ns; /* when what it was decoded from came in */
     int64_t ready_ns;   /* when it came out of the decoder */
-    bool is_jump;       /* the input's times jumped before it */
+    bool is_jump;       /* the input's times jumped before it, or something is missing */
+    uint32_t skipped;   /* packets before it that were too old to be decoded */
 };
+
+/* What came in so long ago of a live input is no news: the decoder does not keep up, or nobody was
+ * there to look at it. */
+#define DEMUX_STALE_NS INT64_C(2000000000)
 
 /* What is wanted of an input. */
 struct demux_params {
@@ -72,8 +77,10 @@ struct demux {
 
     /* The thread's own. */
     uint32_t decoded_pass;
-    bool is_pass_empty; /* no frame of it came out yet */
-    bool is_cut_off;    /* the newest packet is damaged: if it is the last, it was cut off */
+    bool is_pass_empty;                 /* no frame of it came out yet */
+    uint32_t skipped[DEMUX_TRACKS_MAX]; /* since the newest frame of each track */
+    bool is_skipping[DEMUX_TRACKS_MAX]; /* up to the next key picture */
+    bool is_cut_off; /* the newest packet is damaged: if it is the last, it was cut off */
 };
 
 /* Opens and looks at the input. Errors: -EINTR asked to stop; others: `why` says, in one line, what

@@ -50,6 +50,8 @@ static void date_item(struct demux *demux, uint32_t number, struct demux_item *i
     const struct timeline_entry *entry =
         timeline_find(&demux->timeline, (int)number, item->frame->pts, &item->is_jump);
     item->arrival_ns = entry ? entry->arrival_ns : item->ready_ns;
+    item->skipped = demux->skipped[number];
+    demux->skipped[number] = 0;
 }
 
 /* Queues a frame, or the end of a track where `frame` is NULL. Takes it. */
@@ -138,19 +140,44 @@ static void end_reading(struct demux *demux, int av_result) {
     mark_complete(demux);
 }
 
+/* Whether the packet is left out: it is too old, or refers to one that was. */
+static bool skip_packet(struct demux *demux, int number, const AVPacket *packet,
+                        int64_t arrival_ns) {
+    const bool is_key =
+        demux_is_sound(demux, (uint32_t)number) || (packet->flags & AV_PKT_FLAG_KEY);
+    if (!demux->input->is_live)
+        return false;
+    if (shmframe_now_ns() - arrival_ns > DEMUX_STALE_NS)
+        demux->is_skipping[number] = true;
+    else if (is_key)
+        demux->is_skipping[number] = false;
+    demux->skipped[number] += demux->is_skipping[number];
+    return demux->is_skipping[number];
+}
+
+/* Gives it to its track. */
+static void add_packet(struct demux *demux, struct track *track, AVPacket *packet,
+                       int64_t arrival_ns) {
+    const int number = (int)(track - demux->track);
+    const bool was_skipping = demux->is_skipping[number];
+    if (skip_packet(demux, number, packet, arrival_ns))
+        return;
+    timeline_add(&demux->timeline, number, packet, track->stream->time_base, arrival_ns);
+    if (was_skipping)
+        timeline_mark_jump(&demux->timeline, number);
+    if (track_add_packet(track, packet) < 0) {
+        note(demux, "no memory for a packet", 0, find_end_ns(demux));
+        mark_complete(demux);
+    }
+}
+
 static void take_packet(struct demux *demux, AVPacket *packet, int64_t arrival_ns) {
     struct track *track = demux_input_find_track(demux, packet);
     demux->is_cut_off = packet->flags & AV_PKT_FLAG_CORRUPT;
     if (track && demux->is_cut_off)
         track->damaged++;
-    if (track) {
-        timeline_add(&demux->timeline, (int)(track - demux->track), packet,
-                     track->stream->time_base, arrival_ns);
-        if (track_add_packet(track, packet) < 0) {
-            note(demux, "no memory for a packet", 0, find_end_ns(demux));
-            mark_complete(demux);
-        }
-    }
+    if (track)
+        add_packet(demux, track, packet, arrival_ns);
     av_packet_unref(packet);
 }
 

@@ -3,6 +3,12 @@
 
 #include <errno.h>
 
+/* What was skipped before the first frame was before the beginning. */
+static void count_skipped(struct playing *playing, const struct demux_item *item) {
+    if (playing->stream->in_place + playing->stream->copied > 0)
+        playing->stream->dropped += item->skipped;
+}
+
 /* What has come out of the decoder of a track is given its time. */
 static void take_items(struct playback *playback, uint32_t number) {
     struct playing *playing = &playback->playing[number];
@@ -11,6 +17,11 @@ static void take_items(struct playback *playback, uint32_t number) {
     struct demux_item item;
     while ((playing->head = demux_peek(demux, track, playback->pass, &item)) == DEMUX_FRAME) {
         demux_pop(demux, track, &item);
+        if (item.arrival_ns < playback->producer.started_ns - DEMUX_STALE_NS) {
+            playing_drop(playing, &item);
+            continue;
+        }
+        count_skipped(playing, &item);
         const int64_t position_ns = demux_position_ns(demux, track, item.frame->pts);
         if (pace_take(&playback->pace, (int)number, position_ns, item.ready_ns))
             playback_mark_jump(playback);

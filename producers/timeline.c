@@ -68,6 +68,11 @@ void timeline_add(struct timeline *timeline, int track, AVPacket *packet, AVRati
     };
 }
 
+void timeline_mark_jump(struct timeline *timeline, int track) {
+    const uint64_t entries = timeline->track[track].entries;
+    timeline->track[track].entry[(entries - 1) % TIMELINE_PACKETS].is_jump = entries > 0;
+}
+
 /* Times of packets and frames differ where a decoder counts by itself: the nearest before. */
 const struct timeline_entry *timeline_find(struct timeline *timeline, int track, int64_t pts,
                                            bool *out_is_jump) {

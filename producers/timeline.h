@@ -44,6 +44,9 @@ void timeline_drop(struct timeline *timeline, int track);
 void timeline_add(struct timeline *timeline, int track, AVPacket *packet, AVRational unit,
                   int64_t arrival_ns);
 
+/* Something is missing before the packet that was added last. */
+void timeline_mark_jump(struct timeline *timeline, int track);
+
 /* The packet that a frame at `pts` came from, as far as that can be told; is_jump is told once.
  * NULL: nothing is known. */
 const struct timeline_entry *timeline_find(struct timeline *timeline, int track, int64_t pts,

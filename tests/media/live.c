@@ -3,6 +3,7 @@
 #include "port.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -248,6 +249,26 @@ START_TEST(so_much_time_ends_a_live_one) {
 }
 END_TEST
 
+START_TEST(what_came_before_anybody_looked_is_no_news) {
+    pid_t server;
+    make_clip("clip.ts", "160x120", 20);
+    serve_http_somewhere(&server);
+    const pid_t pid = MEDIA(url, "--wait-readers", "1", "--format", "json");
+    poll(NULL, 0, 4000); /* so long nobody looks */
+    GATHER_OPEN(SHMFRAME_IN_ORDER, "media");
+    gather_read(50);
+    kill(pid, SIGINT);
+    gather_read(0);
+    gather_close();
+    rig_expect_exit(pid, 0);
+    end(server);
+    /* It begins with what came in 2 s ago, at most, which is behind the clip's first second. */
+    ck_assert_int_ge(gathered[0].frame[0].pts_ns, 2500 * MS_NS);
+    gather_match_pictures(0, rig_clip_path, 0);
+    ck_assert_int_eq(rig_read_figure("media", "dropped"), 0);
+}
+END_TEST
+
 static void add_tests(TCase *tests) {
     tcase_add_test(tests, http_without_end_is_live);
     tcase_add_test(tests, srt_is_live);
@@ -257,6 +278,7 @@ static void add_tests(TCase *tests) {
     tcase_add_test(tests, a_lost_connection_is_found_again_and_readers_stay);
     tcase_add_test(tests, what_comes_during_a_pause_is_dropped);
     tcase_add_test(tests, frames_wait_in_the_buffer);
+    tcase_add_test(tests, what_came_before_anybody_looked_is_no_news);
     tcase_add_test(tests, so_much_time_ends_a_live_one);
 }
 
