@@ -281,6 +281,10 @@ bool producer_start(struct producer *producer) {
         if (producer_wait_for(producer, -1, deadline_ns) == PRODUCER_STOP)
             return false;
     }
+    /* Slots that a decoder has ahead were lent before readers came: who joined the other streams is
+     * looked for now, or their first frames would be published past them. */
+    for (uint32_t i = 0; i < producer->streams; i++)
+        shmframe_writer_readers(producer->stream[i].writer);
     producer->started_ns = shmframe_now_ns();
     producer->start_ns = producer->started_ns;
     producer->paused_ns = producer->started_ns;

@@ -126,7 +126,10 @@ int gather_match_pictures(int number, const char *clip, int from) {
 
 void gather_expect_pictures(int number, const char *clip) {
     const struct gathered *stream = &gathered[number];
-    ck_assert_int_eq(stream->frames, read_reference(clip)->frames);
+    ck_assert_msg(stream->frames == read_reference(clip)->frames,
+                  "%d frames of %d, %d lost, first at %jd ns: %s", stream->frames,
+                  read_reference(clip)->frames, (int)stream->lost,
+                  (intmax_t)stream->frame[0].pts_ns, rig_read_said());
     ck_assert_int_eq(gather_match_pictures(number, clip, 0), stream->frames);
 }
 
