@@ -60,10 +60,10 @@ struct screen {
     struct x_target target;
     struct x_grab grab;
     struct shmframe_format format; /* of the present ring, as it was asked for */
-    struct shmframe_rational rate;
+    struct shmframe_rational rate, wanted_rate;
     bool is_cursor_shown;
     bool is_changed; /* rate or target: the format may have changed with it */
-    bool is_paced;   /* false: frame 0 of the rate is due now */
+    bool is_paced;   /* false: frame 0 of the wanted rate is due now */
     bool was_hidden;
     int64_t base_ns;        /* media time of frame 0 at this rate */
     int64_t frame;          /* number of the next one */
@@ -77,7 +77,8 @@ static bool is_rate_valid(struct shmframe_rational rate) {
            (int64_t)rate.num * RATE_MAX >= rate.den;
 }
 
-/* Requests. */
+/* Requests. They are served also while a picture is under way, and so only note what is to change.
+ */
 
 static int set_cursor(struct screen *screen, const char *value) {
     const bool is_on = strcmp(value, "on") == 0;
@@ -95,7 +96,7 @@ static int set_rate(struct screen *screen, const char *value) {
     const struct option_spec spec = {.name = "rate", .kind = OPTION_RATIONAL, .out = &rate};
     if (option_store(&spec, value) || !is_rate_valid(rate))
         return -EINVAL;
-    screen->rate = rate;
+    screen->wanted_rate = rate;
     screen->is_changed = true;
     screen->is_paced = false;
     return 0;
@@ -153,13 +154,17 @@ static void drop_frames(struct screen *screen) {
     pass_over(screen, find_frame_at(screen, producer_media_ns(&screen->producer)));
 }
 
-/* Those that were due before --duration was over and were not taken. */
+/* Those that the end found not taken: all that were due before --duration was over; at any other
+ * end, the last one might still have been in time. */
 static void drop_rest(struct screen *screen) {
-    const int64_t end_ns = producer_options.duration_ns;
-    if (!end_ns || producer_media_ns(&screen->producer) < end_ns || options.is_on_change ||
-        screen->was_hidden || producer_has_enough(&screen->producer))
+    if (options.is_on_change || screen->was_hidden || !screen->is_paced ||
+        producer_has_enough(&screen->producer))
         return;
-    pass_over(screen, find_frame_at(screen, end_ns - 1) + 1);
+    const int64_t end_ns = producer_options.duration_ns;
+    if (end_ns && producer_media_ns(&screen->producer) >= end_ns)
+        pass_over(screen, find_frame_at(screen, end_ns - 1) + 1);
+    else
+        drop_frames(screen);
 }
 
 /* The instant of the next frame, or of the next look at the pointer; SHMFRAME_FOREVER: an event has
@@ -182,13 +187,25 @@ static void describe(const struct screen *screen, struct shmframe_format *out_fo
         out_format->video.frame_rate = screen->rate;
 }
 
+/* While the X server is waited for: requests are served, and --duration may end. */
+static bool sleep_and_serve(void *user, int fd) {
+    struct producer *producer = user;
+    const int64_t end_ns = producer->started_ns ? producer_end_ns(producer) : SHMFRAME_FOREVER;
+    const enum producer_wait wait = producer_wait_for(producer, fd, end_ns);
+    return wait == PRODUCER_READY || wait == PRODUCER_ASKED;
+}
+
 /* Goes on in the format that the target has now. False: asked to stop. */
 static bool follow_format(struct screen *screen) {
     struct shmframe_format format;
     describe(screen, &format);
     if (shmframe_format_is_equal(&format, &screen->format))
         return true;
-    if (!producer_set_format(screen->stream, &format))
+    /* The library waits for x_grab_attach(), and cannot serve anything meanwhile. */
+    screen->display.sleep = NULL;
+    const bool is_set = producer_set_format(screen->stream, &format);
+    screen->display.sleep = sleep_and_serve;
+    if (!is_set)
         return false;
     screen->format = format;
     x_grab_adopt(&screen->grab);
@@ -211,17 +228,22 @@ static void publish_frame(struct screen *screen, struct shmframe_loan *loan, boo
         loan->frame.duration = find_frame_ns(screen, screen->frame + 1) - loan->frame.pts;
     }
     stream->copied_why = screen->grab.copied_why;
+    producer_tell_dropped(stream, loan); /* a pause may have come and gone since the loan */
     producer_publish(stream, loan, is_copied);
     if (!options.is_on_change &&
         loan->frame.publish_ns > screen->producer.start_ns + loan->frame.pts + loan->frame.duration)
         stream->overdue++;
 }
 
-/* The target is looked at again, and the frame is taken again. */
-static void give_back(struct screen *screen, struct shmframe_loan *loan, uint8_t error) {
+/* The frame is taken again, if there is a next time. */
+static void give_back(struct screen *screen, struct shmframe_loan *loan) {
     shmframe_writer_abandon(screen->stream->writer, loan);
+    screen->target.is_changed = true;
+}
+
+static void count_failure(struct screen *screen, uint8_t error) {
     screen->target.is_stale = true;
-    if (error && ++screen->failures > FAILURES_MAX)
+    if (++screen->failures > FAILURES_MAX)
         program_fail("display \"%s\": the X server refuses the picture: %s", screen->display.name,
                      x_display_error_name(error));
 }
@@ -245,12 +267,19 @@ static void take_frame(struct screen *screen) {
     case X_GRAB_IN_PLACE:
     case X_GRAB_COPIED:
         screen->failures = 0;
+        if (screen->producer.is_paused) { /* since it was asked for */
+            give_back(screen, &loan);
+            break;
+        }
         publish_frame(screen, &loan, taken == X_GRAB_COPIED);
         screen->frame++;
         break;
     case X_GRAB_FAILED:
+        give_back(screen, &loan);
+        count_failure(screen, error);
+        break;
     case X_GRAB_STOPPED:
-        give_back(screen, &loan, error);
+        give_back(screen, &loan);
         break;
     }
 }
@@ -262,7 +291,8 @@ static void do_due(struct screen *screen) {
         return;
     }
     screen->looked_ns = shmframe_now_ns();
-    if (screen->target.is_changed || has_cursor_moved(screen))
+    const bool is_news = screen->target.is_changed || has_cursor_moved(screen);
+    if (is_news && !screen->producer.is_paused)
         take_frame(screen);
 }
 
@@ -280,6 +310,7 @@ static bool follow_target(struct screen *screen) {
         screen->was_hidden = true;
         return true;
     }
+    screen->rate = screen->wanted_rate;
     if (screen->is_changed && !follow_format(screen))
         return false;
     screen->stream->is_discontinuous |= screen->was_hidden;
@@ -326,7 +357,9 @@ static bool open_stream(struct screen *screen) {
         .user = &screen->grab,
     };
     x_grab_init(&screen->grab, &screen->display);
+    screen->display.sleep = NULL; /* see follow_format() */
     screen->stream = producer_add(&screen->producer, &params);
+    screen->display.sleep = sleep_and_serve;
     if (screen->stream)
         x_grab_adopt(&screen->grab);
     return screen->stream;
@@ -383,10 +416,12 @@ int main(int argc, char **argv) {
         program_fail("display \"%s\": the X server has no XFIXES to tell the pointer's picture; "
                      "say --no-cursor",
                      screen.display.name);
-    screen.rate = options.rate;
+    screen.rate = screen.wanted_rate = options.rate;
     screen.is_paced = true; /* from the start on */
     screen.is_cursor_shown = !options.is_without_cursor;
     producer_open(&screen.producer, verbs, &screen);
+    screen.display.sleep = sleep_and_serve;
+    screen.display.sleep_user = &screen.producer;
     if (open_screen(&screen, options.area ? &area : NULL) && producer_start(&screen.producer))
         run_screen(&screen);
     const int explained = explain_end(&screen);

@@ -18,12 +18,17 @@ bool x_display_is_gone(const struct x_display *display) {
     return xcb_connection_has_error(display->connection);
 }
 
-static void sleep_for_server(struct x_display *display) {
+/* False: what is waited for is not wanted any more. */
+static bool sleep_for_server(struct x_display *display) {
+    const int fd = xcb_get_file_descriptor(display->connection);
+    if (display->sleep)
+        return display->sleep(display->sleep_user, fd);
     struct pollfd polls[] = {
-        {.fd = xcb_get_file_descriptor(display->connection), .events = POLLIN},
+        {.fd = fd, .events = POLLIN},
         {.fd = program_stop_fd(), .events = POLLIN},
     };
     poll(polls, 2, -1);
+    return true;
 }
 
 void *x_display_await(struct x_display *display, unsigned sequence, uint8_t *out_error) {
@@ -39,11 +44,10 @@ void *x_display_await(struct x_display *display, unsigned sequence, uint8_t *out
             free(error);
             return reply;
         }
-        if (program_is_stopping()) {
+        if (program_is_stopping() || !sleep_for_server(display)) {
             xcb_discard_reply(display->connection, sequence);
             return NULL;
         }
-        sleep_for_server(display);
     }
 }
 
@@ -69,9 +73,9 @@ xcb_generic_event_t *x_display_await_event(struct x_display *display) {
     xcb_flush(display->connection);
     for (;;) {
         xcb_generic_event_t *event = xcb_poll_for_event(display->connection);
-        if (event || x_display_is_gone(display) || program_is_stopping())
+        if (event || x_display_is_gone(display) || program_is_stopping() ||
+            !sleep_for_server(display))
             return event;
-        sleep_for_server(display);
     }
 }
 

@@ -1,7 +1,8 @@
 /* X display: the connection to an X server, and what that server can do.
  *
- * Every wait for an answer ends when the program is asked to stop: a server that hangs does not
- * make this program hang. Then, and when the server is gone, the answer is NULL.
+ * Every wait for an answer ends when the program is asked to stop, or does not want the answer any
+ * more: a server that hangs does not make this program hang. Then, and when the server is gone, the
+ * answer is NULL.
  */
 #ifndef PRODUCERS_X_DISPLAY_H
 #define PRODUCERS_X_DISPLAY_H
@@ -18,6 +19,11 @@ struct x_display {
     uint8_t damage_first_event; /* 0: no XDamage */
     bool has_composite, has_cursor, has_monitors;
     bool is_xwayland;
+    /* What the program does while it waits, set by the program: sleeps until the server's
+     * descriptor is readable, or anything else has happened. False: the answer is not wanted any
+     * more. NULL: it only sleeps. */
+    bool (*sleep)(void *user, int fd);
+    void *sleep_user;
 };
 
 /* Connects to `name` (NULL: $DISPLAY); a failure ends the program. */
@@ -28,11 +34,11 @@ void x_display_close(struct x_display *display);
 bool x_display_is_gone(const struct x_display *display);
 
 /* The answer to the request of that number, to be freed. NULL: an error, whose code goes to
- * `out_error` (may be NULL); 0: stopping, or the server is gone. */
+ * `out_error` (may be NULL); 0: not waited for, or the server is gone. */
 void *x_display_await(struct x_display *display, unsigned sequence, uint8_t *out_error);
 /* Whether a request that has no answer was done. It must have been sent "checked". */
 bool x_display_is_done(struct x_display *display, xcb_void_cookie_t cookie, uint8_t *out_error);
-/* The next event, to be freed. NULL: stopping, or the server is gone. */
+/* The next event, to be freed. NULL: not waited for, or the server is gone. */
 xcb_generic_event_t *x_display_await_event(struct x_display *display);
 
 /* "BadMatch", for messages. */

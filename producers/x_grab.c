@@ -37,6 +37,8 @@ int x_grab_attach(void *user, int ring_fd, const struct shmframe_ring_map *map) 
             &error)) {
         if (program_is_stopping())
             return -EINTR;
+        if (!error) /* the server is gone: no picture will be asked for */
+            return 0;
         /* A proxy for instance, which does not pass descriptors on. */
         display->copied_why = "the X server did not take the ring's descriptor";
         grab->copied_why = display->copied_why;
@@ -112,7 +114,7 @@ enum x_grab_result x_grab_take(struct x_grab *grab, struct x_target *target,
     if (cursor)
         *cursor = x_cursor_await(target, query);
     if (!reply)
-        return program_is_stopping() ? X_GRAB_STOPPED : X_GRAB_FAILED;
+        return *out_error ? X_GRAB_FAILED : X_GRAB_STOPPED;
     if (!is_in_place)
         copy(reply, loan);
     free(reply);

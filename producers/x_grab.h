@@ -33,13 +33,13 @@ void x_grab_adopt(struct x_grab *grab);
 enum x_grab_result {
     X_GRAB_IN_PLACE,
     X_GRAB_COPIED,
-    X_GRAB_FAILED,  /* the target changed, or the server is gone */
-    X_GRAB_STOPPED, /* the program is asked to stop */
+    X_GRAB_FAILED,  /* the server refused: the target changed */
+    X_GRAB_STOPPED, /* no answer came: not waited for any more, or the server is gone */
 };
 
 /* Has the target's present picture written into `loan`, with capture_ns; `cursor` (NULL: none)
  * tells the pointer that was drawn over it. The loan's format must be x_target_describe()'s.
- * `out_error`: the server's, if it FAILED; 0: there is none. */
+ * `out_error`: the server's, if it FAILED. */
 enum x_grab_result x_grab_take(struct x_grab *grab, struct x_target *target,
                                struct x_cursor *cursor, struct shmframe_loan *loan,
                                uint8_t *out_error);
