@@ -96,7 +96,7 @@ static void print_counters(FILE *file, const struct shmframe_reader_counters *co
             counters->delivered, counters->lost_late + counters->lost_restart, counters->lost_late,
             counters->lost_restart, counters->skipped);
     if (counters->device_dropped)
-        fprintf(file, ", dropped by the device %" PRIu64, counters->device_dropped);
+        fprintf(file, ", dropped at the source %" PRIu64, counters->device_dropped);
     if (counters->stale)
         fprintf(file, ", overwritten while read %" PRIu64, counters->stale);
     if (counters->restarts)

@@ -89,7 +89,7 @@ START_TEST(what_went_wrong_is_only_named_if_it_did) {
     hops.counters = (struct shmframe_reader_counters){
         .stale = 1, .restarts = 2, .formats = 3, .device_dropped = 4};
     char *text = print();
-    ck_assert_ptr_nonnull(strstr(text, ", dropped by the device 4, overwritten while read 1, "
+    ck_assert_ptr_nonnull(strstr(text, ", dropped at the source 4, overwritten while read 1, "
                                        "restarts 2, new formats 3\n"));
     free(text);
 }

@@ -41,7 +41,7 @@ struct shmframe_frame {
     uint32_t bytes;          /**< (w) valid payload of data streams; default: the whole slot */
     uint32_t samples;        /**< (w) valid samples a channel of audio streams; default: all */
     uint32_t flags;          /**< (w) enum shmframe_frame_flag */
-    uint32_t device_dropped; /**< (w) frames that the device itself lost just before this one */
+    uint32_t device_dropped; /**< (w) frames that device or producer lost just before this one */
     struct shmframe_origin origin;     /**< (w) see shmframe_loan_carry() */
     int64_t stage_ns[SHMFRAME_STAGES]; /**< (w) instants of the program's own choice; 0: not passed */
     uint8_t user[SHMFRAME_USER_BYTES]; /**< (w) the program's own bytes */

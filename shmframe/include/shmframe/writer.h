@@ -92,6 +92,8 @@ SHMFRAME_API int shmframe_writer_loan(struct shmframe_writer *writer, int64_t de
                                       struct shmframe_loan *out_loan);
 
 /** Publishes a loan and wakes the readers that sleep; fills frame.sequence and frame.publish_ns.
+ * A reader that joined since the loan may begin behind this frame: who lends slots long before they
+ * are published, as decoders do, calls shmframe_writer_readers() where nobody should miss one.
  * Errors: -EINVAL not on loan; -ESTALE its ring was closed by a later one (the slot is given back). */
 SHMFRAME_API int shmframe_writer_publish(struct shmframe_writer *writer, struct shmframe_loan *loan);
 
