@@ -272,15 +272,26 @@ struct producer_stream *producer_add(struct producer *producer,
     return stream;
 }
 
-bool producer_start(struct producer *producer) {
+enum producer_wait producer_wait_readers(struct producer *producer, int fd) {
     const uint32_t wanted = producer_options.wait_readers;
     struct shmframe_writer *first = producer->stream[0].writer;
     while (wanted && shmframe_writer_readers(first) < wanted) {
         /* A reader that joins is mail, and ends the sleep. */
         const int64_t deadline_ns = shmframe_deadline_ns(SECOND_NS / 10);
-        if (producer_wait_for(producer, -1, deadline_ns) == PRODUCER_STOP)
-            return false;
+        const enum producer_wait result = producer_wait_for(producer, fd, deadline_ns);
+        if (result != PRODUCER_DUE)
+            return result;
     }
+    return program_is_stopping() ? PRODUCER_STOP : PRODUCER_DUE;
+}
+
+bool producer_start(struct producer *producer) {
+    enum producer_wait wait;
+    do
+        wait = producer_wait_readers(producer, -1);
+    while (wait == PRODUCER_ASKED);
+    if (wait == PRODUCER_STOP)
+        return false;
     /* Slots that a decoder has ahead were lent before readers came: who joined the other streams is
      * looked for now, or their first frames would be published past them. */
     for (uint32_t i = 0; i < producer->streams; i++)

@@ -1,13 +1,15 @@
 /* Producer: the face that all programs of this folder share.
  *
- *   program_start()               with producer_option_specs as the second table
+ *   program_start()            with producer_option_specs as the second table
  *   producer_check_options()
- *   producer_open()               session, signals
- *   producer_add()                once for each stream
- *   producer_start()              waits for readers, starts the clock
- *     producer_wait_until()       or producer_wait_for() a device, producer_wait_retry() if it is
- * gone producer_loan(), fill the slot, producer_publish() producer_finish()             ends the
- * streams, prints the statistics, gives the exit code
+ *   producer_open()            session, signals
+ *   producer_add()             once for each stream
+ *   producer_start()           waits for readers, starts the clock
+ *     producer_wait_until()    or producer_wait_for() a device
+ *                              or producer_wait_retry(), if the device is gone
+ *     producer_loan()
+ *     producer_publish()       once the slot is filled
+ *   producer_finish()          ends the streams, prints the statistics, gives the exit code
  *
  * The clock counts media time, from 0 at producer_start(), and stands still while paused. Requests
  * are answered within the waits: pause, resume, quit, help, and the program's own verbs.
@@ -91,7 +93,8 @@ void producer_open(struct producer *producer, const struct producer_verb *verbs,
 struct producer_stream *producer_add(struct producer *producer,
                                      const struct shmframe_writer_params *params);
 
-/* Waits for --wait-readers on the first stream, then starts the clock. False: asked to stop. */
+/* Waits for --wait-readers on the first stream, then starts the clock. False: asked to stop. A
+ * device that is to be watched meanwhile: see producer_wait_readers(). */
 bool producer_start(struct producer *producer);
 
 enum producer_wait {
@@ -108,6 +111,10 @@ enum producer_wait producer_wait_until(struct producer *producer, int64_t media_
 /* Waits until the instant `deadline_ns`, or until `fd` (-1: none) is readable. Pauses are the
  * caller's: look at is_paused. */
 enum producer_wait producer_wait_for(struct producer *producer, int fd, int64_t deadline_ns);
+
+/* Before producer_start(), for --wait-readers: READY: `fd` (-1: none) is readable, or ASKED: look,
+ * and wait again; DUE: the readers are there; STOP. */
+enum producer_wait producer_wait_readers(struct producer *producer, int fd);
 
 /* A device that is gone: waits 0.1 s, then longer, 2 s at most, before the next try. `tries` counts
  * them; 0 at first. DUE: try; STOP: asked to stop, or --duration is over. */

@@ -392,6 +392,25 @@ START_TEST(the_start_waits_for_readers) {
 }
 END_TEST
 
+START_TEST(a_device_is_watched_while_readers_are_waited_for) {
+    open_stream(SHMFRAME_WRITER_LIVE);
+    producer_options.wait_readers = 1;
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    ck_assert_int_eq(producer_wait_readers(&producer, ends[0]), PRODUCER_READY);
+    ck_assert_int_eq(library.readers, 0);
+    send_event(SHMFRAME_READER_JOINED, "", "");
+    char byte;
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    ck_assert_int_eq(producer_wait_readers(&producer, ends[0]), PRODUCER_DUE);
+    ck_assert_int_eq(producer.started_ns, 0);
+    ck_assert(producer_start(&producer));
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 START_TEST(quit_ends_the_wait_for_readers) {
     open_stream(SHMFRAME_WRITER_LIVE);
     producer_options.wait_readers = 2;
@@ -531,6 +550,7 @@ int main(void) {
     tcase_add_test(run, a_device_that_is_gone_is_tried_again_later_and_later);
     tcase_add_test(run, the_duration_ends_the_tries_for_a_device_but_not_while_paused);
     tcase_add_test(run, the_start_waits_for_readers);
+    tcase_add_test(run, a_device_is_watched_while_readers_are_waited_for);
     tcase_add_test(run, quit_ends_the_wait_for_readers);
     tcase_add_test(run, a_refused_frame_is_counted_and_the_next_one_tells);
     tcase_add_test(run, a_lossless_reader_is_waited_for);
