@@ -297,16 +297,22 @@ static void do_due(struct screen *screen) {
 }
 
 /* Takes what has happened. False: it is over. */
-static bool follow_target(struct screen *screen) {
+static bool look_at_target(struct screen *screen) {
     struct x_target *target = &screen->target;
     x_target_take_events(target);
     if (target->is_stale && !target->is_closed) {
-        x_target_refresh(target);
         screen->is_changed = true;
+        if (!x_target_refresh(target))
+            return false;
     }
-    if (target->is_closed || x_display_is_gone(&screen->display))
+    return !target->is_closed && !x_display_is_gone(&screen->display);
+}
+
+/* Likewise, and goes on as the target and the requests want it. */
+static bool follow_target(struct screen *screen) {
+    if (!look_at_target(screen))
         return false;
-    if (!target->drawable) {
+    if (!screen->target.drawable) {
         screen->was_hidden = true;
         return true;
     }
@@ -318,6 +324,19 @@ static bool follow_target(struct screen *screen) {
         restart_pace(screen);
     screen->is_changed = screen->was_hidden = false;
     return true;
+}
+
+/* The target may end before there are readers. False: it is over. */
+static bool start_screen(struct screen *screen) {
+    const int fd = xcb_get_file_descriptor(screen->display.connection);
+    enum producer_wait wait;
+    do {
+        if (!look_at_target(screen))
+            return false;
+        xcb_flush(screen->display.connection);
+        wait = producer_wait_readers(&screen->producer, fd);
+    } while (wait == PRODUCER_READY || wait == PRODUCER_ASKED);
+    return wait == PRODUCER_DUE && producer_start(&screen->producer);
 }
 
 static void run_screen(struct screen *screen) {
@@ -367,9 +386,9 @@ static bool open_stream(struct screen *screen) {
 
 static bool open_screen(struct screen *screen, const struct x_area *area) {
     const xcb_window_t window = choose_window(screen);
-    if (program_is_stopping())
+    if (x_display_has_ended(&screen->display) ||
+        !x_target_open(&screen->target, &screen->display, window, area, options.is_on_change))
         return false;
-    x_target_open(&screen->target, &screen->display, window, area, options.is_on_change);
     if (screen->display.is_xwayland && screen->target.window == screen->display.screen->root)
         program_warn("display \"%s\" is Wayland's: only X programs can be seen there; see WAYLAND "
                      "in shmframe-screen(1)",
@@ -422,7 +441,7 @@ int main(int argc, char **argv) {
     producer_open(&screen.producer, verbs, &screen);
     screen.display.sleep = sleep_and_serve;
     screen.display.sleep_user = &screen.producer;
-    if (open_screen(&screen, options.area ? &area : NULL) && producer_start(&screen.producer))
+    if (open_screen(&screen, options.area ? &area : NULL) && start_screen(&screen))
         run_screen(&screen);
     const int explained = explain_end(&screen);
     const int exit_code = producer_finish(&screen.producer);

@@ -103,6 +103,8 @@ int screen_list_print(struct x_display *display, const char *format) {
     json_t *screen = describe_screen(display);
     json_t *outputs = list_outputs(display);
     json_t *windows = list_windows(display);
+    if (x_display_is_gone(display))
+        program_fail("display \"%s\": the X server is gone", display->name);
     if (report_format_parse(format) == REPORT_JSON) {
         report_print_json(json_pack("{s:s, s:o, s:o, s:o}", "display", display->name, "screen",
                                     screen, "outputs", outputs, "windows", windows));

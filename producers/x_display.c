@@ -18,6 +18,10 @@ bool x_display_is_gone(const struct x_display *display) {
     return xcb_connection_has_error(display->connection);
 }
 
+bool x_display_has_ended(const struct x_display *display) {
+    return program_is_stopping() || x_display_is_gone(display);
+}
+
 /* False: what is waited for is not wanted any more. */
 static bool sleep_for_server(struct x_display *display) {
     const int fd = xcb_get_file_descriptor(display->connection);
@@ -73,8 +77,7 @@ xcb_generic_event_t *x_display_await_event(struct x_display *display) {
     xcb_flush(display->connection);
     for (;;) {
         xcb_generic_event_t *event = xcb_poll_for_event(display->connection);
-        if (event || x_display_is_gone(display) || program_is_stopping() ||
-            !sleep_for_server(display))
+        if (event || x_display_has_ended(display) || !sleep_for_server(display))
             return event;
     }
 }

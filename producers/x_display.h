@@ -32,6 +32,8 @@ void x_display_open(struct x_display *display, const char *name);
 void x_display_close(struct x_display *display);
 
 bool x_display_is_gone(const struct x_display *display);
+/* No answer comes any more: the program is stopping, or the server is gone. */
+bool x_display_has_ended(const struct x_display *display);
 
 /* The answer to the request of that number, to be freed. NULL: an error, whose code goes to
  * `out_error` (may be NULL); 0: not waited for, or the server is gone. */

@@ -49,16 +49,40 @@ static void drop_pixmap(struct x_target *target) {
     target->drawable = 0;
 }
 
+/* Has the windows above this one tell when they are hidden or shown, or get under another one.
+ * False: no answer. */
+static bool watch_ancestors(struct x_target *target) {
+    xcb_connection_t *connection = target->display->connection;
+    const uint32_t events = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+    target->is_reparented = false;
+    for (xcb_window_t window = target->window;;) {
+        uint8_t error;
+        xcb_query_tree_reply_t *tree =
+            x_display_await(target->display, xcb_query_tree(connection, window).sequence, &error);
+        if (!tree)
+            return error; /* closed */
+        const xcb_window_t parent = tree->parent;
+        const bool is_top = parent == tree->root || !parent;
+        free(tree);
+        if (is_top)
+            return true;
+        xcb_change_window_attributes(connection, parent, XCB_CW_EVENT_MASK, &events);
+        window = parent;
+    }
+}
+
 /* Names the window's pixmap. The pixmap's own size is believed: the window's may have changed
- * between two answers, of which an event tells. False: the window is not shown. */
+ * between two answers, of which an event tells. There is none while the window is not shown. False:
+ * no answer. */
 static bool name_pixmap(struct x_target *target) {
     struct x_display *display = target->display;
     const xcb_pixmap_t pixmap = xcb_generate_id(display->connection);
     const xcb_void_cookie_t named =
         xcb_composite_name_window_pixmap_checked(display->connection, target->window, pixmap);
     const xcb_get_geometry_cookie_t asked = xcb_get_geometry(display->connection, pixmap);
-    const bool is_named = x_display_is_done(display, named, NULL);
-    xcb_get_geometry_reply_t *geometry = x_display_await(display, asked.sequence, NULL);
+    uint8_t error, geometry_error;
+    const bool is_named = x_display_is_done(display, named, &error);
+    xcb_get_geometry_reply_t *geometry = x_display_await(display, asked.sequence, &geometry_error);
     if (is_named && geometry) {
         target->width = (uint16_t)(geometry->width - 2 * target->border);
         target->height = (uint16_t)(geometry->height - 2 * target->border);
@@ -67,20 +91,22 @@ static bool name_pixmap(struct x_target *target) {
         xcb_free_pixmap(display->connection, pixmap);
     }
     free(geometry);
-    return target->drawable;
+    return (is_named || error) && (geometry || geometry_error);
 }
 
-void x_target_refresh(struct x_target *target) {
+bool x_target_refresh(struct x_target *target) {
     struct x_display *display = target->display;
     drop_pixmap(target);
     target->is_stale = false;
     target->is_changed = true;
+    if (target->is_reparented && !is_screen(target) && !watch_ancestors(target))
+        return false;
     uint8_t error;
     xcb_get_geometry_reply_t *geometry = x_display_await(
         display, xcb_get_geometry(display->connection, target->window).sequence, &error);
     if (!geometry) {
         target->is_closed = error;
-        return;
+        return error;
     }
     target->width = geometry->width;
     target->height = geometry->height;
@@ -88,8 +114,8 @@ void x_target_refresh(struct x_target *target) {
     free(geometry);
     if (is_screen(target))
         target->drawable = target->window;
-    else
-        name_pixmap(target);
+    else if (!name_pixmap(target))
+        return false;
     const struct x_area whole = {.width = target->width, .height = target->height};
     const struct x_area area =
         clip(target->wanted.width ? target->wanted : whole, target->width, target->height);
@@ -97,6 +123,7 @@ void x_target_refresh(struct x_target *target) {
         drop_pixmap(target);
     else
         target->area = area;
+    return true;
 }
 
 /* Events. */
@@ -126,8 +153,10 @@ static void take_configure(struct x_target *target, const xcb_configure_notify_e
         target->is_stale = true;
 }
 
+/* Those that another client sent bear a bit in their type, and so are none of these: they tell what
+ * it would have this one believe. */
 static void take_event(struct x_target *target, const xcb_generic_event_t *event) {
-    const uint8_t type = event->response_type & 0x7f;
+    const uint8_t type = event->response_type;
     const uint8_t damage = target->display->damage_first_event;
     if (target->damage && type == damage + XCB_DAMAGE_NOTIFY)
         take_damage(target, event);
@@ -135,8 +164,12 @@ static void take_event(struct x_target *target, const xcb_generic_event_t *event
         take_configure(target, (const xcb_configure_notify_event_t *)event);
     else if (type == XCB_DESTROY_NOTIFY)
         target->is_closed |= ((const xcb_destroy_notify_event_t *)event)->window == target->window;
-    else if (type == XCB_MAP_NOTIFY || type == XCB_UNMAP_NOTIFY || type == XCB_VISIBILITY_NOTIFY)
+    else if (type == XCB_REPARENT_NOTIFY)
+        target->is_stale = target->is_reparented = true;
+    else if (type == XCB_MAP_NOTIFY || type == XCB_UNMAP_NOTIFY)
         target->is_stale = true;
+    else if (type == XCB_VISIBILITY_NOTIFY && !target->drawable)
+        target->is_stale = true; /* shown again; what covers a window does not change its picture */
 }
 
 void x_target_take_events(struct x_target *target) {
@@ -168,17 +201,26 @@ static void watch_damage(struct x_target *target) {
                                       : XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
 }
 
-static void find_pixel(struct x_target *target) {
+/* False: no answer. */
+static bool find_pixel(struct x_target *target) {
     struct x_display *display = target->display;
     const xcb_get_window_attributes_cookie_t asked =
         xcb_get_window_attributes(display->connection, target->window);
     const xcb_get_geometry_cookie_t asked_depth =
         xcb_get_geometry(display->connection, target->window);
-    xcb_get_window_attributes_reply_t *attributes = x_display_await(display, asked.sequence, NULL);
-    xcb_get_geometry_reply_t *geometry = x_display_await(display, asked_depth.sequence, NULL);
-    if (!attributes || !geometry)
+    uint8_t error, depth_error;
+    xcb_get_window_attributes_reply_t *attributes =
+        x_display_await(display, asked.sequence, &error);
+    xcb_get_geometry_reply_t *geometry =
+        x_display_await(display, asked_depth.sequence, &depth_error);
+    if (error || depth_error)
         program_fail("--window 0x%x: there is no such window; --list shows those there are",
                      target->window);
+    if (!attributes || !geometry) {
+        free(attributes);
+        free(geometry);
+        return false;
+    }
     if (attributes->_class != XCB_WINDOW_CLASS_INPUT_OUTPUT)
         program_fail("--window 0x%x: it takes input only, it has no picture", target->window);
     target->depth = geometry->depth;
@@ -188,6 +230,7 @@ static void find_pixel(struct x_target *target) {
                      display->name, geometry->depth);
     free(attributes);
     free(geometry);
+    return true;
 }
 
 static void check_area(const struct x_target *target) {
@@ -199,36 +242,41 @@ static void check_area(const struct x_target *target) {
                      target->width, target->height);
 }
 
-static void await_events(struct x_target *target) {
+/* False: no answer. */
+static bool await_events(struct x_target *target) {
     struct x_display *display = target->display;
     const uint32_t events = XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_VISIBILITY_CHANGE;
     xcb_change_window_attributes(display->connection, target->window, XCB_CW_EVENT_MASK, &events);
     if (is_screen(target))
-        return;
+        return true;
     if (!display->has_composite)
         program_fail("--window: the X server has no Composite extension 0.2, by which it keeps "
                      "windows' pictures; capture the window's place with --area");
     uint8_t error;
     const xcb_void_cookie_t redirected = xcb_composite_redirect_window_checked(
         display->connection, target->window, XCB_COMPOSITE_REDIRECT_AUTOMATIC);
-    if (!x_display_is_done(display, redirected, &error) && error)
+    const bool is_done = x_display_is_done(display, redirected, &error);
+    if (error && error != XCB_WINDOW) /* that one: closed, as x_target_refresh() will find */
         program_fail("--window 0x%x: the X server does not keep its picture: %s", target->window,
                      x_display_error_name(error));
+    return is_done || error;
 }
 
-void x_target_open(struct x_target *target, struct x_display *display, xcb_window_t window,
+bool x_target_open(struct x_target *target, struct x_display *display, xcb_window_t window,
                    const struct x_area *area, bool is_watched) {
     *target = (struct x_target){
         .display = display,
         .window = window ? window : display->screen->root,
         .wanted = area ? *area : (struct x_area){0},
+        .is_reparented = true,
     };
-    find_pixel(target);
-    await_events(target);
-    x_target_refresh(target);
+    if (!find_pixel(target) || !await_events(target) || !x_target_refresh(target) ||
+        target->is_closed)
+        return false;
     check_area(target);
     if (is_watched)
         watch_damage(target);
+    return true;
 }
 
 static void put_text(char *out_text, size_t bytes, const char *text) {

@@ -2,7 +2,9 @@
  *
  * A window's pixels are taken from the pixmap that the Composite extension keeps for it: whole,
  * also where other windows cover it or the screen ends. That pixmap changes with the window's size
- * and whenever it is shown again, and is not there while it is not shown.
+ * and whenever it is shown again, and is not there while it is not shown. A window is not told when
+ * it is one above it that is hidden, as a window manager does who minimises it: those are watched
+ * too.
  */
 #ifndef PRODUCERS_X_TARGET_H
 #define PRODUCERS_X_TARGET_H
@@ -27,7 +29,8 @@ struct x_target {
     xcb_drawable_t drawable; /* 0: there is nothing to see */
     struct x_area area;      /* of the window: `wanted`, as far as there is so much */
     uint16_t width, height, border;
-    bool is_stale; /* x_target_refresh() is due */
+    bool is_stale;      /* x_target_refresh() is due */
+    bool is_reparented; /* which windows are above it is not known */
     bool is_closed;
     /* What was drawn since the picture that x_target_expect_damage() was called for. */
     uint32_t damage; /* 0: not watched */
@@ -39,15 +42,16 @@ struct x_target {
 bool x_area_parse(const char *text, struct x_area *out_area);
 
 /* `window` 0: the screen. `area` NULL: all of it. With `watch_damage` the target tells what
- * changes. Failures end the program. */
-void x_target_open(struct x_target *target, struct x_display *display, xcb_window_t window,
+ * changes. Failures end the program. False: the server does not answer any more, or the window was
+ * closed meanwhile. */
+bool x_target_open(struct x_target *target, struct x_display *display, xcb_window_t window,
                    const struct x_area *area, bool watch_damage);
 
 /* Takes the events that have come, without waiting. */
 void x_target_take_events(struct x_target *target);
 
-/* Looks where the pixels are now. */
-void x_target_refresh(struct x_target *target);
+/* Looks where the pixels are now. False: the server does not answer any more. */
+bool x_target_refresh(struct x_target *target);
 
 /* Forgets what was drawn so far: the picture that is asked for next shows it. */
 void x_target_expect_damage(struct x_target *target);

@@ -148,6 +148,37 @@ START_TEST(the_rate_bounds_the_frames_of_many_changes) {
 }
 END_TEST
 
+/* A window manager tells its clients of a border that the window does not have, and anybody may
+ * tell that it is covered: the picture is the same. */
+START_TEST(what_another_client_tells_is_no_change) {
+    const xcb_window_t window = desktop_open_window(&desktop, 0, 10, 10, 100, 80, "window");
+    struct picture picture = picture_create(&desktop, 100, 80, 1);
+    desktop_draw(&desktop, window, &picture, 0, 0);
+    const pid_t pid = START("--display", desktop.name, "--no-cursor", "--on-change", "--window",
+                            desktop_id(window), "--wait-readers", "1");
+    struct shmframe_reader *reader = stage_open_reader();
+    expect_next(reader, 1, &picture);
+    const xcb_visibility_notify_event_t covered = {.response_type = XCB_VISIBILITY_NOTIFY,
+                                                   .window = window,
+                                                   .state = XCB_VISIBILITY_FULLY_OBSCURED};
+    xcb_send_event(desktop.connection, false, window, XCB_EVENT_MASK_VISIBILITY_CHANGE,
+                   (const char *)&covered);
+    const xcb_configure_notify_event_t moved = {.response_type = XCB_CONFIGURE_NOTIFY,
+                                                .event = window,
+                                                .window = window,
+                                                .width = 100,
+                                                .height = 80,
+                                                .border_width = 3};
+    xcb_send_event(desktop.connection, false, window, XCB_EVENT_MASK_STRUCTURE_NOTIFY,
+                   (const char *)&moved);
+    desktop_sync(&desktop);
+    stage_expect_nothing(reader);
+    stage_stop(pid);
+    shmframe_reader_close(reader);
+    picture_destroy(&picture);
+}
+END_TEST
+
 /* The pointer. */
 
 enum { CURSOR_SIDE = 12, CURSOR_HOT_X = 3, CURSOR_HOT_Y = 5 };
@@ -322,6 +353,7 @@ int main(void) {
     tcase_add_test(run, changes_outside_the_area_are_none);
     tcase_add_test(run, a_change_that_the_picture_shows_already_is_none);
     tcase_add_test(run, the_rate_bounds_the_frames_of_many_changes);
+    tcase_add_test(run, what_another_client_tells_is_no_change);
     tcase_add_test(run, the_pointer_is_laid_over_the_picture_wherever_it_is);
     tcase_add_test(run, the_pointer_is_where_it_is_in_a_window_and_in_an_area);
     tcase_add_test(run, a_pointer_that_moves_or_changes_is_a_change);

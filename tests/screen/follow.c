@@ -166,6 +166,16 @@ START_TEST(an_area_shrinks_with_the_screen_and_comes_back) {
 }
 END_TEST
 
+/* What is on its way still, and then nothing. */
+static void expect_hidden(struct shmframe_reader *reader) {
+    const int64_t deadline_ns = shmframe_deadline_ns(20 * SECOND_NS);
+    struct shmframe_lease lease;
+    while (shmframe_reader_acquire(reader, shmframe_deadline_ns(SECOND_NS / 5), &lease) == 0) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "frames of a hidden window go on");
+        stage_release(reader, &lease);
+    }
+}
+
 /* A hidden window has no picture, and nothing is published. Its frame being hidden is the same, as
  * window managers do it. */
 START_TEST(a_window_may_be_hidden_and_shown_again) {
@@ -185,15 +195,50 @@ START_TEST(a_window_may_be_hidden_and_shown_again) {
         const xcb_window_t hidden = i % 2 ? frame : window;
         xcb_unmap_window(desktop.connection, hidden);
         desktop_sync(&desktop);
-        while (i % 2 == 0 &&
-               shmframe_reader_acquire(reader, shmframe_deadline_ns(SECOND_NS / 5), &lease) == 0)
-            stage_release(reader, &lease);
+        expect_hidden(reader);
         xcb_map_window(desktop.connection, hidden);
         desktop_await_event(&desktop, XCB_EXPOSE);
     }
     stage_stop(pid);
     shmframe_reader_close(reader);
     ck_assert_int_eq(stage_counted("copied"), 0);
+}
+END_TEST
+
+/* A window manager that begins after the program puts windows into frames, and a desktop of its own
+ * around those. */
+START_TEST(a_window_that_gets_into_a_frame_is_hidden_with_it) {
+    desktop_start(&desktop, "320x240x24", NULL);
+    const xcb_window_t window = desktop_open_window(&desktop, 0, 10, 10, 100, 80, "client");
+    const pid_t pid =
+        START("--display", desktop.name, "--no-cursor", "--window", desktop_id(window));
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease = stage_acquire(reader);
+    stage_release(reader, &lease);
+    const xcb_window_t around = desktop_open_window(&desktop, 0, 0, 0, 300, 200, "around");
+    const xcb_window_t frame = desktop_open_window(&desktop, 0, 0, 0, 150, 120, "frame");
+    xcb_reparent_window(desktop.connection, window, frame, 5, 20);
+    desktop_sync(&desktop);
+    lease = stage_acquire(reader);
+    stage_release(reader, &lease);
+    xcb_reparent_window(desktop.connection, frame, around, 5, 5);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct picture picture = picture_create(&desktop, 100, 80, i);
+        desktop_draw(&desktop, window, &picture, 0, 0);
+        expect(&picture, reader);
+        const xcb_window_t hidden = i % 2 ? frame : around;
+        xcb_unmap_window(desktop.connection, hidden);
+        desktop_sync(&desktop);
+        expect_hidden(reader);
+        xcb_map_window(desktop.connection, hidden);
+        desktop_sync(&desktop);
+        lease = stage_acquire(reader);
+        ck_assert(lease.frame.flags & SHMFRAME_DISCONTINUITY);
+        stage_release(reader, &lease);
+        free(picture.value);
+    }
+    stage_stop(pid);
+    shmframe_reader_close(reader);
 }
 END_TEST
 
@@ -287,6 +332,30 @@ START_TEST(a_server_that_is_gone_is_a_clear_failure) {
     ck_assert_ptr_nonnull(strstr(stage_said(), "the X server is gone"));
     ck_assert_ptr_nonnull(strstr(stage_said(), "screen: "));
     shmframe_reader_close(reader);
+}
+END_TEST
+
+START_TEST(a_window_that_closes_while_readers_are_waited_for_is_noticed) {
+    desktop_start(&desktop, "320x240x24", NULL);
+    const xcb_window_t window = desktop_open_window(&desktop, 0, 10, 10, 150, 120, NULL);
+    const pid_t pid = START("--display", desktop.name, "--no-cursor", "--window",
+                            desktop_id(window), "--wait-readers", "1");
+    await_stream();
+    xcb_destroy_window(desktop.connection, window);
+    desktop_sync(&desktop);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    ck_assert_ptr_nonnull(strstr(stage_said(), "was closed"));
+}
+END_TEST
+
+START_TEST(a_server_that_ends_while_readers_are_waited_for_is_noticed) {
+    desktop_start(&desktop, "320x240x24", NULL);
+    const pid_t pid = START("--display", desktop.name, "--no-cursor", "--wait-readers", "1");
+    await_stream();
+    desktop_stop(&desktop);
+    desktop.pid = 0;
+    ck_assert_int_eq(stage_wait_exit(pid), 1);
+    ck_assert_ptr_nonnull(strstr(stage_said(), "the X server is gone"));
 }
 END_TEST
 
@@ -415,11 +484,14 @@ int main(void) {
     tcase_add_test(run, a_picture_that_is_refused_for_its_size_is_taken_again);
     tcase_add_test(run, an_area_shrinks_with_the_screen_and_comes_back);
     tcase_add_test(run, a_window_may_be_hidden_and_shown_again);
+    tcase_add_test(run, a_window_that_gets_into_a_frame_is_hidden_with_it);
     tcase_add_test(run, what_was_hidden_is_a_gap_and_not_dropped);
     tcase_add_test(run, a_window_that_is_hidden_at_first_is_waited_for);
     tcase_add_test(run, a_closed_window_is_a_clear_end);
     tcase_add_test(run, a_hidden_window_that_is_closed_is_a_clear_end);
     tcase_add_test(run, a_server_that_is_gone_is_a_clear_failure);
+    tcase_add_test(run, a_window_that_closes_while_readers_are_waited_for_is_noticed);
+    tcase_add_test(run, a_server_that_ends_while_readers_are_waited_for_is_noticed);
     tcase_add_test(run, a_server_that_hangs_does_not_keep_sigint_away);
     tcase_add_test(run, requests_and_readers_are_served_while_the_server_hangs);
     tcase_add_test(run, a_pause_while_the_server_hangs_holds_the_picture_back);
