@@ -58,20 +58,30 @@ static size_t find_whole_length(const char *text, size_t length) {
     return length;
 }
 
+/* Whether a control character begins there: of ASCII, or U+0080 to U+009F. */
+static bool is_control(const uint8_t *text, size_t length, bool is_latin) {
+    if (is_latin && text[0] >= 0x80)
+        return text[0] < 0xa0;
+    return text[0] < ' ' || text[0] == 0x7f || (text[0] == 0xc2 && length > 1 && text[1] < 0xa0);
+}
+
 /* What is no UTF-8 is Latin-1. Control characters would reach the user's terminal. */
 static void store_name(char *out_name, const uint8_t *text, size_t length, bool is_cut) {
     length = strnlen((const char *)text, length); /* several names in one: the first */
     if (is_cut)
         length = find_whole_length((const char *)text, length);
-    const bool is_converted = !is_utf8((const char *)text, length);
+    const bool is_latin = !is_utf8((const char *)text, length);
     size_t used = 0;
     for (size_t i = 0; i < length && used + 3 < X_WINDOW_NAME_BYTES; i++) {
         const uint8_t byte = text[i];
-        if (is_converted && byte >= 0x80) {
+        if (is_control(text + i, length - i, is_latin)) {
+            out_name[used++] = '?';
+            i += !is_latin && byte >= 0x80; /* of two bytes */
+        } else if (is_latin && byte >= 0x80) {
             out_name[used++] = (char)(0xc0 | byte >> 6);
             out_name[used++] = (char)(0x80 | (byte & 0x3f));
         } else {
-            out_name[used++] = (char)(byte < ' ' || byte == 0x7f ? '?' : byte);
+            out_name[used++] = (char)byte;
         }
     }
     out_name[find_whole_length(out_name, used)] = 0;
@@ -183,14 +193,24 @@ void x_window_list_finish(struct x_window_list *list) {
 
 /* By id and name. */
 
+/* Digits that no id has are one that no window has. */
 static bool parse_id(const char *text, xcb_window_t *out_id) {
     char *end;
     errno = 0;
     const unsigned long value = strtoul(text, &end, 0);
-    if (text[0] < '0' || text[0] > '9' || *end || errno || value > UINT32_MAX)
+    if (text[0] < '0' || text[0] > '9' || *end)
         return false;
-    *out_id = (xcb_window_t)value;
+    *out_id = errno || value > UINT32_MAX ? XCB_NONE : (xcb_window_t)value;
     return true;
+}
+
+static bool is_window(struct x_display *display, xcb_window_t id) {
+    if (id == XCB_NONE)
+        return false;
+    void *attributes =
+        x_display_await(display, xcb_get_window_attributes(display->connection, id).sequence, NULL);
+    free(attributes);
+    return attributes;
 }
 
 static _Noreturn void name_candidates(const char *text, const struct x_window **found,
@@ -204,9 +224,13 @@ static _Noreturn void name_candidates(const char *text, const struct x_window **
                  list);
 }
 
-static xcb_window_t find_named(struct x_display *display, const char *text) {
+static xcb_window_t find_named(struct x_display *display, const char *text, bool is_whole) {
     struct x_window_list list;
     x_window_list(display, &list);
+    if (x_display_has_ended(display)) {
+        x_window_list_finish(&list);
+        return 0;
+    }
     const struct x_window **found = calloc(list.count + 1, sizeof(*found));
     if (!found)
         program_fail("no memory for a list of windows");
@@ -214,9 +238,12 @@ static xcb_window_t find_named(struct x_display *display, const char *text) {
     for (size_t i = 0; i < list.count; i++)
         if (strcmp(list.window[i].name, text) == 0)
             found[count++] = &list.window[i];
-    for (size_t i = 0; i < list.count && (count == 0 || strcmp(found[0]->name, text) != 0); i++)
+    const bool is_part_enough = count == 0 && !is_whole;
+    for (size_t i = 0; i < list.count && is_part_enough; i++)
         if (strcasestr(list.window[i].name, text))
             found[count++] = &list.window[i];
+    if (count == 0 && is_whole)
+        program_fail("--window %s: there is no such window; --list shows those there are", text);
     if (count == 0)
         program_fail("--window \"%s\": no window is named so; --list shows those there are", text);
     if (count > 1)
@@ -228,8 +255,15 @@ static xcb_window_t find_named(struct x_display *display, const char *text) {
 }
 
 xcb_window_t x_window_find(struct x_display *display, const char *text) {
+    if (!text[0])
+        program_fail("--window: it names no window; leave it out for the screen");
     xcb_window_t id;
-    return parse_id(text, &id) ? id : find_named(display, text);
+    const bool is_id = parse_id(text, &id);
+    if (is_id && is_window(display, id))
+        return id;
+    /* A number may be a title, such as the game 2048's, but not a part of one: who gives the id of
+     * a window that is gone does not want any other. */
+    return find_named(display, text, is_id);
 }
 
 /* By click. */
@@ -278,7 +312,7 @@ xcb_window_t x_window_click(struct x_display *display) {
         NULL);
     const bool is_grabbed = grab && grab->status == XCB_GRAB_STATUS_SUCCESS;
     free(grab);
-    if (program_is_stopping())
+    if (x_display_has_ended(display))
         return 0;
     if (!is_grabbed)
         program_fail("--window click: another program has the pointer; end what it shows (a menu?)"

@@ -24,10 +24,11 @@ void x_window_list(struct x_display *display, struct x_window_list *out_list);
 void x_window_list_finish(struct x_window_list *list);
 
 /* The window that `text` means: an id in decimal or hexadecimal, a name, or a part of one that only
- * one window has. A failure ends the program. */
+ * one window has. A failure ends the program. 0: the server does not answer any more. */
 xcb_window_t x_window_find(struct x_display *display, const char *text);
 
-/* The window that the user clicks at; the root where there is none. 0: asked to stop. */
+/* The window that the user clicks at; the root where there is none. 0: the server does not answer
+ * any more. */
 xcb_window_t x_window_click(struct x_display *display);
 
 #endif

@@ -55,6 +55,7 @@ START_TEST(displays_windows_and_areas_that_are_not_there_are_named) {
     EXPECT_FAILURE("no screen of that number", "--display", screen);
     EXPECT_FAILURE("--window \"nobody\": no window is named so", "--window", "nobody");
     EXPECT_FAILURE("--window 0x7fffffe: there is no such window", "--window", "0x7fffffe");
+    EXPECT_FAILURE("--window: it names no window", "--window", "");
     EXPECT_FAILURE("--area 300x200+50+0 does not lie within the screen's 320x240", "--area",
                    "300x200+50+0");
     EXPECT_FAILURE("--area 10x10+320+0 does not lie within", "--area", "10x10+320+0");
@@ -80,6 +81,23 @@ START_TEST(windows_that_cannot_be_captured_are_named) {
                    "--area", "10x10+95+0");
     desktop_open_window(&desktop, 0, 0, 0, 100, 100, "good");
     EXPECT_FAILURE("several windows are named so, give the id of one: 0x", "--window", "good");
+}
+END_TEST
+
+/* A script whose id is none is not to show another window, or the screen. */
+START_TEST(a_number_is_an_id_or_a_whole_title) {
+    desktop_open_window(&desktop, 0, 0, 0, 50, 40, "2048");
+    desktop_open_window(&desktop, 0, 0, 0, 60, 40, "80x25 and 99999999999");
+    EXPECT_FAILURE("--window 0: there is no such window", "--window", "0");
+    EXPECT_FAILURE("--window 0x0: there is no such window", "--window", "0x0");
+    EXPECT_FAILURE("--window 99999999999: there is no such window", "--window", "99999999999");
+    const pid_t pid = START("--window", "2048");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease = stage_acquire(reader);
+    ck_assert_uint_eq(lease.format->video.width, 50);
+    stage_release(reader, &lease);
+    stage_stop(pid);
+    shmframe_reader_close(reader);
 }
 END_TEST
 
@@ -115,13 +133,13 @@ END_TEST
 START_TEST(the_list_shows_outputs_and_windows_without_a_supervisor) {
     setenv("SHMFRAME_SOCKET", "/nonexistent/socket", 1);
     const xcb_window_t window =
-        desktop_open_window(&desktop, 0, 0, 0, 111, 77, "A\033[1m \"\xe4\"");
+        desktop_open_window(&desktop, 0, 0, 0, 111, 77, "A\033[1m\x9b \"\xe4\"");
     char line[64];
     EXPECT_EXIT(0, "--list");
     ck_assert_ptr_nonnull(strstr(stage_said(), ": 320x240, depth 24, bgr0\n"));
     ck_assert_ptr_nonnull(strstr(stage_said(), "320x240+0+0"));
     /* A name is not to reach the terminal's ears, and is shown in its encoding. */
-    snprintf(line, sizeof(line), "window 0x%x: 111x77 \"A?[1m \"\xc3\xa4\"\"\n", window);
+    snprintf(line, sizeof(line), "window 0x%x: 111x77 \"A?[1m? \"\xc3\xa4\"\"\n", window);
     ck_assert_msg(strstr(stage_said(), line), "%s", stage_said());
     EXPECT_EXIT(0, "--list", "--format", "json");
     snprintf(line, sizeof(line), "\"id\":\"0x%x\",\"width\":111,\"height\":77", window);
@@ -175,6 +193,12 @@ START_TEST(a_title_is_cut_at_a_character) {
     ck_assert_uint_eq(length % 2, 1);
     ck_assert_int_eq(strncmp(name + 1, title, length), 0);
 
+    /* The first and the last of the control characters behind ASCII, and the one after them. */
+    static const char controls[] = "a\xc2\x80\xc2\x9f\xc2\xa0z";
+    set_property(window, "_NET_WM_NAME", XCB_ATOM_STRING, 8, controls, sizeof(controls) - 1);
+    EXPECT_EXIT(0, "--list");
+    ck_assert_msg(strstr(stage_said(), "\"a??\xc2\xa0z\""), "%s", stage_said());
+
     set_property(window, "_NET_WM_NAME", XCB_ATOM_STRING, 8, "one\0two", 8);
     EXPECT_EXIT(0, "--list");
     ck_assert_ptr_nonnull(strstr(stage_said(), "\"one\""));
@@ -217,6 +241,48 @@ START_TEST(sigint_ends_the_wait_for_a_click) {
 }
 END_TEST
 
+START_TEST(a_server_that_ends_during_the_wait_for_a_click_is_gone) {
+    const pid_t pid = START("--window", "click");
+    stage_await_said("click at the window");
+    desktop_stop(&desktop);
+    desktop.pid = 0;
+    ck_assert_int_eq(stage_wait_exit(pid), 1);
+    ck_assert_ptr_nonnull(strstr(stage_said(), "the X server is gone"));
+    ck_assert_ptr_null(strstr(stage_said(), "no such window"));
+}
+END_TEST
+
+/* A click at no window, and the server hangs when the program looks the screen up. */
+static pid_t hang_at_look_up(void) {
+    const pid_t pid = START("--window", "click");
+    stage_await_said("click at the window");
+    kill(pid, SIGSTOP);
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+    click_at("300", "200");
+    kill(desktop.pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(desktop.pid, &status, WUNTRACED), desktop.pid);
+    kill(pid, SIGCONT);
+    return pid;
+}
+
+START_TEST(a_look_up_that_is_not_answered_is_no_missing_window) {
+    pid_t pid = hang_at_look_up();
+    stage_stop(pid);
+    ck_assert_ptr_null(strstr(stage_said(), "no such window"));
+    kill(desktop.pid, SIGCONT);
+    desktop_sync(&desktop);
+
+    pid = hang_at_look_up();
+    kill(desktop.pid, SIGKILL);
+    stage_wait_exit(desktop.pid);
+    desktop.pid = 0;
+    ck_assert_int_eq(stage_wait_exit(pid), 1);
+    ck_assert_ptr_nonnull(strstr(stage_said(), "the X server is gone"));
+    ck_assert_ptr_null(strstr(stage_said(), "no such window"));
+}
+END_TEST
+
 START_TEST(a_pointer_that_is_taken_is_one_clear_line) {
     xcb_grab_pointer_reply_t *grab = xcb_grab_pointer_reply(
         desktop.connection,
@@ -237,6 +303,7 @@ int main(void) {
     tcase_add_test(run, options_that_cannot_be_are_usage_errors);
     tcase_add_test(run, displays_windows_and_areas_that_are_not_there_are_named);
     tcase_add_test(run, windows_that_cannot_be_captured_are_named);
+    tcase_add_test(run, a_number_is_an_id_or_a_whole_title);
     tcase_add_loop_test(run, missing_extensions_are_named_with_a_way_round, 0, 3);
     tcase_add_test(run, palettes_are_refused_with_a_remedy);
     tcase_add_test(run, the_list_shows_outputs_and_windows_without_a_supervisor);
@@ -244,6 +311,8 @@ int main(void) {
     tcase_add_test(run, a_title_is_cut_at_a_character);
     tcase_add_test(run, a_click_chooses_the_window);
     tcase_add_test(run, sigint_ends_the_wait_for_a_click);
+    tcase_add_test(run, a_server_that_ends_during_the_wait_for_a_click_is_gone);
+    tcase_add_test(run, a_look_up_that_is_not_answered_is_no_missing_window);
     tcase_add_test(run, a_pointer_that_is_taken_is_one_clear_line);
     suite_add_tcase(suite, run);
     SRunner *runner = srunner_create(suite);
