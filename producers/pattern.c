@@ -218,11 +218,13 @@ static void paint_slot(struct pattern *pattern, const struct shmframe_loan *loan
     *held = pattern->frame;
 }
 
-/* Passes over the pictures whose successor is due already. */
+/* Passes over the pictures whose successor is due already, or would be but for the end. */
 static void drop_pictures(struct pattern *pattern) {
     if (options.is_unpaced)
         return;
-    const int64_t due = find_frame_at(producer_media_ns(&pattern->producer));
+    const int64_t media_ns = producer_media_ns(&pattern->producer);
+    const int64_t due = media_ns < pattern->end_ns ? find_frame_at(media_ns)
+                                                   : find_frame_at(pattern->end_ns - 1) + 1;
     if (due <= pattern->frame)
         return;
     pattern->pictures->dropped += (uint32_t)(due - pattern->frame);
@@ -269,6 +271,13 @@ static int64_t find_block_due_ns(const struct pattern *pattern) {
     return count ? find_sample_ns(pattern->sample + count) : INT64_MAX;
 }
 
+/* Those that begin before the end. */
+static int64_t count_blocks_left(const struct pattern *pattern) {
+    const __int128 end_sample =
+        ((__int128)pattern->end_ns * options.sample_rate + SECOND_NS - 1) / SECOND_NS;
+    return (int64_t)((end_sample - pattern->sample + options.block - 1) / options.block);
+}
+
 static void drop_sound(struct pattern *pattern) {
     if (options.is_unpaced)
         return;
@@ -277,7 +286,10 @@ static void drop_sound(struct pattern *pattern) {
     const int64_t block_ns = find_sample_ns(options.block);
     if (behind_ns < SOUND_BUFFER_NS || behind_ns < 2 * block_ns)
         return;
-    const int64_t blocks = behind_ns / block_ns;
+    int64_t blocks = behind_ns / block_ns;
+    const int64_t left = count_blocks_left(pattern);
+    if (blocks > left)
+        blocks = left;
     pattern->sound->dropped += (uint32_t)blocks;
     pattern->sample += blocks * options.block;
 }
@@ -307,25 +319,30 @@ static void publish_sound(struct pattern *pattern) {
     pattern->sample += count;
 }
 
+/* Waits for what is due next. False: it is over. */
+static bool do_next(struct pattern *pattern) {
+    const int64_t picture_ns = scene_frame_ns(options.rate, pattern->frame);
+    const int64_t sound_ns = pattern->sound ? find_block_due_ns(pattern) : INT64_MAX;
+    const bool is_picture_left = picture_ns < pattern->end_ns;
+    if (!is_picture_left && sound_ns == INT64_MAX)
+        return false;
+    const bool is_picture = is_picture_left && picture_ns <= sound_ns;
+    const enum producer_wait wait =
+        producer_wait_until(&pattern->producer, is_picture ? picture_ns : sound_ns);
+    if (wait == PRODUCER_DUE && is_picture)
+        publish_picture(pattern);
+    else if (wait == PRODUCER_DUE)
+        publish_sound(pattern);
+    return wait != PRODUCER_STOP;
+}
+
 static void run_pattern(struct pattern *pattern) {
-    for (;;) {
-        const int64_t picture_ns = scene_frame_ns(options.rate, pattern->frame);
-        const int64_t sound_ns = pattern->sound ? find_block_due_ns(pattern) : INT64_MAX;
-        const bool is_picture_left = picture_ns < pattern->end_ns;
-        if (!is_picture_left && sound_ns == INT64_MAX)
-            return;
-        const bool is_picture = is_picture_left && picture_ns <= sound_ns;
-        const enum producer_wait wait =
-            producer_wait_until(&pattern->producer, is_picture ? picture_ns : sound_ns);
-        if (wait == PRODUCER_STOP)
-            return;
-        if (wait != PRODUCER_DUE)
-            continue;
-        if (is_picture)
-            publish_picture(pattern);
-        else
-            publish_sound(pattern);
-    }
+    while (do_next(pattern))
+        ;
+    /* What a signal found not published. */
+    drop_pictures(pattern);
+    if (pattern->sound)
+        drop_sound(pattern);
 }
 
 /* "tone 880": the beep stays, and each second with it. */

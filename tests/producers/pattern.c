@@ -336,6 +336,50 @@ START_TEST(a_stopped_producer_drops_what_it_missed_and_says_so) {
 }
 END_TEST
 
+/* A number of the statistics of a stream, which were asked for as JSON. */
+static int64_t read_count(const char *stream, const char *name) {
+    char key[64];
+    snprintf(key, sizeof(key), "\"stream\":\"%s\"", stream);
+    const char *at = strstr(read_complaint(), key);
+    ck_assert_msg(at, "no %s: %s", stream, read_complaint());
+    snprintf(key, sizeof(key), "\"%s\":", name);
+    at = strstr(at, key);
+    ck_assert_msg(at, "no %s: %s", name, read_complaint());
+    return strtoll(at + strlen(key), NULL, 10);
+}
+
+/* Stopped from its first picture to the end of --duration and beyond, or to a signal. */
+START_TEST(what_was_due_when_the_end_came_is_counted) {
+    const bool has_duration = _i == 0;
+    const pid_t pid = PATTERN("--size", "64x64", "--rate", "200", "--format", "json", "--duration",
+                              has_duration ? "500ms" : "60", "--wait-readers", "1");
+    struct shmframe_reader *reader = open_reader("demo", SHMFRAME_IN_ORDER, 64);
+    struct shmframe_lease lease = acquire(reader);
+    const int64_t start_ns = lease.frame.capture_ns - lease.frame.pts * (SECOND_NS / 200);
+    release(reader, &lease);
+    kill(pid, SIGSTOP);
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+    while (shmframe_reader_acquire(reader, start_ns + SECOND_NS, &lease) == 0)
+        release(reader, &lease);
+    if (!has_duration)
+        kill(pid, SIGINT);
+    const int64_t before_ns = shmframe_now_ns();
+    kill(pid, SIGCONT);
+    ck_assert_int_eq(wait_exit(pid), 0);
+    shmframe_reader_close(reader);
+    const int64_t pictures = read_count("demo", "frames") + read_count("demo", "dropped");
+    const int64_t blocks = read_count("demo.sound", "frames") + read_count("demo.sound", "dropped");
+    if (has_duration) {
+        ck_assert_int_eq(pictures, 100);
+        ck_assert_int_eq(blocks, 50);
+    } else {
+        ck_assert_int_ge(pictures, (before_ns - start_ns) / (SECOND_NS / 200));
+        ck_assert_int_ge(blocks, (before_ns - start_ns) / (SECOND_NS / 100) - 1);
+    }
+}
+END_TEST
+
 START_TEST(an_unpaced_pattern_gives_a_lossless_reader_every_picture) {
     const pid_t pid = PATTERN("--size", "160x160", "--pixel-format", "gray", "--unpaced",
                               "--frames", "1000", "--wait-readers", "1", "--no-sound");
@@ -514,6 +558,7 @@ int main(void) {
     tcase_add_test(run, sigint_ends_both_streams);
     tcase_add_test(run, sound_ends_with_the_last_picture);
     tcase_add_test(run, a_stopped_producer_drops_what_it_missed_and_says_so);
+    tcase_add_loop_test(run, what_was_due_when_the_end_came_is_counted, 0, 2);
     tcase_add_test(run, an_unpaced_pattern_gives_a_lossless_reader_every_picture);
     tcase_add_test(run, a_live_pattern_refuses_a_lossless_reader);
     tcase_add_test(run, the_tone_can_be_set);
