@@ -1,15 +1,14 @@
 #include "sound_device.h"
 
-#include <portaudio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* NULL: no device has that number, or it records nothing. */
-static const PaDeviceInfo *find_input(int number) {
+static const PaDeviceInfo *find_input(long number) {
     if (number < 0 || number >= Pa_GetDeviceCount())
         return NULL;
-    const PaDeviceInfo *info = Pa_GetDeviceInfo(number);
+    const PaDeviceInfo *info = Pa_GetDeviceInfo((int)number);
     return info && info->maxInputChannels > 0 ? info : NULL;
 }
 
@@ -48,25 +47,42 @@ static int find_by_name(const char *wanted) {
     return parts == 1 ? part : -1;
 }
 
+/* False: it is a name. LONG_MAX, which no device has: the number is larger. */
+static bool parse_number(const char *text, long *out_number) {
+    char *end;
+    *out_number = strtol(text, &end, 10);
+    return *text && !*end;
+}
+
 int sound_device_find(const char *wanted, char *out_trouble, size_t trouble_bytes) {
-    int found;
+    long found;
     if (!wanted) {
         found = Pa_GetDefaultInputDevice();
         if (find_input(found))
-            return found;
+            return (int)found;
         snprintf(out_trouble, trouble_bytes, "there is no default input device; there are: ");
     } else {
-        char *end;
-        const long number = strtol(wanted, &end, 10);
-        const bool is_number = *wanted && !*end;
-        found = is_number ? (int)number : find_by_name(wanted);
+        const bool is_number = parse_number(wanted, &found);
+        if (!is_number)
+            found = find_by_name(wanted);
         if (find_input(found))
-            return found;
+            return (int)found;
         snprintf(out_trouble, trouble_bytes,
                  "no input device is %s\"%s\"; there are: ", is_number ? "number " : "", wanted);
     }
     tell_what_there_is(out_trouble, trouble_bytes);
     return -1;
+}
+
+int sound_device_find_again(const char *wanted, const char *name, PaHostApiTypeId system) {
+    for (int i = 0; i < Pa_GetDeviceCount(); i++) {
+        const PaDeviceInfo *info = find_input(i);
+        if (info && Pa_GetHostApiInfo(info->hostApi)->type == system &&
+            strcmp(info->name, name) == 0)
+            return i;
+    }
+    long number;
+    return wanted && !parse_number(wanted, &number) ? find_by_name(wanted) : -1;
 }
 
 json_t *sound_device_list(void) {

@@ -4,6 +4,7 @@
 #define PRODUCERS_SOUND_DEVICE_H
 
 #include <jansson.h>
+#include <portaudio.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -11,6 +12,11 @@
  * that only one has; NULL: the default. Negative: there is none, and `out_trouble` says what there
  * is. */
 int sound_device_find(const char *wanted, char *out_trouble, size_t trouble_bytes);
+
+/* The number that the device `name` of the sound system `system` has now, after it was found by
+ * `wanted`. Numbers and the default may mean another one by then; a part of a name finds a device
+ * that came back as another card. Negative: it is not there. */
+int sound_device_find_again(const char *wanted, const char *name, PaHostApiTypeId system);
 
 /* An array of objects, one a device. */
 json_t *sound_device_list(void);

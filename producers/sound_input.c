@@ -142,6 +142,15 @@ static int describe(struct sound_input *input, const PaStreamParameters *paramet
     return 0;
 }
 
+static int find_device(struct sound_input *input) {
+    if (input->job == SOUND_REOPEN) {
+        const int device = sound_device_find_again(input->wish.device, input->name, input->system);
+        snprintf(input->trouble, sizeof(input->trouble), "%s is not there", input->name);
+        return device;
+    }
+    return sound_device_find(input->wish.device, input->trouble, sizeof(input->trouble));
+}
+
 static int open_input(struct sound_input *input) {
     if (!input->has_system && !sound_system_start()) {
         snprintf(input->trouble, sizeof(input->trouble),
@@ -149,11 +158,12 @@ static int open_input(struct sound_input *input) {
         return -EIO;
     }
     input->has_system = true;
-    const int device =
-        sound_device_find(input->wish.device, input->trouble, sizeof(input->trouble));
+    const int device = find_device(input);
     if (device < 0)
         return -EIO;
-    snprintf(input->name, sizeof(input->name), "%s", Pa_GetDeviceInfo(device)->name);
+    const PaDeviceInfo *info = Pa_GetDeviceInfo(device);
+    snprintf(input->name, sizeof(input->name), "%s", info->name);
+    input->system = Pa_GetHostApiInfo(info->hostApi)->type;
     const PaStreamParameters parameters = describe_wish(input, device);
     uint32_t rate;
     const PaError error = open_stream(input, &parameters, &rate);

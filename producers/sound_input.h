@@ -30,18 +30,19 @@ struct sound_wish {
 enum sound_job {
     SOUND_OPEN = 0, /* finds the device; from then on `name`, `format` and `latency_ns` count */
     SOUND_START,    /* samples come */
-    SOUND_REOPEN,   /* closes everything, looks for devices anew, opens and starts */
+    SOUND_REOPEN,   /* closes everything, looks for that device anew, opens and starts it */
 };
 
 struct sound_input {
     struct sound_wish wish;
-    char name[128];
+    char name[256];
     struct shmframe_format format; /* blocks of wish.block samples */
     int64_t latency_ns;            /* of the device's buffer, as PortAudio tells */
     char trouble[1024];            /* why the last job failed, or what the last error was */
 
     PaStream *stream;
-    bool has_system; /* PortAudio is initialized */
+    PaHostApiTypeId system; /* that the device belongs to: it and `name` say which one it is */
+    bool has_system;        /* PortAudio is initialized */
     bool is_planar;
     uint32_t sample_bytes; /* of one channel */
     pthread_t thread;

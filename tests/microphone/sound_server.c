@@ -39,11 +39,16 @@ static bool write_text(const char *folder, const char *name, const char *text) {
     return fclose(file) == 0;
 }
 
+bool sound_server_set_devices(const struct sound_server *server, const char *devices) {
+    char text[512];
+    snprintf(text, sizeof(text), "%s%s", devices,
+             "pcm.!default { type pulse }\nctl.!default { type pulse }\n");
+    return write_text(server->folder, ".asoundrc", text);
+}
+
 bool sound_server_init(struct sound_server *server) {
     *server = (struct sound_server){.folder = "/tmp/shmframe-test-XXXXXX"};
-    if (!mkdtemp(server->folder) ||
-        !write_text(server->folder, ".asoundrc",
-                    "pcm.!default { type pulse }\nctl.!default { type pulse }\n"))
+    if (!mkdtemp(server->folder) || !sound_server_set_devices(server, ""))
         return false;
     char address[128];
     snprintf(address, sizeof(address), "unix:%s/native", server->folder);

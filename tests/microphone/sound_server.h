@@ -34,6 +34,8 @@ struct sound_server {
 /* Makes the folder, points this process' environment at it (HOME, PULSE_..., ALSA), and starts.
  * False: it does not run. */
 bool sound_server_init(struct sound_server *server);
+/* What ALSA knows from now on: `devices`, in its configuration's words, and the server. */
+bool sound_server_set_devices(const struct sound_server *server, const char *devices);
 /* Starts it, again after it was killed. Dies with this thread. */
 bool sound_server_start(struct sound_server *server);
 /* Kills it, and waits for its end. */

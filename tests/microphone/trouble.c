@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -116,6 +117,53 @@ START_TEST(a_server_that_dies_is_told_once_and_waited_for) {
 }
 END_TEST
 
+/* The number of the device in the list; -1: it is not there. */
+static int find_number(const char *name) {
+    ck_assert_int_eq(stage_wait_exit(MICROPHONE("--list", "--format", "json")), 0);
+    json_t *root = json_loads(stage_said(), 0, NULL);
+    ck_assert_msg(root, "%s", stage_said());
+    int number = -1;
+    size_t i;
+    json_t *device;
+    json_array_foreach(json_object_get(root, "devices"), i, device) {
+        if (strcmp(json_string_value(json_object_get(device, "name")), name) == 0)
+            number = (int)json_integer_value(json_object_get(device, "number"));
+    }
+    json_decref(root);
+    return number;
+}
+
+/* A device comes that moves the numbers of the others. */
+START_TEST(a_device_that_was_chosen_by_its_number_comes_back_as_itself) {
+    struct sound_feed feed;
+    ck_assert(sound_feed_start(&feed, &stage_server));
+    ck_assert(sound_server_set_devices(&stage_server, "pcm.mic { type pulse }\n"));
+    char number[16];
+    snprintf(number, sizeof(number), "%d", find_number("mic"));
+    const pid_t pid = MICROPHONE("--device", number);
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease;
+    ck_assert_int_eq(stage_acquire(reader, &lease), 0);
+    shmframe_reader_release(reader, &lease);
+    sound_server_kill(&stage_server);
+    sound_feed_stop(&feed);
+    stage_wait_until_said("mic is gone");
+    ck_assert(sound_server_set_devices(&stage_server, "pcm.another { type pulse }\n"
+                                                      "pcm.mic { type pulse }\n"));
+    ck_assert(sound_server_start(&stage_server));
+    ck_assert(sound_feed_start(&feed, &stage_server));
+    stage_wait_until_said(" is back");
+    ck_assert_ptr_nonnull(strstr(stage_said(), ": mic is back"));
+    kill(pid, SIGINT);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    /* Or nothing was tried here. */
+    ck_assert_int_ne(find_number("mic"), atoi(number));
+    ck_assert_int_eq(find_number("another"), atoi(number));
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
 /* A server that hangs would keep whoever talks to it for ever. */
 START_TEST(a_server_that_hangs_keeps_neither_requests_nor_the_end) {
     struct sound_feed feed;
@@ -140,16 +188,26 @@ START_TEST(a_server_that_hangs_keeps_neither_requests_nor_the_end) {
 }
 END_TEST
 
+/* Waits until the process has a second thread. */
+static void wait_for_thread(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    const int64_t deadline_ns = shmframe_deadline_ns(30 * SECOND_NS);
+    struct stat folder;
+    /* "." and ".." and one more for each. */
+    while (stat(path, &folder) == 0 && folder.st_nlink < 4) {
+        ck_assert_int_lt(shmframe_now_ns(), deadline_ns);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 START_TEST(a_server_that_hangs_at_the_begin_does_not_keep_the_end) {
     kill(stage_server.pid, SIGSTOP);
     const pid_t pid = MICROPHONE("--duration", "1");
-    /* Nothing is to be seen of it before it has a stream: each moment is worth a try. */
-    const int64_t deadline_ns = shmframe_deadline_ns(60 * SECOND_NS);
-    while (waitpid(pid, NULL, WNOHANG) == 0) {
-        ck_assert_int_lt(shmframe_now_ns(), deadline_ns);
-        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
-        kill(pid, SIGINT);
-    }
+    /* Nothing is to be seen of it before it has a stream, but for the thread that hangs. */
+    wait_for_thread(pid);
+    kill(pid, SIGINT);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
 }
 END_TEST
 
@@ -320,6 +378,11 @@ START_TEST(what_cannot_be_had_is_told_with_what_can) {
     stage_expect_failure(MICROPHONE("--device", "theremin"), 1, "no input device is \"theremin\"");
     ck_assert_ptr_nonnull(strstr(stage_said(), "\"default\""));
     stage_expect_failure(MICROPHONE("--device", "77"), 1, "no input device is number \"77\"");
+    /* A number that is another one where it is cut to an int. */
+    stage_expect_failure(MICROPHONE("--device", "4294967296"), 1,
+                         "no input device is number \"4294967296\"");
+    stage_expect_failure(MICROPHONE("--device", "99999999999999999999"), 1,
+                         "no input device is number \"99999999999999999999\"");
     stage_expect_failure(MICROPHONE("--channels", "60"), 1, "has 32 channels, not 60");
     stage_expect_failure(MICROPHONE("--sample-rate", "768000"), 1,
                          "does not take 768000 Hz; it takes:");
@@ -345,6 +408,7 @@ int main(void) {
     const TTest *const cases[] = {
         a_pause_publishes_nothing_and_time_goes_on,
         a_server_that_dies_is_told_once_and_waited_for,
+        a_device_that_was_chosen_by_its_number_comes_back_as_itself,
         a_server_that_hangs_keeps_neither_requests_nor_the_end,
         a_server_that_hangs_at_the_begin_does_not_keep_the_end,
         a_program_that_stood_still_catches_up,
