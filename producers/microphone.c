@@ -116,7 +116,7 @@ static bool do_job(struct microphone *microphone, enum sound_job job, int *out_r
         program_fail("no thread for the sound device: %s", strerror(-fd));
     for (;;) {
         const int64_t end_ns =
-            job == SOUND_REOPEN ? producer_end_ns(&microphone->producer) : SHMFRAME_FOREVER;
+            job == SOUND_OPEN ? SHMFRAME_FOREVER : producer_end_ns(&microphone->producer);
         switch (producer_wait_for(&microphone->producer, fd, end_ns)) {
         case PRODUCER_STOP:
         case PRODUCER_DUE:
@@ -130,10 +130,10 @@ static bool do_job(struct microphone *microphone, enum sound_job job, int *out_r
     }
 }
 
-/* Likewise; a failure ends the program. */
-static bool have_done(struct microphone *microphone, enum sound_job job) {
+/* A failure ends the program. False: asked to stop. */
+static bool open_device(struct microphone *microphone) {
     int result;
-    if (!do_job(microphone, job, &result))
+    if (!do_job(microphone, SOUND_OPEN, &result))
         return false;
     if (result < 0)
         program_fail("%s", microphone->input.trouble);
@@ -176,6 +176,17 @@ static bool revive_device(struct microphone *microphone) {
     begin_device(microphone);
     return shmframe_format_is_equal(&before, &input->format) ||
            producer_set_format(microphone->stream, &input->format);
+}
+
+/* It may have gone since it was opened. False: asked to stop. */
+static bool start_device(struct microphone *microphone) {
+    int result;
+    if (!do_job(microphone, SOUND_START, &result))
+        return false;
+    if (result < 0)
+        return revive_device(microphone);
+    begin_device(microphone);
+    return true;
 }
 
 /* Blocks. */
@@ -319,7 +330,6 @@ static bool serve_device(struct microphone *microphone) {
 
 static void run(struct microphone *microphone) {
     struct producer *producer = &microphone->producer;
-    begin_device(microphone);
     while (!producer_is_over(producer)) {
         const int64_t look_ns = find_next_look_ns(microphone), end_ns = producer_end_ns(producer);
         if (producer_wait_for(producer, -1, look_ns < end_ns ? look_ns : end_ns) == PRODUCER_STOP)
@@ -352,7 +362,7 @@ int main(int argc, char **argv) {
         program_fail("no descriptor: %s", strerror(errno));
     adc_clock_init(&microphone.clock);
     producer_open(&microphone.producer, NULL, NULL);
-    if (have_done(&microphone, SOUND_OPEN)) {
+    if (open_device(&microphone)) {
         const struct shmframe_writer_params params = {
             .stream = producer_options.stream,
             .group = producer_options.group,
@@ -360,8 +370,7 @@ int main(int argc, char **argv) {
             .flags = SHMFRAME_WRITER_LIVE,
         };
         microphone.stream = producer_add(&microphone.producer, &params);
-        if (microphone.stream && producer_start(&microphone.producer) &&
-            have_done(&microphone, SOUND_START))
+        if (microphone.stream && producer_start(&microphone.producer) && start_device(&microphone))
             run(&microphone);
     }
     /* The device is not closed: a sound server that hangs would keep us, and the kernel does it. */

@@ -188,6 +188,17 @@ START_TEST(a_server_that_hangs_keeps_neither_requests_nor_the_end) {
 }
 END_TEST
 
+/* Waits until the program has its stream, without being a reader. */
+static void wait_for_stream(void) {
+    const int64_t deadline_ns = shmframe_deadline_ns(30 * SECOND_NS);
+    struct shmframe_answer answer;
+    while (shmframe_session_request(stage_session, "microphone", "help", NULL, deadline_ns,
+                                    &answer) != 0) {
+        ck_assert_int_lt(shmframe_now_ns(), deadline_ns);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
 /* Waits until the process has a second thread. */
 static void wait_for_thread(pid_t pid) {
     char path[64];
@@ -208,6 +219,37 @@ START_TEST(a_server_that_hangs_at_the_begin_does_not_keep_the_end) {
     wait_for_thread(pid);
     kill(pid, SIGINT);
     ck_assert_int_eq(stage_wait_exit(pid), 0);
+}
+END_TEST
+
+/* What was opened is not there any more when the readers are. */
+START_TEST(a_server_that_dies_before_the_begin_is_waited_for) {
+    struct sound_feed feed;
+    const pid_t pid = MICROPHONE("--wait-readers", "1", "--frames", "10");
+    wait_for_stream();
+    sound_server_kill(&stage_server);
+    struct shmframe_reader *reader = stage_open_reader();
+    stage_wait_until_said("default is gone: default does not start");
+    ck_assert(sound_server_start(&stage_server));
+    ck_assert(sound_feed_start(&feed, &stage_server));
+    struct shmframe_lease lease;
+    ck_assert_int_eq(stage_acquire(reader, &lease), 0);
+    shmframe_reader_release(reader, &lease);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    ck_assert_int_eq(stage_count_said("default is back"), 1);
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
+START_TEST(a_server_that_hangs_before_the_begin_does_not_keep_the_end) {
+    const pid_t pid = MICROPHONE("--wait-readers", "1", "--duration", "1");
+    wait_for_stream();
+    kill(stage_server.pid, SIGSTOP);
+    struct shmframe_reader *reader = stage_open_reader();
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    ck_assert_ptr_nonnull(strstr(stage_said(), ": 0 frames in"));
+    shmframe_reader_close(reader);
 }
 END_TEST
 
@@ -411,6 +453,8 @@ int main(void) {
         a_device_that_was_chosen_by_its_number_comes_back_as_itself,
         a_server_that_hangs_keeps_neither_requests_nor_the_end,
         a_server_that_hangs_at_the_begin_does_not_keep_the_end,
+        a_server_that_dies_before_the_begin_is_waited_for,
+        a_server_that_hangs_before_the_begin_does_not_keep_the_end,
         a_program_that_stood_still_catches_up,
         a_loss_that_nobody_tells_is_found,
         a_device_that_comes_back_with_another_rate_goes_on_in_that,
