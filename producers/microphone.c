@@ -22,7 +22,9 @@
 /* A device that delivers nothing for so long is gone. Sound servers may need a second to begin. */
 #define SILENCE_MAX_NS  (3 * SECOND_NS)
 #define SILENCE_STEP_NS (SECOND_NS / 10)
-#define LATENCY_MAX_NS  (10 * SECOND_NS)
+/* Twice its rate, for so long, is no device's: sound servers begin with what they kept at most. */
+#define AHEAD_MAX_NS   (5 * SECOND_NS)
+#define LATENCY_MAX_NS (10 * SECOND_NS)
 
 enum { SAMPLE_RATE_MAX = 768000, LOOKS_A_BLOCK = 10 };
 static const int64_t look_min_ns = SECOND_NS / 2000;
@@ -67,6 +69,7 @@ struct microphone {
     int64_t taken;     /* samples read since the device was opened */
     int64_t delivered; /* those, and the ones that wait */
     int64_t looked_ns; /* when that was seen */
+    int64_t began_ns;  /* when the device was opened */
     int64_t silent_ns; /* for how long no new ones came */
     struct shmframe_loan loan;
     bool is_lent;    /* loan counts */
@@ -149,7 +152,8 @@ static void begin_device(struct microphone *microphone) {
     adc_clock_open(&microphone->clock, format->audio.sample_rate);
     microphone->taken = 0;
     microphone->delivered = 0;
-    microphone->looked_ns = shmframe_now_ns();
+    microphone->began_ns = shmframe_now_ns();
+    microphone->looked_ns = microphone->began_ns;
     microphone->silent_ns = 0;
 }
 
@@ -237,6 +241,17 @@ static void count_silence(struct microphone *microphone, bool is_new, int64_t no
     microphone->looked_ns = now_ns;
 }
 
+/* ALSA's "null" and "file" have samples whenever they are asked. */
+static void check_rate(const struct microphone *microphone, int64_t now_ns) {
+    const uint32_t rate = microphone->input.format.audio.sample_rate;
+    const int64_t seconds_max =
+        (2 * (now_ns - microphone->began_ns) + AHEAD_MAX_NS) / SECOND_NS + 1;
+    if (microphone->delivered > seconds_max * rate)
+        program_fail("%s delivers samples far faster than its %u Hz: it is no real device; "
+                     "--list shows others",
+                     microphone->input.name, rate);
+}
+
 /* Looks how much there is now. Errors: -EIO. */
 static int64_t look(struct microphone *microphone) {
     int64_t available = sound_input_available(&microphone->input);
@@ -249,6 +264,7 @@ static int64_t look(struct microphone *microphone) {
     const int64_t now_ns = shmframe_now_ns(), delivered = microphone->taken + available;
     count_silence(microphone, delivered != microphone->delivered, now_ns);
     microphone->delivered = delivered;
+    check_rate(microphone, now_ns);
     count_missing(microphone, adc_clock_observe(&microphone->clock, delivered, now_ns));
     return available;
 }
@@ -263,10 +279,11 @@ static void begin_behind_gap(struct microphone *microphone, uint8_t *place, uint
     microphone->filled = 0;
 }
 
-/* Takes samples that are there, to the end of the block at most. Errors: -EIO. */
-static int take_samples(struct microphone *microphone, uint32_t available) {
+/* Takes samples that are there, to the end of the block at most. Returns how many are left that
+ * are known of. Errors: -EIO. */
+static int64_t take_samples(struct microphone *microphone, int64_t available) {
     const uint32_t left = microphone->input.format.audio.samples_max - microphone->filled;
-    const uint32_t count = available < left ? available : left;
+    const uint32_t count = available < left ? (uint32_t)available : left;
     uint8_t *place = find_place(microphone);
     const int result = sound_input_read(&microphone->input, place, microphone->filled, count);
     if (result == -EOVERFLOW)
@@ -275,8 +292,11 @@ static int take_samples(struct microphone *microphone, uint32_t available) {
         return result;
     microphone->taken += count;
     microphone->filled += count;
-    /* How many are missing is to be known before the block is told. */
-    return result == -EOVERFLOW && look(microphone) < 0 ? -EIO : 0;
+    if (result == 0)
+        return available - count;
+    /* How many are missing is to be known before the block is told. What there is now may be no
+     * less than before, for ever. */
+    return look(microphone) < 0 ? -EIO : 0;
 }
 
 static void end_block(struct microphone *microphone) {
@@ -307,20 +327,18 @@ static int64_t find_next_look_ns(const struct microphone *microphone) {
     return now_ns + clamp(full_ns - now_ns, pause_ns, most_ns);
 }
 
-/* Takes what there is. False: the device is gone. */
+/* Takes what is there at one look: who always has more is not to keep us from everything else.
+ * False: the device is gone. */
 static bool serve_device(struct microphone *microphone) {
-    for (;;) {
-        const int64_t available = look(microphone);
-        if (available < 0)
-            return false;
-        if (available == 0)
-            break;
-        if (take_samples(microphone, available < INT32_MAX ? (uint32_t)available : INT32_MAX) < 0)
-            return false;
+    int64_t available = look(microphone);
+    while (available > 0) {
+        available = take_samples(microphone, available);
         end_block(microphone);
         if (producer_is_over(&microphone->producer))
             return true;
     }
+    if (available < 0)
+        return false;
     if (microphone->silent_ns < SILENCE_MAX_NS)
         return true;
     snprintf(microphone->input.trouble, sizeof(microphone->input.trouble),

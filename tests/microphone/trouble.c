@@ -436,6 +436,14 @@ START_TEST(what_cannot_be_had_is_told_with_what_can) {
 }
 END_TEST
 
+/* It has samples whenever it is asked. */
+START_TEST(a_device_that_never_waits_is_no_device) {
+    ck_assert(sound_server_set_devices(&stage_server, "pcm.nothing { type null }\n"));
+    stage_expect_failure(MICROPHONE("--device", "nothing"), 1,
+                         "nothing delivers samples far faster than its 48000 Hz");
+}
+END_TEST
+
 START_TEST(a_machine_without_sound_is_told) {
     sound_server_kill(&stage_server);
     stage_expect_failure(MICROPHONE("--duration", "1"), 1, "there is no default input device");
@@ -461,6 +469,7 @@ int main(void) {
         what_a_sound_card_refuses_is_told,
         devices_are_listed,
         what_cannot_be_had_is_told_with_what_can,
+        a_device_that_never_waits_is_no_device,
         a_machine_without_sound_is_told,
         NULL,
     };
