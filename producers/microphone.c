@@ -75,6 +75,7 @@ struct microphone {
     bool is_lent;    /* loan counts */
     uint8_t *spare;  /* where samples go that get no slot */
     uint32_t filled; /* samples of the present block */
+    int64_t missing; /* samples that the device lost since the last block */
 };
 
 /* Options. */
@@ -157,6 +158,19 @@ static void begin_device(struct microphone *microphone) {
     microphone->silent_ns = 0;
 }
 
+static void count_missing(struct microphone *microphone, int64_t missing) {
+    if (!microphone->producer.is_paused)
+        microphone->missing += missing;
+}
+
+/* In blocks, rounded up once for all that is told together. */
+static void tell_missing(struct microphone *microphone) {
+    const uint32_t block = microphone->input.format.audio.samples_max;
+    producer_count_dropped(microphone->stream,
+                           (uint32_t)((microphone->missing + block - 1) / block));
+    microphone->missing = 0;
+}
+
 static void drop_block(struct microphone *microphone) {
     if (microphone->is_lent)
         shmframe_writer_abandon(microphone->stream->writer, &microphone->loan);
@@ -169,6 +183,7 @@ static bool revive_device(struct microphone *microphone) {
     struct sound_input *input = &microphone->input;
     const struct shmframe_format before = input->format;
     program_warn("%s is gone: %s; waiting for it to come back", input->name, input->trouble);
+    count_missing(microphone, microphone->filled);
     drop_block(microphone);
     uint32_t tries = 0;
     int result = -EIO;
@@ -178,6 +193,8 @@ static bool revive_device(struct microphone *microphone) {
             return false;
     program_warn("%s is back", input->name);
     begin_device(microphone);
+    microphone->missing =
+        microphone->missing * input->format.audio.sample_rate / before.audio.sample_rate;
     return shmframe_format_is_equal(&before, &input->format) ||
            producer_set_format(microphone->stream, &input->format);
 }
@@ -200,12 +217,6 @@ static int64_t find_block_ns(const struct microphone *microphone) {
     return (int64_t)audio->samples_max * SECOND_NS / audio->sample_rate;
 }
 
-static void count_missing(struct microphone *microphone, int64_t missing) {
-    const uint32_t block = microphone->input.format.audio.samples_max;
-    if (missing > 0 && !microphone->producer.is_paused)
-        producer_count_dropped(microphone->stream, (uint32_t)((missing + block - 1) / block));
-}
-
 static void publish_block(struct microphone *microphone) {
     struct shmframe_loan *loan = &microphone->loan;
     const int64_t position =
@@ -214,6 +225,7 @@ static void publish_block(struct microphone *microphone) {
     loan->frame.pts = position;
     loan->frame.duration = microphone->filled;
     loan->frame.samples = microphone->filled;
+    tell_missing(microphone);
     producer_tell_dropped(microphone->stream, loan);
     producer_publish(microphone->stream, loan, false);
     microphone->is_lent = false;
@@ -358,6 +370,7 @@ static void run(struct microphone *microphone) {
             break;
     }
     drop_block(microphone);
+    tell_missing(microphone);
 }
 
 int main(int argc, char **argv) {

@@ -1,21 +1,28 @@
-/* Loaded in front of PortAudio: a sound card that another program has, or that has one rate only,
- * which no test machine has and which PulseAudio never is. $REFUSE names a file that says which:
- * "busy", or the rate that is refused. Everything else is PortAudio's own. */
+/* Loaded in front of PortAudio: a sound card that another program has, that has one rate only, or
+ * whose buffer runs over, which no test machine has and which PulseAudio never is. $REFUSE names a
+ * file that says which: "busy", the rate that is refused, or "overflow": every 100th read loses
+ * samples before those that it gives, and says so. Everything else is PortAudio's own. */
 #include <dlfcn.h>
 #include <portaudio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static PaError judge(double rate) {
+enum { LOST_SAMPLES = 3000, READS = 100, SAMPLE_BYTES = 4 };
+static int channels; /* of the stream; none has planes */
+
+static void read_word(char word[16]) {
     const char *path = getenv("REFUSE");
     FILE *file = path ? fopen(path, "r") : NULL;
-    char word[16] = "";
-    if (!file)
-        return paNoError;
-    if (fscanf(file, "%15s", word) != 1)
+    if (!file || fscanf(file, "%15s", word) != 1)
         word[0] = 0;
-    fclose(file);
+    if (file)
+        fclose(file);
+}
+
+static PaError judge(double rate) {
+    char word[16];
+    read_word(word);
     if (strcmp(word, "busy") == 0)
         return paDeviceUnavailable;
     return rate == atof(word) ? paInvalidSampleRate : paNoError;
@@ -29,6 +36,8 @@ PaError Pa_OpenStream(PaStream **stream, const PaStreamParameters *input,
     const PaError error = judge(rate);
     if (error != paNoError)
         return error;
+    if (input)
+        channels = input->channelCount;
     return ((opener *)dlsym(RTLD_NEXT, "Pa_OpenStream"))(stream, input, output, rate, frames, flags,
                                                          call_back, user);
 }
@@ -40,4 +49,22 @@ PaError Pa_IsFormatSupported(const PaStreamParameters *input, const PaStreamPara
     if (error != paNoError)
         return error;
     return ((asker *)dlsym(RTLD_NEXT, "Pa_IsFormatSupported"))(input, output, rate);
+}
+
+PaError Pa_ReadStream(PaStream *stream, void *buffer, unsigned long frames) {
+    typedef PaError reader(PaStream *, void *, unsigned long);
+    reader *const read_stream = (reader *)dlsym(RTLD_NEXT, "Pa_ReadStream");
+    static int reads;
+    char word[16];
+    read_word(word);
+    if (strcmp(word, "overflow") != 0 || ++reads % READS != 0)
+        return read_stream(stream, buffer, frames);
+    void *lost = malloc((size_t)LOST_SAMPLES * SAMPLE_BYTES * (size_t)channels);
+    if (!lost)
+        return paInsufficientMemory;
+    PaError error = read_stream(stream, lost, LOST_SAMPLES);
+    free(lost);
+    if (error == paNoError)
+        error = read_stream(stream, buffer, frames);
+    return error == paNoError ? paInputOverflowed : error;
 }

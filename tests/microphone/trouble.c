@@ -380,6 +380,47 @@ START_TEST(a_device_that_comes_back_with_another_rate_goes_on_in_that) {
 }
 END_TEST
 
+/* Blocks that are no multiple of what the server hands over: gaps are in their midst. */
+START_TEST(a_loss_that_the_device_tells_is_told_where_it_is) {
+    struct sound_feed feed;
+    ck_assert(sound_feed_start(&feed, &stage_server));
+    refuse("overflow");
+    setenv("LD_PRELOAD", getenv("REFUSE_LIBRARY"), 1);
+    const pid_t pid = MICROPHONE("--sample-format", "s16", "--block", "1000", "--frames", "300",
+                                 "--format", "json", "--wait-readers", "1");
+    unsetenv("LD_PRELOAD");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct listener listener = listener_make();
+    struct shmframe_lease lease;
+    int64_t next_pts = 0, dropped = 0, gaps = 0;
+    while (stage_acquire(reader, &lease) == 0) {
+        const int64_t gap = lease.frame.pts - next_pts, jumps = listener.jumps;
+        ck_assert_int_eq(lease.frame.device_dropped, (gap + 999) / 1000);
+        ck_assert_int_eq(!!(lease.frame.flags & SHMFRAME_DISCONTINUITY), gap > 0);
+        listener_hear_frame(&listener, &lease, &feed);
+        /* Nothing is missing within a block, and between two of them only where it is told. */
+        ck_assert_int_eq(listener.jumps - jumps, gap > 0);
+        if (gap > 0) {
+            ck_assert_int_ge(gap, 3000 / 2);
+            gaps++;
+        }
+        dropped += lease.frame.device_dropped;
+        next_pts = lease.frame.pts + lease.frame.samples;
+        shmframe_reader_release(reader, &lease);
+    }
+    ck_assert_int_ge(gaps, 2);
+    /* As large as they were, as the clock tells. */
+    ck_assert_int_le(listener.most_error_ns, 100 * MS);
+    ck_assert_int_ge(listener.least_error_ns, -30 * MS);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    json_t *statistics = stage_read_statistics();
+    ck_assert_int_eq(stage_read_number(statistics, "device_dropped"), dropped);
+    json_decref(statistics);
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
 START_TEST(what_a_sound_card_refuses_is_told) {
     setenv("LD_PRELOAD", getenv("REFUSE_LIBRARY"), 1);
     refuse("busy");
@@ -466,6 +507,7 @@ int main(void) {
         a_program_that_stood_still_catches_up,
         a_loss_that_nobody_tells_is_found,
         a_device_that_comes_back_with_another_rate_goes_on_in_that,
+        a_loss_that_the_device_tells_is_told_where_it_is,
         what_a_sound_card_refuses_is_told,
         devices_are_listed,
         what_cannot_be_had_is_told_with_what_can,
