@@ -2,8 +2,14 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
 #include <portaudio.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static void say_nothing_alsa(const char *file, int line, const char *function, int error,
@@ -45,8 +51,67 @@ static bool is_alsa_configured(void) {
     return update() >= 0 && *config && search(*config, "pcm", &devices) >= 0;
 }
 
+/* A line that makes libpulse read that file too; it need not be there. */
+static void include(int fd, const char *path) {
+    dprintf(fd, ".include %s\n", path);
+    char pattern[PATH_MAX];
+    snprintf(pattern, sizeof(pattern), "%s.d/*.conf", path);
+    glob_t found;
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        dprintf(fd, ".include %s\n", found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* The one configuration that libpulse would read: what is named, or the first that is there. */
+static void include_client_configuration(int fd) {
+    const char *named = getenv("PULSE_CLIENTCONFIG"), *home = getenv("HOME");
+    const char *const places[][2] = {
+        {getenv("PULSE_CONFIG_PATH"), "client.conf"},
+        {home, ".pulse/client.conf"},
+        {home, ".config/pulse/client.conf"},
+    };
+    char path[PATH_MAX] = "/etc/pulse/client.conf";
+    bool is_found = named && *named;
+    if (is_found)
+        snprintf(path, sizeof(path), "%s", named);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !is_found; i++) {
+        char place[PATH_MAX];
+        if (!places[i][0])
+            continue;
+        snprintf(place, sizeof(place), "%s/%s", places[i][0], places[i][1]);
+        is_found = access(place, R_OK) == 0;
+        if (is_found)
+            memcpy(path, place, sizeof(path));
+    }
+    include(fd, path);
+}
+
+/* Where a PulseAudio dies that has lent shared memory, and ALSA's plug-in has read a part of it,
+ * libpulse waits for the rest to be read, and holds the lock that reading needs: every later call
+ * stands still for ever (memblock_wait() below pa_memimport_free(), still so in PulseAudio 16).
+ * Sound is little: it may as well come through the socket. The only switch is in a file, so what
+ * counts so far is read from ours, and the switch behind it. */
+static void refuse_shared_memory(void) {
+    static bool is_done;
+    if (is_done)
+        return;
+    is_done = true;
+    const int fd = memfd_create("pulse-client.conf", MFD_CLOEXEC);
+    if (fd < 0)
+        return;
+    include_client_configuration(fd);
+    dprintf(fd, "enable-shm = no\n");
+    /* Not "self": a server that libpulse starts reads it too. */
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+    setenv("PULSE_CLIENTCONFIG", path, 1);
+}
+
 bool sound_system_start(void) {
     silence_libraries();
+    refuse_shared_memory();
     sound_system_hush();
     const bool is_started = is_alsa_configured() && Pa_Initialize() == paNoError;
     sound_system_unhush();

@@ -164,6 +164,42 @@ START_TEST(a_device_that_was_chosen_by_its_number_comes_back_as_itself) {
 }
 END_TEST
 
+/* A server that dies with memory lent would keep its library for ever, in one of eight cases: none
+ * is to be mapped at all. The user's own settings for the library go on to count. */
+START_TEST(the_server_lends_no_memory) {
+    char path[96], folder[96];
+    snprintf(folder, sizeof(folder), "%s/.pulse", stage_server.folder);
+    ck_assert_int_eq(mkdir(folder, 0700), 0);
+    snprintf(path, sizeof(path), "%s/.pulse/client.conf", stage_server.folder);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "default-server = %s\n", getenv("PULSE_SERVER"));
+    ck_assert_int_eq(fclose(file), 0);
+    unsetenv("PULSE_SERVER");
+    /* Where a server would be looked for without a setting. */
+    setenv("XDG_RUNTIME_DIR", folder, 1);
+    setenv("PULSE_RUNTIME_PATH", folder, 1);
+    struct sound_feed feed;
+    ck_assert(sound_feed_start(&feed, &stage_server));
+    const pid_t pid = MICROPHONE("--sample-format", "s16");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease;
+    ck_assert_int_eq(stage_acquire(reader, &lease), 0);
+    shmframe_reader_release(reader, &lease);
+    snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+    file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    char line[512];
+    while (fgets(line, sizeof(line), file))
+        ck_assert_msg(!strstr(line, "memfd:pulse") && !strstr(line, "pulse-shm"), "%s", line);
+    fclose(file);
+    kill(pid, SIGINT);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
 /* A server that hangs would keep whoever talks to it for ever. */
 START_TEST(a_server_that_hangs_keeps_neither_requests_nor_the_end) {
     struct sound_feed feed;
@@ -500,6 +536,7 @@ int main(void) {
         a_pause_publishes_nothing_and_time_goes_on,
         a_server_that_dies_is_told_once_and_waited_for,
         a_device_that_was_chosen_by_its_number_comes_back_as_itself,
+        the_server_lends_no_memory,
         a_server_that_hangs_keeps_neither_requests_nor_the_end,
         a_server_that_hangs_at_the_begin_does_not_keep_the_end,
         a_server_that_dies_before_the_begin_is_waited_for,
