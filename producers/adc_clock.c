@@ -93,9 +93,11 @@ static int64_t end_window(struct adc_clock *clock) {
         return 0;
     }
     if (late_ns > gap_min_ns) {
-        if (++clock->late_windows == LATE_WINDOWS_MAX)
-            return skip(clock, late_ns);
-        return 0;
+        if (++clock->late_windows < LATE_WINDOWS_MAX)
+            return 0;
+        /* Times since the gap were told as if nothing lacked. */
+        note_error(clock, late_ns);
+        return skip(clock, late_ns);
     }
     clock->late_windows = 0;
     note_error(clock, late_ns);
