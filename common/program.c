@@ -40,7 +40,7 @@ static void print_line(const char *text, va_list values) {
     char line[1024];
     vsnprintf(line, sizeof(line), text, values);
     progress_clear();
-    fprintf(stderr, "%s: %s\n", program_name, line);
+    fprintf(progress_file(), "%s: %s\n", program_name, line);
 }
 
 void program_warn(const char *text, ...) {

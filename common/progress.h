@@ -6,6 +6,12 @@
 #define COMMON_PROGRESS_H
 
 #include <stdbool.h>
+#include <stdio.h>
+
+/* Where all that is said to the user goes, this line and program_warn()'s: stderr, or what was set,
+ * which is kept. For who has to silence libraries that print to stderr themselves. */
+FILE *progress_file(void);
+void progress_set_file(FILE *file);
 
 /* Whether a progress line would be seen: spare yourself the work otherwise. A value in
  * SHMFRAME_NO_PROGRESS says that it is not wanted. */

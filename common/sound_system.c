@@ -1,5 +1,7 @@
 #include "sound_system.h"
 
+#include "progress.h"
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -124,19 +126,31 @@ void sound_system_stop(void) {
     sound_system_unhush();
 }
 
-/* PortAudio prints what failed inside it with the C library, and offers no switch. */
+/* PortAudio prints what failed inside it with the C library, and offers no switch; libpulse
+ * likewise. Jobs of theirs may last for ever: what the program itself has to say meanwhile goes
+ * around. */
 static struct {
     int null_fd, stderr_fd;
     unsigned depth;
 } hush = {.null_fd = -1, .stderr_fd = -1};
 
+static void open_hush(void) {
+    if (hush.null_fd < 0)
+        hush.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (hush.stderr_fd >= 0)
+        return;
+    hush.stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    FILE *file = hush.stderr_fd >= 0 ? fdopen(hush.stderr_fd, "w") : NULL;
+    if (!file)
+        return;
+    setvbuf(file, NULL, _IONBF, 0);
+    progress_set_file(file);
+}
+
 void sound_system_hush(void) {
     if (hush.depth++ > 0)
         return;
-    if (hush.null_fd < 0)
-        hush.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (hush.stderr_fd < 0)
-        hush.stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    open_hush();
     if (hush.null_fd >= 0 && hush.stderr_fd >= 0)
         dup2(hush.null_fd, STDERR_FILENO);
 }

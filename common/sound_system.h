@@ -14,7 +14,8 @@ bool sound_system_start(void);
 /* After a start that was true. Streams end with it. */
 void sound_system_stop(void);
 
-/* Around calls of PortAudio that may fail: what is written to stderr in between is lost. Nests. */
+/* Around calls of PortAudio that may fail: what is written to stderr in between is lost, but for
+ * program_warn() and the like. Nests. */
 void sound_system_hush(void);
 void sound_system_unhush(void);
 

@@ -254,7 +254,21 @@ START_TEST(a_server_that_hangs_at_the_begin_does_not_keep_the_end) {
     /* Nothing is to be seen of it before it has a stream, but for the thread that hangs. */
     wait_for_thread(pid);
     kill(pid, SIGINT);
-    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    const int exit_code = stage_wait_exit(pid);
+    ck_assert_msg(exit_code == 0, "%d: %s", exit_code, stage_said());
+}
+END_TEST
+
+/* The sound libraries are silenced while they work; what the program itself has to say is not. */
+START_TEST(a_server_that_hangs_silences_no_message) {
+    static const char command[] = "exec \"$SHMFRAME_MICROPHONE\" --format json >/dev/full";
+    kill(stage_server.pid, SIGSTOP);
+    const pid_t pid =
+        stage_start(stage_said_path, "sh", (const char *const[]){"-c", command, NULL});
+    wait_for_thread(pid);
+    kill(pid, SIGINT);
+    ck_assert_int_eq(stage_wait_exit(pid), 1);
+    ck_assert_ptr_nonnull(strstr(stage_said(), "cannot be written to standard output"));
 }
 END_TEST
 
@@ -317,6 +331,39 @@ START_TEST(a_program_that_stood_still_catches_up) {
     ck_assert_int_eq(stage_read_number(statistics, "dropped"), 0);
     ck_assert_int_gt(stage_read_number(statistics, "overdue"), 0);
     json_decref(statistics);
+    shmframe_reader_close(reader);
+    sound_feed_stop(&feed);
+}
+END_TEST
+
+/* Both stood still, for longer than a device may be silent, and the program goes on first: time in
+ * which it did not run is no silence. */
+START_TEST(a_program_that_stood_still_gives_the_server_time) {
+    struct sound_feed feed;
+    ck_assert(sound_feed_start(&feed, &stage_server));
+    const pid_t pid = MICROPHONE("--sample-format", "s16");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease;
+    ck_assert_int_eq(stage_acquire(reader, &lease), 0);
+    shmframe_reader_release(reader, &lease);
+    kill(stage_server.pid, SIGSTOP);
+    kill(pid, SIGSTOP);
+    while (shmframe_reader_acquire(reader, SHMFRAME_NOW, &lease) == 0)
+        shmframe_reader_release(reader, &lease);
+    nanosleep(&(struct timespec){.tv_sec = 3, .tv_nsec = 200000000}, NULL);
+    kill(pid, SIGCONT);
+    struct shmframe_answer answer;
+    ck_assert_int_eq(shmframe_session_request(stage_session, "microphone", "help", NULL,
+                                              shmframe_deadline_ns(10 * SECOND_NS), &answer),
+                     0);
+    kill(stage_server.pid, SIGCONT);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(stage_acquire(reader, &lease), 0);
+        shmframe_reader_release(reader, &lease);
+    }
+    kill(pid, SIGINT);
+    ck_assert_int_eq(stage_wait_exit(pid), 0);
+    ck_assert_int_eq(stage_count_said("is gone"), 0);
     shmframe_reader_close(reader);
     sound_feed_stop(&feed);
 }
@@ -539,9 +586,11 @@ int main(void) {
         the_server_lends_no_memory,
         a_server_that_hangs_keeps_neither_requests_nor_the_end,
         a_server_that_hangs_at_the_begin_does_not_keep_the_end,
+        a_server_that_hangs_silences_no_message,
         a_server_that_dies_before_the_begin_is_waited_for,
         a_server_that_hangs_before_the_begin_does_not_keep_the_end,
         a_program_that_stood_still_catches_up,
+        a_program_that_stood_still_gives_the_server_time,
         a_loss_that_nobody_tells_is_found,
         a_device_that_comes_back_with_another_rate_goes_on_in_that,
         a_loss_that_the_device_tells_is_told_where_it_is,
