@@ -148,7 +148,8 @@ static void open_capture(void) {
     producer_options.stream = producer_options.group = "bench-screen";
     x_display_open(&capture.display, options.display);
     producer_open(&capture.producer, NULL, NULL);
-    x_target_open(&capture.target, &capture.display, 0, NULL, false);
+    if (!x_target_open(&capture.target, &capture.display, 0, NULL, false))
+        program_fail("display \"%s\": the X server is gone", capture.display.name);
     x_grab_init(&capture.grab, &capture.display);
     struct shmframe_writer_params params = {
         .stream = producer_options.stream,
