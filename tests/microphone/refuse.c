@@ -1,14 +1,16 @@
 /* Loaded in front of PortAudio: a sound card that another program has, that has one rate only, or
  * whose buffer runs over, which no test machine has and which PulseAudio never is. $REFUSE names a
- * file that says which: "busy", the rate that is refused, or "overflow": every 100th read loses
- * samples before those that it gives, and says so. Everything else is PortAudio's own. */
+ * file that says which: "busy", the rate that is refused, or "overflow": now and then a read loses
+ * samples before those that it gives, and says so; one that ends a block of 1000 if there is any.
+ * Everything else is PortAudio's own. */
 #include <dlfcn.h>
 #include <portaudio.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOST_SAMPLES = 3000, READS = 100, SAMPLE_BYTES = 4 };
+enum { LOST_SAMPLES = 3000, READS_MIN = 50, READS_MAX = 100, BLOCK = 1000, SAMPLE_BYTES = 4 };
 static int channels; /* of the stream; none has planes */
 
 static void read_word(char word[16]) {
@@ -55,10 +57,14 @@ PaError Pa_ReadStream(PaStream *stream, void *buffer, unsigned long frames) {
     typedef PaError reader(PaStream *, void *, unsigned long);
     reader *const read_stream = (reader *)dlsym(RTLD_NEXT, "Pa_ReadStream");
     static int reads;
+    static unsigned long before;
+    const bool is_end = before + frames == BLOCK;
+    before = frames;
     char word[16];
     read_word(word);
-    if (strcmp(word, "overflow") != 0 || ++reads % READS != 0)
+    if (strcmp(word, "overflow") != 0 || ++reads < (is_end ? READS_MIN : READS_MAX))
         return read_stream(stream, buffer, frames);
+    reads = 0;
     void *lost = malloc((size_t)LOST_SAMPLES * SAMPLE_BYTES * (size_t)channels);
     if (!lost)
         return paInsufficientMemory;
