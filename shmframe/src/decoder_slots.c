@@ -273,10 +273,19 @@ static struct entry *find_entry(struct shmframe_decoder_slots *slots, const AVFr
     return NULL;
 }
 
-/* Whether the slot as it is shows the frame where readers look for it. */
+static uint32_t find_newest_ring(struct shmframe_writer *writer) {
+    writer_lock(writer);
+    const uint32_t ring = writer->ring->id;
+    writer_unlock(writer);
+    return ring;
+}
+
+/* Whether the slot as it is shows the frame where readers look for it. They look in the writer's
+ * newest ring, in which the decoder need not have got a slot yet. */
 static bool is_in_place(const struct shmframe_decoder_slots *slots, const struct entry *entry,
                         const AVFrame *frame) {
     return entry->loan.ring == slots->shape.ring &&
+           entry->loan.ring == find_newest_ring(slots->writer) &&
            decoder_shape_shows(&slots->shape, entry->loan.data, frame);
 }
 

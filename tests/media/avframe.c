@@ -769,6 +769,40 @@ START_TEST(pictures_of_another_size_are_refused_until_the_format_changes) {
 }
 END_TEST
 
+START_TEST(frames_of_before_a_change_that_keeps_the_geometry_are_in_the_new_format) {
+    make_clip(160, 120, "mpeg4", AV_PIX_FMT_YUV420P);
+    struct decoding decoding = open_decoder(1);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_from_decoder(decoding.codec, &format), 0);
+    struct shmframe_writer *writer = open_writer(&format, 20);
+    struct shmframe_decoder_slots *slots;
+    ck_assert_int_eq(shmframe_decoder_slots_open(writer, decoding.codec, &slots), 0);
+    AVFrame *ahead[2];
+    for (int i = 0; i < 2; i++) {
+        ck_assert(next_frame(&decoding));
+        ahead[i] = av_frame_clone(decoding.frame);
+    }
+    format.video.sample_aspect = (struct shmframe_rational){4, 3};
+    ck_assert_int_eq(
+        shmframe_writer_set_format(writer, &format, shmframe_deadline_ns(10 * SECOND_NS)), 0);
+    struct shmframe_loan newest, loan;
+    ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &newest), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(shmframe_decoder_slots_loan(slots, ahead[i], SHMFRAME_NOW, &loan), 0);
+        ck_assert_uint_eq(loan.ring, newest.ring);
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+        av_frame_free(&ahead[i]);
+    }
+    struct shmframe_decoder_counters counters;
+    shmframe_decoder_slots_counters(slots, &counters);
+    ck_assert_uint_eq(counters.copied_geometry, 2);
+    ck_assert_int_eq(shmframe_writer_abandon(writer, &newest), 0);
+    close_decoder(&decoding);
+    shmframe_decoder_slots_close(slots);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 START_TEST(a_frame_that_is_published_twice_is_copied_the_second_time) {
     make_clip(160, 120, "mjpeg", AV_PIX_FMT_YUVJ420P);
     struct decoding decoding = open_decoder(1);
@@ -850,6 +884,7 @@ int main(void) {
     tcase_add_test(tests, without_a_free_slot_pictures_are_copied_and_counted);
     tcase_add_test(tests, a_decoder_never_takes_the_last_slot);
     tcase_add_test(tests, pictures_of_another_size_are_refused_until_the_format_changes);
+    tcase_add_test(tests, frames_of_before_a_change_that_keeps_the_geometry_are_in_the_new_format);
     tcase_add_test(tests, a_frame_that_is_published_twice_is_copied_the_second_time);
     tcase_add_test(tests, a_sound_format_has_room_beyond_its_blocks);
     tcase_add_test(tests, decoders_say_how_many_slots_they_need);
