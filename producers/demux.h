@@ -29,7 +29,8 @@ enum { DEMUX_PICTURES_AHEAD = 4, DEMUX_SOUND_AHEAD = 48, DEMUX_LIVE_AHEAD = 64 }
 
 struct demux_item {
     AVFrame *frame;                 /* NULL: the track has no more frames in this pass */
-    struct shmframe_format *format; /* of this frame and the following ones; NULL: as before */
+    struct shmframe_format *format; /* of this frame and the following ones; NULL: as before in
+                                       this pass */
     uint32_t pass;
     int64_t arrival_ns; /* when what it was decoded from came in */
     int64_t ready_ns;   /* when it came out of the decoder */

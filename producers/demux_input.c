@@ -129,6 +129,7 @@ int demux_input_seek(struct demux *demux, int64_t position_ns) {
     if (!demux_is_sound(demux, 0) && !avformat_index_get_entries_count(demux->track[0].stream))
         position_ns = position_ns > EARLY_NS ? position_ns - EARLY_NS : 0;
     const int64_t target = begin + position_ns / 1000;
+    input_expect_anew(demux->input);
     int result = avformat_seek_file(input, -1, INT64_MIN, target, target, 0);
     if (result < 0) /* nothing to come down on before it: then what follows */
         result = avformat_seek_file(input, -1, INT64_MIN, target, INT64_MAX, 0);

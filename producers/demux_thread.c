@@ -160,6 +160,9 @@ static void add_packet(struct demux *demux, struct track *track, AVPacket *packe
                        int64_t arrival_ns) {
     const int number = (int)(track - demux->track);
     const bool was_skipping = demux->is_skipping[number];
+    /* Nobody would take them: they would only look like being far ahead. */
+    if (track->is_ended)
+        return;
     if (skip_packet(demux, number, packet, arrival_ns))
         return;
     timeline_add(&demux->timeline, number, packet, track->stream->time_base, arrival_ns);
@@ -192,7 +195,8 @@ static int read_file(struct input *input, AVPacket *packet) {
     const int64_t before = bytes ? avio_tell(bytes) : 0;
     input_expect(input);
     const int result = av_read_frame(input->context, packet);
-    return is_at_end(bytes, result, before) ? AVERROR_EOF : result;
+    return is_at_end(bytes, result, before) || input_has_ended(input, result) ? AVERROR_EOF
+                                                                              : result;
 }
 
 static void read_packet(struct demux *demux, AVPacket *packet) {
@@ -233,6 +237,8 @@ static void begin_pass(struct demux *demux, bool is_loop) {
         note(demux, is_loop ? "it cannot be looped" : "a seek failed", result, position_ns);
     else
         restart_tracks(demux, position_ns);
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        track_tell_format(&demux->track[i]);
     demux->is_pass_empty = true;
     demux->is_cut_off = false;
 

@@ -180,8 +180,21 @@ static int is_interrupted(void *user) {
     return 1;
 }
 
+/* What waits for nothing but a disk. Some files only say where else to look. */
+static bool is_plain_file(const struct input *input) {
+    static const char *const lists[] = {"hls", "dash", "concat", "sdp"};
+    const AVFormatContext *context = input->context;
+    const char *protocol = avio_find_protocol_name(input->url);
+    if (!context || !context->pb || !protocol || strcmp(protocol, "file") != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (!strncmp(context->iformat->name, lists[i], strlen(lists[i])))
+            return false;
+    return true;
+}
+
 static void expect_within(struct input *input, int64_t extra_ns) {
-    const int64_t deadline_ns = input->timeout_ns && !input->pipe.io
+    const int64_t deadline_ns = input->timeout_ns && !input->pipe.io && !is_plain_file(input)
                                     ? shmframe_deadline_ns(input->timeout_ns + extra_ns)
                                     : INT64_MAX;
     atomic_store_explicit(&input->deadline_ns, deadline_ns, memory_order_relaxed);
@@ -189,6 +202,11 @@ static void expect_within(struct input *input, int64_t extra_ns) {
 
 void input_expect(struct input *input) {
     expect_within(input, 0);
+}
+
+void input_expect_anew(struct input *input) {
+    atomic_store_explicit(&input->is_overdue, false, memory_order_relaxed);
+    input_expect(input);
 }
 
 /* What the given URL stands for. Standard input that is a file is one. */
@@ -294,6 +312,13 @@ void input_stop(struct input *input) {
 
 bool input_comes_again(const struct input *input) {
     return input->pipe.io ? input->pipe.is_ours : is_endless(input);
+}
+
+bool input_has_ended(const struct input *input, int av_result) {
+    const AVFormatContext *context = input->context;
+    const char *protocol = avio_find_protocol_name(input->url);
+    return av_result == AVERROR(EIO) && context->pb && protocol && !strncmp(protocol, "http", 4) &&
+           avio_feof(context->pb) && avio_size(context->pb) <= 0;
 }
 
 bool input_can_seek(const struct input *input) {

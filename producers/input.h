@@ -57,8 +57,15 @@ static inline bool input_is_stopping(const struct input *input) {
 /* From here on FFmpeg may wait for timeout_ns. */
 void input_expect(struct input *input);
 
+/* The same when going elsewhere: what was late before counts no more. */
+void input_expect_anew(struct input *input);
+
 /* Sets `why` to what went wrong while it was read. */
 void input_explain(struct input *input, int av_result);
+
+/* Whether a failure to read stands for the end of what has no known length: FFmpeg 5.1 to 7 miss
+ * the rest where an HTTP server has not said how much there is. */
+bool input_has_ended(const struct input *input, int av_result);
 
 bool input_can_seek(const struct input *input);
 

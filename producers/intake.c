@@ -38,7 +38,7 @@ static void *run(void *user) {
             result = packet ? av_read_frame(intake->input->context, packet) : AVERROR(ENOMEM);
         while (result == AVERROR(EAGAIN) && !input_is_stopping(intake->input) &&
                poll(NULL, 0, 5) == 0);
-        put(intake, result, packet);
+        put(intake, input_has_ended(intake->input, result) ? AVERROR_EOF : result, packet);
     }
     return NULL;
 }

@@ -96,6 +96,14 @@ static bool is_all_over(const struct playback *playback) {
     return true;
 }
 
+/* False: the program is to end. Without a pace it is not the clock that ends it. */
+static bool wait_for_frames(struct playback *playback) {
+    struct producer *producer = &playback->producer;
+    const int64_t end_ns = producer->is_unpaced ? SHMFRAME_FOREVER : producer_end_ns(producer);
+    const enum producer_wait wait = producer_wait_for(producer, playback->demux.ready_fd, end_ns);
+    return wait != PRODUCER_STOP && shmframe_now_ns() < end_ns;
+}
+
 /* Publishes the next frame, or waits for something. False: the program is to end. */
 static bool step_file(struct playback *playback, bool is_known) {
     struct producer *producer = &playback->producer;
@@ -103,8 +111,7 @@ static bool step_file(struct playback *playback, bool is_known) {
         begin_pass(playback);
     struct playing *playing = is_known ? choose_next(playback) : NULL;
     if (!playing) /* or one track is over, the other's next frame is far */
-        return producer_wait_for(producer, playback->demux.ready_fd, SHMFRAME_FOREVER) !=
-               PRODUCER_STOP;
+        return wait_for_frames(playback);
     if (producer_options.duration_ns && playing->due_ns >= producer_options.duration_ns)
         return false;
     const enum producer_wait wait = producer_wait_until(producer, playing->due_ns);
@@ -184,11 +191,19 @@ bool playback_open(struct playback *playback) {
     return true;
 }
 
+/* What was live may have come back as a file, which has an end. */
+static bool comes_again(const struct playback *playback) {
+    if (playback->input.is_live || input_comes_again(&playback->input))
+        return true;
+    program_warn("%s: it came back as a file, and that has ended", playback->input.url);
+    return false;
+}
+
 void playback_run(struct playback *playback) {
     playback->pass = 1;
     playback->begins_anew = true;
     while (playback->input.is_live ? playback_run_live(playback) : run_file(playback))
-        if (!playback->is_reconnecting || !playback_reconnect(playback))
+        if (!playback->is_reconnecting || !comes_again(playback) || !playback_reconnect(playback))
             return;
 }
 

@@ -131,7 +131,10 @@ static bool change_format(struct playing *playing) {
         playing->pending = playing->item.format;
         playing->item.format = NULL;
     }
-    const bool is_set = !playing->pending || producer_set_format(playing->stream, playing->pending);
+    const bool is_news = playing->pending &&
+                         !shmframe_format_is_equal(playing->pending,
+                                                   shmframe_writer_format(playing->stream->writer));
+    const bool is_set = !is_news || producer_set_format(playing->stream, playing->pending);
     free(playing->pending);
     playing->pending = NULL;
     return is_set;

@@ -231,14 +231,19 @@ static int describe(struct track *track, AVFormatContext *input, AVCodecContext 
 
 bool track_changes_format(struct track *track, AVFormatContext *input, const AVFrame *frame) {
     const struct track_shape shape = find_shape(frame);
-    if (memcmp(&shape, &track->shape, sizeof(shape)) == 0)
-        return false;
     const struct shmframe_format before = track->format;
-    if (describe(track, input, track->codec, frame) < 0) {
+    const bool is_same = memcmp(&shape, &track->shape, sizeof(shape)) == 0;
+    if (!is_same && describe(track, input, track->codec, frame) < 0) {
         track->shape = shape; /* the frame cannot be shown, which its loan will say */
         return false;
     }
-    return !shmframe_format_is_equal(&before, &track->format);
+    const bool is_told = track->is_telling || !shmframe_format_is_equal(&before, &track->format);
+    track->is_telling = false;
+    return is_told;
+}
+
+void track_tell_format(struct track *track) {
+    track->is_telling = true;
 }
 
 /* Probing. */
@@ -374,6 +379,7 @@ enum track_step track_step(struct track *track, AVFrame *frame) {
             return TRACK_BUSY;
     }
     if (result != AVERROR(EAGAIN)) {
+        drop_packets(track);
         track->is_ended = true;
         return TRACK_ENDED;
     }
@@ -383,7 +389,10 @@ enum track_step track_step(struct track *track, AVFrame *frame) {
     }
     if (!track->is_complete)
         return TRACK_NEEDS_PACKET;
-    avcodec_send_packet(track->codec, NULL);
+    /* Says what was wrong with the last packets that were in work. */
+    const int drained = avcodec_send_packet(track->codec, NULL);
+    if (drained < 0 && drained != AVERROR_EOF)
+        track->damaged++;
     return TRACK_BUSY;
 }
 

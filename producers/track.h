@@ -37,6 +37,7 @@ struct track {
     AVFifo *packets;
     size_t packet_bytes;
     struct track_shape shape;
+    bool is_telling;   /* the next frame tells its format, also if it is the same */
     int64_t next_pts;  /* where a frame without a time belongs; AV_NOPTS_VALUE: not known */
     int64_t first_pts; /* frames that end before are dropped; AV_NOPTS_VALUE: none */
     uint32_t failures; /* in a row */
@@ -71,8 +72,11 @@ enum track_step {
 };
 enum track_step track_step(struct track *track, AVFrame *frame);
 
-/* Whether `frame` has another format than the one before; `format` is up to date then. */
+/* Whether the format of `frame` is to be told: another than before, or of the first frame since
+ * track_tell_format(). `format` is up to date then. */
 bool track_changes_format(struct track *track, AVFormatContext *input, const AVFrame *frame);
+/* Frames may have been thrown away that told a format. */
+void track_tell_format(struct track *track);
 
 /* Frames that end before `position_ns` are dropped. */
 void track_begin_at(struct track *track, AVFormatContext *input, int64_t position_ns);

@@ -206,6 +206,18 @@ START_TEST(the_next_writer_of_a_pipe_is_waited_for) {
 }
 END_TEST
 
+START_TEST(so_much_time_ends_a_silent_pipe) {
+    const char *fifo = in_folder("fifo");
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    make_clip("nut", "64x48", 2);
+    const pid_t pid = MEDIA(fifo, "--duration", "1.5");
+    const int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+    write_part(fd, rig_clip_path, 0, 50);
+    rig_expect_exit(pid, 0);
+    close(fd);
+}
+END_TEST
+
 /* --- By HTTP ---------------------------------------------------------------------------------- */
 
 static int start_httpd(void) {
@@ -236,6 +248,28 @@ START_TEST(a_file_by_http_is_a_file) {
     ck_assert_int_eq(gather_match_pictures(0, rig_clip_path, 0), 20);
     rig_expect_exit(MEDIA(url, "--list", "--format", "json"), 0);
     ck_assert_msg(strstr(rig_read_said(), "\"live\":false"), "%s", rig_read_said());
+}
+END_TEST
+
+START_TEST(a_server_that_tells_no_length_may_end) {
+    char url[160];
+    make_clip("nut", "64x48", 1);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/live/clip.nut", start_httpd());
+    rig_expect_exit(MEDIA(url, "--list"), 0);
+    ck_assert_str_eq(strstr(rig_read_said(), "I/O error") ? rig_read_said() : "", "");
+    rig_expect_exit(MEDIA(url, "--no-reconnect"), 0);
+    gather_pictures(MEDIA(url, "--unpaced", "--track", "v", "--wait-readers", "1"));
+    ck_assert_int_eq(gathered[0].frames, 25);
+}
+END_TEST
+
+START_TEST(what_was_live_and_comes_back_as_a_file_ends) {
+    char url[160];
+    make_clip("nut", "64x48", 1);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/once/clip.nut", start_httpd());
+    rig_expect_exit(MEDIA(url), 0);
+    ck_assert_msg(strstr(rig_read_said(), "it came back as a file, and that has ended"), "%s",
+                  rig_read_said());
 }
 END_TEST
 
@@ -293,6 +327,9 @@ static void add_tests(TCase *tests) {
     tcase_add_test(tests, a_pipe_nobody_writes_to_is_left_on_a_signal);
     tcase_add_test(tests, requests_are_served_while_a_pipe_is_silent);
     tcase_add_test(tests, the_next_writer_of_a_pipe_is_waited_for);
+    tcase_add_test(tests, so_much_time_ends_a_silent_pipe);
+    tcase_add_test(tests, a_server_that_tells_no_length_may_end);
+    tcase_add_test(tests, what_was_live_and_comes_back_as_a_file_ends);
     tcase_add_loop_test(tests, a_file_by_http_is_a_file, 0, 2);
     tcase_add_test(tests, what_cannot_be_reached_is_told_in_one_line);
     tcase_add_test(tests, a_server_that_says_nothing_is_given_up);

@@ -181,11 +181,26 @@ START_TEST(frames_before_and_behind_damage_arrive) {
 }
 END_TEST
 
+START_TEST(damage_in_the_last_packets_is_counted) {
+    MAKE("-f lavfi -i testsrc=size=160x120:rate=25 -frames:v 52 -c:v png "
+         "-bsf:v noise=amount=eq(n\\,51) %s",
+         rig_name_clip("nut"));
+    const pid_t pid = MEDIA(UNPACED);
+    GATHER_OPEN(SHMFRAME_LOSSLESS, "media");
+    gather_read(0);
+    gather_close();
+    rig_expect_exit(pid, 1);
+    ck_assert_int_eq(gathered[0].frames, 51);
+    ck_assert_msg(strstr(rig_read_said(), "1 damaged packets"), "%s", rig_read_said());
+}
+END_TEST
+
 static void add_tests(TCase *tests) {
     tcase_add_test(tests, a_broadcast_whose_times_jump_goes_on);
     tcase_add_test(tests, times_that_wrap_go_on);
     tcase_add_test(tests, unpaced_the_times_of_the_file_stay);
     tcase_add_loop_test(tests, times_that_are_missing_are_counted_on, 0, 4);
+    tcase_add_test(tests, damage_in_the_last_packets_is_counted);
     tcase_add_loop_test(tests, frames_before_and_behind_damage_arrive, 0, DAMAGED);
 }
 

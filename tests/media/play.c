@@ -171,6 +171,54 @@ START_TEST(a_change_of_size_in_the_middle_is_followed) {
 }
 END_TEST
 
+START_TEST(a_seek_away_from_a_change_of_size_follows_it) {
+    char whole[128];
+    snprintf(whole, sizeof(whole), "%s/whole.ts", rig_folder);
+    for (int i = 0; i < 2; i++) {
+        clip_make(&(struct clip){
+            .path = rig_name_clip("ts"),
+            .muxer = "mpegts",
+            .picture = "mpeg2video",
+            .pixel_format = AV_PIX_FMT_YUV420P,
+            .width = i ? 96 : 64,
+            .height = i ? 64 : 48,
+            .rate = {25, 1},
+            .pictures = i ? 75 : 25,
+        });
+        append_file(rig_clip_path, whole);
+    }
+    const pid_t pid = MEDIA(whole, "--wait-readers", "1", "--format", "json");
+    struct shmframe_reader *reader = rig_open_reader("media", SHMFRAME_LOSSLESS, 1);
+    /* The new size has been decoded, but not shown. */
+    rig_watch(reader, NULL, 23);
+    rig_ask("pause", NULL, 0);
+    rig_drain(reader);
+    rig_ask("seek", "2.5", 0);
+    rig_ask("resume", NULL, 0);
+    rig_watch(reader, NULL, 0);
+    shmframe_reader_close(reader);
+    rig_expect_exit(pid, 0);
+    ck_assert_msg(rig_seen.pictures > 5, "%s", rig_read_said());
+    ck_assert_int_eq(rig_seen.picture[0].width, 96);
+}
+END_TEST
+
+START_TEST(a_seek_after_a_long_wait_is_not_late) {
+    rig_make_both(4);
+    const pid_t pid = MEDIA(rig_clip_path, "--wait-readers", "1", "--timeout", "200ms");
+    struct shmframe_reader *reader = rig_open_reader("media", SHMFRAME_LOSSLESS, 1);
+    rig_watch(reader, NULL, 5);
+    rig_ask("pause", NULL, 0);
+    rig_drain(reader);
+    ck_assert_int_eq(shmframe_reader_wait(reader, shmframe_deadline_ns(500 * MS_NS)), -ETIMEDOUT);
+    rig_ask("seek", "3.5", 0);
+    rig_ask("resume", NULL, 0);
+    rig_watch(reader, NULL, 0);
+    shmframe_reader_close(reader);
+    rig_expect_exit(pid, 0);
+}
+END_TEST
+
 START_TEST(tracks_are_listed_without_a_supervisor) {
     rig_make_both(1);
     rig_expect_exit(MEDIA(rig_clip_path, "--list"), 0);
@@ -187,6 +235,8 @@ static void add_tests(TCase *tests) {
     tcase_add_test(tests, a_seek_jumps_and_says_so);
     tcase_add_test(tests, a_pause_holds_pictures_and_sound_and_the_clock);
     tcase_add_loop_test(tests, a_change_of_size_in_the_middle_is_followed, 0, CHANGING);
+    tcase_add_test(tests, a_seek_away_from_a_change_of_size_follows_it);
+    tcase_add_test(tests, a_seek_after_a_long_wait_is_not_late);
     tcase_add_test(tests, tracks_are_listed_without_a_supervisor);
 }
 
