@@ -13,7 +13,9 @@
 /* A track of a live input that sends nothing for so long is left out. */
 #define LIVE_PROBE_NS (5 * SECOND_NS)
 
+/* What is read in search of a track that begins late is kept, and no frame is shown meanwhile. */
 enum { PROBE_PACKETS_MAX = 5000 };
+#define PROBE_BYTES_MAX ((size_t)32 << 20)
 
 /* Tracks. */
 
@@ -86,6 +88,19 @@ static void probe_packet(struct demux *demux, AVPacket *packet, char *why, size_
         }
 }
 
+static size_t count_probed_bytes(const struct demux *demux) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        bytes += demux->track[i].packet_bytes;
+    return bytes;
+}
+
+static void assume_formats(struct demux *demux) {
+    for (uint32_t i = 0; i < demux->tracks; i++)
+        if (!demux->track[i].is_known)
+            track_assume_sound(&demux->track[i], demux->input->context);
+}
+
 /* Reads on until each track has shown what its frames are; tracks that do not are left out. */
 static int probe_tracks(struct demux *demux, char *why, size_t why_bytes) {
     AVPacket *packet = av_packet_alloc();
@@ -93,8 +108,12 @@ static int probe_tracks(struct demux *demux, char *why, size_t why_bytes) {
         demux->input->is_live ? shmframe_deadline_ns(LIVE_PROBE_NS) : SHMFRAME_FOREVER;
     bool is_end = !packet;
     for (int packets = 0; !is_end && !is_all_known(demux); packets++) {
+        const bool is_enough =
+            packets >= PROBE_PACKETS_MAX || count_probed_bytes(demux) > PROBE_BYTES_MAX;
+        if (is_enough && !demux->input->is_live)
+            assume_formats(demux);
         input_expect(demux->input);
-        is_end = packets >= PROBE_PACKETS_MAX || shmframe_now_ns() > end_ns ||
+        is_end = is_enough || shmframe_now_ns() > end_ns ||
                  av_read_frame(demux->input->context, packet) < 0;
         probe_packet(demux, is_end ? NULL : packet, why, why_bytes);
         av_packet_unref(packet);

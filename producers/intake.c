@@ -5,19 +5,22 @@
 
 /* Beyond that nothing is read: what comes then is lost where it waits. */
 #define BYTES_MAX ((size_t)256 << 20)
+/* What a packet costs besides its bytes: itself, its buffer, what the heap adds. */
+#define PACKET_BYTES ((size_t)512)
 
 struct arrived {
     AVPacket *packet;
     int64_t arrival_ns;
 };
 
-static void put(struct intake *intake, int result, AVPacket *packet) {
+/* Returns a failure, if there will be no more. */
+static int put(struct intake *intake, int result, AVPacket *packet) {
     const struct arrived arrived = {packet, shmframe_now_ns()};
     pthread_mutex_lock(&intake->mutex);
     if (result >= 0 && av_fifo_write(intake->packets, &arrived, 1) < 0)
         result = AVERROR(ENOMEM);
     if (result >= 0)
-        intake->bytes += (size_t)packet->size;
+        intake->bytes += (size_t)packet->size + PACKET_BYTES;
     else
         intake->result = result;
     pthread_cond_signal(&intake->change);
@@ -26,6 +29,7 @@ static void put(struct intake *intake, int result, AVPacket *packet) {
     pthread_mutex_unlock(&intake->mutex);
     if (result < 0)
         av_packet_free(&packet);
+    return result;
 }
 
 static void *run(void *user) {
@@ -38,7 +42,7 @@ static void *run(void *user) {
             result = packet ? av_read_frame(intake->input->context, packet) : AVERROR(ENOMEM);
         while (result == AVERROR(EAGAIN) && !input_is_stopping(intake->input) &&
                poll(NULL, 0, 5) == 0);
-        put(intake, input_has_ended(intake->input, result) ? AVERROR_EOF : result, packet);
+        result = put(intake, input_has_ended(intake->input, result) ? AVERROR_EOF : result, packet);
     }
     return NULL;
 }
@@ -80,7 +84,7 @@ int intake_read(struct intake *intake, AVPacket *packet, int64_t *out_arrival_ns
         pthread_cond_wait(&intake->change, &intake->mutex);
     const int result = intake->result;
     if (arrived.packet)
-        intake->bytes -= (size_t)arrived.packet->size;
+        intake->bytes -= (size_t)arrived.packet->size + PACKET_BYTES;
     pthread_cond_signal(&intake->change);
     pthread_mutex_unlock(&intake->mutex);
     if (!arrived.packet)

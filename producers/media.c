@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECOND_NS INT64_C(1000000000)
+#define SECOND_NS     INT64_C(1000000000)
+#define BUFFER_MAX_NS (10 * SECOND_NS)
 
 static struct {
     int64_t start_ns;
@@ -186,6 +187,9 @@ static void check_options(void) {
         program_fail_usage("--reconnect and --no-reconnect: one of them");
     if (options.is_reconnecting && options.is_looping)
         program_fail_usage("--loop: what is opened again when it ends has no beginning");
+    if (options.buffer_ns > BUFFER_MAX_NS)
+        program_fail_usage("--buffer: %.3g s of decoded frames are too many, 10 s at most",
+                           (double)options.buffer_ns / SECOND_NS);
     input_check(&playback.input);
 }
 

@@ -23,8 +23,8 @@ void pace_tie(struct pace *pace, int64_t position_ns, int64_t due_ns) {
     pace->origin_ns = due_ns;
 }
 
-int64_t pace_due_ns(const struct pace *pace, int64_t position_ns) {
-    return pace->origin_ns + position_ns - pace->base_ns;
+int64_t pace_due_ns(const struct pace *pace, int track, int64_t position_ns) {
+    return pace->origin_ns + position_ns - pace->base_ns + pace->track[track].offset_ns;
 }
 
 static void begin_window(struct pace *pace, int64_t now_ns) {
@@ -69,7 +69,7 @@ bool pace_take(struct pace *pace, int track, int64_t position_ns, int64_t now_ns
     const bool is_first = !pace->is_tied;
     if (is_first)
         tie_live(pace, position_ns, now_ns);
-    const int64_t slack_ns = pace_due_ns(pace, position_ns) - now_ns;
+    const int64_t slack_ns = pace_due_ns(pace, track, position_ns) - now_ns;
     pace->track[track].is_seen = true;
     pace->track[track].slack_ns = slack_ns;
     pace->track[track].at_ns = now_ns;
@@ -85,6 +85,11 @@ bool pace_take(struct pace *pace, int track, int64_t position_ns, int64_t now_ns
         pace->track[track].slack_ns = pace->buffer_ns;
         pace->track[track].at_ns = now_ns;
         return !is_first;
+    }
+    if (slack_ns > pace->buffer_ns + PACE_APART_NS) {
+        pace->track[track].offset_ns += pace->buffer_ns - slack_ns;
+        pace->track[track].slack_ns = pace->buffer_ns;
+        return true;
     }
     pace->least_ns = slack_ns < pace->least_ns ? slack_ns : pace->least_ns;
     if (now_ns - pace->window_ns >= WINDOW_NS) {

@@ -26,15 +26,20 @@ struct pace {
     struct {
         bool is_seen;
         int64_t slack_ns, at_ns; /* of the newest frame */
+        int64_t offset_ns;       /* of its own: its positions are not those of the others */
     } track[PACE_TRACKS];
 };
 
 /* Far behind its time, or before it, a frame is not waited or hurried for: the clock is set. */
 #define PACE_JUMP_NS INT64_C(500000000)
 
+/* Sound is sent so long before its picture, or after it, at most. What would have to wait longer
+ * for the others is due without them: frames that wait cost memory. */
+#define PACE_APART_NS INT64_C(2000000000)
+
 void pace_untie(struct pace *pace);
 void pace_tie(struct pace *pace, int64_t position_ns, int64_t due_ns);
-int64_t pace_due_ns(const struct pace *pace, int64_t position_ns);
+int64_t pace_due_ns(const struct pace *pace, int track, int64_t position_ns);
 
 /* A live frame is there at `now_ns`. Returns whether the clock had to be set, which readers are
  * told. */

@@ -56,7 +56,7 @@ static struct playing *choose_next(struct playback *playback) {
         if (playing->head != DEMUX_FRAME)
             continue;
         playing->due_ns =
-            pace_due_ns(&playback->pace, playing_position_ns(playing, &playback->demux));
+            pace_due_ns(&playback->pace, (int)i, playing_position_ns(playing, &playback->demux));
         if (!chosen || playing->due_ns < chosen->due_ns)
             chosen = playing;
     }

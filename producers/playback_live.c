@@ -49,7 +49,7 @@ static struct playing *choose_next(struct playback *playback) {
         if (!playing->item.frame && av_fifo_read(playing->waiting, &playing->item, 1) < 0)
             continue;
         playing->due_ns =
-            pace_due_ns(&playback->pace, playing_position_ns(playing, &playback->demux));
+            pace_due_ns(&playback->pace, (int)i, playing_position_ns(playing, &playback->demux));
         if (!chosen || playing->due_ns < chosen->due_ns)
             chosen = playing;
     }
@@ -135,21 +135,23 @@ static void drop_others(struct playback *playback) {
     }
 }
 
-/* Ties the streams to the tracks that there are now. False: asked to stop. */
+/* Ties the streams to the tracks that there are now. False: there is none, or asked to stop. */
 static bool attach_tracks(struct playback *playback) {
     struct demux *demux = &playback->demux;
-    for (uint32_t i = 0; i < playback->playings; i++)
-        playback->playing[i].track =
-            find_track(demux, playback->playing[i].is_sound, playback->playing[i].ordinal);
+    for (uint32_t i = 0; i < playback->playings; i++) {
+        struct playing *playing = &playback->playing[i];
+        const int before = playing->track;
+        playing->track = find_track(demux, playing->is_sound, playing->ordinal);
+        if (playing->track < 0 && before >= 0)
+            program_warn("%s: the input has come back without its track", playing->stream->name);
+    }
     drop_others(playback);
     for (uint32_t i = 0; i < playback->playings; i++) {
         struct playing *playing = &playback->playing[i];
-        if (playing->track < 0)
-            program_warn("%s: the input has come back without its track", playing->stream->name);
-        else if (!playing_attach(playing, &demux->track[playing->track]))
+        if (playing->track >= 0 && !playing_attach(playing, &demux->track[playing->track]))
             return false;
     }
-    return true;
+    return demux->tracks > 0;
 }
 
 static bool open_again(struct playback *playback) {

@@ -12,9 +12,10 @@
 static const AVRational ns_unit = {1, 1000000000};
 
 enum {
-    THREADS_MAX = 8,     /* each has a slot in work, and adds a picture of delay */
-    FAILURES_MAX = 1000, /* of the decoder in a row: it will not recover */
-    SAMPLES_MIN = 64,    /* a block of sound holds that many, at low rates too */
+    THREADS_MAX = 8,        /* each has a slot in work, and adds a picture of delay */
+    FAILURES_MAX = 1000,    /* of the decoder in a row: it will not recover */
+    ASSUMED_SAMPLES = 1024, /* of a block, where nothing tells */
+    SAMPLES_MIN = 64,       /* a block of sound holds that many, at low rates too */
 };
 
 static int set_why(struct track *track, int result, const char *what, int av_result) {
@@ -281,6 +282,20 @@ int track_probe(struct track *track, AVFormatContext *input, const AVPacket *pac
     if (result < 0 || track->is_known || packet)
         return result;
     return track->why[0] ? -ENODATA : set_why(track, -ENODATA, "it has no frames", 0);
+}
+
+void track_assume_sound(struct track *track, AVFormatContext *input) {
+    AVCodecContext *codec = track->probe;
+    AVFrame *frame = av_frame_alloc();
+    if (frame && codec->codec_type == AVMEDIA_TYPE_AUDIO && codec->sample_rate > 0) {
+        frame->format = codec->sample_fmt;
+        frame->sample_rate = codec->sample_rate;
+        frame->nb_samples = codec->frame_size > 0 ? codec->frame_size : ASSUMED_SAMPLES;
+        if (av_channel_layout_copy(&frame->ch_layout, &codec->ch_layout) == 0 &&
+            av_frame_get_buffer(frame, 0) == 0 && describe(track, input, codec, frame) == 0)
+            avcodec_free_context(&track->probe);
+    }
+    av_frame_free(&frame);
 }
 
 /* Packets. */

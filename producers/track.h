@@ -53,6 +53,9 @@ void track_close(struct track *track);
  * Returns 0, or a negative errno with `why` if the track cannot be played. */
 int track_probe(struct track *track, AVFormatContext *input, const AVPacket *packet);
 
+/* Takes sound that has shown nothing yet for what the file says that it is, where it does. */
+void track_assume_sound(struct track *track, AVFormatContext *input);
+
 /* Slots that the decoder keeps at once. */
 uint32_t track_loans(const struct track *track);
 

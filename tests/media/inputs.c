@@ -86,6 +86,8 @@ START_TEST(options_that_fit_nothing_are_told) {
     rig_expect_complaint("this FFmpeg has no format \"nothing\"");
     rig_expect_exit(MEDIA(rig_clip_path, "--live", "--unpaced"), 2);
     rig_expect_complaint("leave --live out");
+    rig_expect_exit(MEDIA(rig_clip_path, "--buffer", "1m"), 2);
+    rig_expect_complaint("--buffer: 60 s of decoded frames are too many, 10 s at most");
     rig_expect_exit(MEDIA(rig_clip_path, "--reconnect"), 1);
     rig_expect_complaint("does not come again; --loop plays a file again");
     rig_expect_exit(MEDIA(in_folder("no*.png")), 1);

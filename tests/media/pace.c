@@ -29,7 +29,7 @@ START_TEST(a_sender_with_another_clock_makes_neither_delay_nor_lateness_grow) {
         const int64_t sent_ns = position_ns + position_ns / 1000000 * drifts_ppm[_i];
         const int64_t now_ns = SECOND_NS + sent_ns + draw_jitter_ns();
         jumps += pace_take(&pace, 0, position_ns, now_ns);
-        const int64_t wait_ns = pace_due_ns(&pace, position_ns) - now_ns;
+        const int64_t wait_ns = pace_due_ns(&pace, 0, position_ns) - now_ns;
         longest_ns = wait_ns > longest_ns ? wait_ns : longest_ns;
         late += wait_ns < 0;
     }
@@ -45,7 +45,7 @@ START_TEST(what_comes_in_a_burst_at_first_makes_no_delay) {
         ck_assert(!pace_take(&pace, 0, i * 40 * MS_NS, SECOND_NS + i));
     for (int i = 50; i < 100; i++)
         ck_assert(!pace_take(&pace, 0, i * 40 * MS_NS, SECOND_NS + (i - 49) * 40 * MS_NS));
-    const int64_t wait_ns = pace_due_ns(&pace, 99 * 40 * MS_NS) - (SECOND_NS + 2000 * MS_NS);
+    const int64_t wait_ns = pace_due_ns(&pace, 0, 99 * 40 * MS_NS) - (SECOND_NS + 2000 * MS_NS);
     ck_assert_int_le(wait_ns, 101 * MS_NS);
     ck_assert_int_ge(wait_ns, 99 * MS_NS);
 }
@@ -56,10 +56,26 @@ START_TEST(sound_that_is_sent_early_waits_for_its_picture) {
         const int64_t now_ns = SECOND_NS + i * 40 * MS_NS;
         ck_assert(!pace_take(&pace, 1, i * 40 * MS_NS + 700 * MS_NS, now_ns));
         ck_assert(!pace_take(&pace, 0, i * 40 * MS_NS, now_ns + MS_NS));
-        const int64_t wait_ns = pace_due_ns(&pace, i * 40 * MS_NS) - now_ns;
+        const int64_t wait_ns = pace_due_ns(&pace, 0, i * 40 * MS_NS) - now_ns;
         if (i > 50)
             ck_assert_int_le(llabs(wait_ns - 100 * MS_NS), 2 * MS_NS);
     }
+}
+END_TEST
+
+START_TEST(a_track_that_is_far_from_the_other_is_not_held) {
+    int told = 0;
+    for (int i = 0; i < 1000; i++) {
+        const int64_t now_ns = SECOND_NS + i * 40 * MS_NS, far_ns = i * 40 * MS_NS + 60 * SECOND_NS;
+        told += pace_take(&pace, 0, far_ns, now_ns);
+        told += pace_take(&pace, 1, i * 40 * MS_NS, now_ns + MS_NS);
+        if (i < 50)
+            continue;
+        ck_assert_int_le(llabs(pace_due_ns(&pace, 0, far_ns) - now_ns - 100 * MS_NS), 2 * MS_NS);
+        ck_assert_int_le(llabs(pace_due_ns(&pace, 1, i * 40 * MS_NS) - now_ns - 100 * MS_NS),
+                         2 * MS_NS);
+    }
+    ck_assert_int_eq(told, 1);
 }
 END_TEST
 
@@ -72,7 +88,8 @@ START_TEST(a_jump_sets_the_clock_and_is_told_once) {
             position_ns += jumps_ns[_i];
         const int64_t now_ns = SECOND_NS + i * 40 * MS_NS;
         told += pace_take(&pace, 0, position_ns, now_ns);
-        ck_assert_int_le(llabs(pace_due_ns(&pace, position_ns) - now_ns - 100 * MS_NS), 2 * MS_NS);
+        ck_assert_int_le(llabs(pace_due_ns(&pace, 0, position_ns) - now_ns - 100 * MS_NS),
+                         2 * MS_NS);
     }
     ck_assert_int_eq(told, 1);
 }
@@ -86,6 +103,7 @@ int main(void) {
                         5);
     tcase_add_test(tests, what_comes_in_a_burst_at_first_makes_no_delay);
     tcase_add_test(tests, sound_that_is_sent_early_waits_for_its_picture);
+    tcase_add_test(tests, a_track_that_is_far_from_the_other_is_not_held);
     tcase_add_loop_test(tests, a_jump_sets_the_clock_and_is_told_once, 0, 2);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

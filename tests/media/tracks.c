@@ -50,6 +50,39 @@ START_TEST(all_tracks_are_streams_of_one_group) {
 }
 END_TEST
 
+/* The most memory that it has had, in MB. */
+static int read_peak_mb(pid_t pid) {
+    char path[64], line[128];
+    int kb = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file))
+        if (sscanf(line, "VmHWM: %d kB", &kb) == 1)
+            break;
+    fclose(file);
+    return kb >> 10;
+}
+
+START_TEST(sound_that_begins_late_is_not_waited_for) {
+    char words[512];
+    snprintf(words, sizeof(words),
+             "-f lavfi -i color=size=640x480:rate=25 -itsoffset 15 -f lavfi -i "
+             "sine=440:sample_rate=48000 -t 16 -c:v rawvideo -pix_fmt yuv420p -c:a pcm_s16le %s",
+             rig_name_clip("nut"));
+    reference_run(words);
+    const pid_t pid = MEDIA(UNPACED);
+    GATHER_OPEN(SHMFRAME_LOSSLESS, "media", "media.sound");
+    gather_read(2);
+    ck_assert_int_lt(read_peak_mb(pid), 150); /* 165 MB come before the sound */
+    gather_read(0);
+    gather_close();
+    rig_expect_exit(pid, 0);
+    ck_assert_int_eq(gathered[0].frames, 400);
+    gather_expect_sound(1, rig_clip_path);
+}
+END_TEST
+
 START_TEST(one_clock_is_for_all_tracks) {
     make_four();
     const pid_t pid = MEDIA(rig_clip_path, "--track", "all", "--wait-readers", "1");
@@ -177,6 +210,7 @@ END_TEST
 
 static void add_tests(TCase *tests) {
     tcase_add_test(tests, all_tracks_are_streams_of_one_group);
+    tcase_add_test(tests, sound_that_begins_late_is_not_waited_for);
     tcase_add_test(tests, one_clock_is_for_all_tracks);
     tcase_add_test(tests, tracks_are_chosen_by_number_and_specifier);
     tcase_add_test(tests, all_tracks_are_listed);
