@@ -56,8 +56,15 @@ static bool mend(struct timeline *timeline, int number, AVPacket *packet, AVRati
     return is_jump;
 }
 
+static int64_t check_time(int64_t time, AVRational unit) {
+    const int64_t ns = time == AV_NOPTS_VALUE ? 0 : av_rescale_q(time, unit, ns_unit);
+    return ns > TIMELINE_MAX_NS || ns < -TIMELINE_MAX_NS ? AV_NOPTS_VALUE : time;
+}
+
 void timeline_add(struct timeline *timeline, int track, AVPacket *packet, AVRational unit,
                   int64_t arrival_ns) {
+    packet->pts = check_time(packet->pts, unit);
+    packet->dts = check_time(packet->dts, unit);
     const bool is_jump = mend(timeline, track, packet, unit);
     const uint64_t number = timeline->track[track].entries++;
     timeline->track[track].entry[number % TIMELINE_PACKETS] = (struct timeline_entry){

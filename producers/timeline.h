@@ -40,6 +40,9 @@ void timeline_reset(struct timeline *timeline, bool is_mending);
 /* A track is left out: those behind it move up. */
 void timeline_drop(struct timeline *timeline, int track);
 
+/* Beyond, times are no times: sums of them would not fit. */
+#define TIMELINE_MAX_NS (INT64_MAX / 2)
+
 /* Mends the packet's times, in units of `unit` seconds, and remembers it. */
 void timeline_add(struct timeline *timeline, int track, AVPacket *packet, AVRational unit,
                   int64_t arrival_ns);

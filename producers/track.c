@@ -1,5 +1,7 @@
 #include "track.h"
 
+#include "timeline.h"
+
 #include <errno.h>
 #include <libavutil/cpu.h>
 #include <libavutil/pixdesc.h>
@@ -339,9 +341,15 @@ static void send_packet(struct track *track) {
 
 /* Frames. */
 
+/* Whether the input says when it begins. Where that is no time, frames are counted on from 0. */
+static bool has_begin(const AVFormatContext *input) {
+    return input->start_time != AV_NOPTS_VALUE && input->start_time <= TIMELINE_MAX_NS / 1000 &&
+           input->start_time >= -TIMELINE_MAX_NS / 1000;
+}
+
 int64_t track_position_ns(const struct track *track, const AVFormatContext *input, int64_t pts) {
     const int64_t ns = av_rescale_q(pts, track->stream->time_base, ns_unit);
-    return input->start_time == AV_NOPTS_VALUE ? ns : ns - input->start_time * 1000;
+    return has_begin(input) ? ns - input->start_time * 1000 : ns;
 }
 
 static int64_t find_duration(const struct track *track, const AVFrame *frame) {
@@ -412,10 +420,11 @@ enum track_step track_step(struct track *track, AVFrame *frame) {
 }
 
 void track_begin_at(struct track *track, AVFormatContext *input, int64_t position_ns) {
-    const int64_t begin_ns = input->start_time == AV_NOPTS_VALUE ? 0 : input->start_time * 1000;
-    track->first_pts =
-        position_ns <= 0 ? AV_NOPTS_VALUE
-                         : av_rescale_q(position_ns + begin_ns, ns_unit, track->stream->time_base);
+    const bool is_wild = input->start_time != AV_NOPTS_VALUE && !has_begin(input);
+    const int64_t begin_ns = has_begin(input) ? input->start_time * 1000 : 0;
+    track->first_pts = position_ns <= 0 || is_wild ? AV_NOPTS_VALUE
+                                                   : av_rescale_q(position_ns + begin_ns, ns_unit,
+                                                                  track->stream->time_base);
 }
 
 void track_restart(struct track *track, AVFormatContext *input, int64_t position_ns) {

@@ -181,6 +181,21 @@ START_TEST(frames_before_and_behind_damage_arrive) {
 }
 END_TEST
 
+START_TEST(times_that_do_not_fit_are_counted_on) {
+    MAKE("-f lavfi -i testsrc=size=64x48:rate=25 -t 1 -c:v ffv1 -output_ts_offset 9300000000 %s",
+         rig_name_clip("nut"));
+    const pid_t pid = MEDIA(rig_clip_path, "--wait-readers", "1");
+    GATHER_OPEN(SHMFRAME_LOSSLESS, "media");
+    gather_read(0);
+    gather_close();
+    rig_expect_exit(pid, 0);
+    ck_assert_int_eq(gathered[0].frames, 25);
+    expect_steady(0, 100 * MS_NS);
+    ck_assert_int_ge(gathered[0].frame[24].capture_ns - gathered[0].frame[0].capture_ns,
+                     900 * MS_NS);
+}
+END_TEST
+
 START_TEST(damage_in_the_last_packets_is_counted) {
     MAKE("-f lavfi -i testsrc=size=160x120:rate=25 -frames:v 52 -c:v png "
          "-bsf:v noise=amount=eq(n\\,51) %s",
@@ -200,6 +215,7 @@ static void add_tests(TCase *tests) {
     tcase_add_test(tests, times_that_wrap_go_on);
     tcase_add_test(tests, unpaced_the_times_of_the_file_stay);
     tcase_add_loop_test(tests, times_that_are_missing_are_counted_on, 0, 4);
+    tcase_add_test(tests, times_that_do_not_fit_are_counted_on);
     tcase_add_test(tests, damage_in_the_last_packets_is_counted);
     tcase_add_loop_test(tests, frames_before_and_behind_damage_arrive, 0, DAMAGED);
 }

@@ -59,6 +59,15 @@ START_TEST(gaps_are_left_alone) {
 }
 END_TEST
 
+START_TEST(times_that_do_not_fit_are_none) {
+    ck_assert_int_eq(add(0, INT64_C(9300000000000)), AV_NOPTS_VALUE);
+    ck_assert_int_eq(add(0, INT64_C(-9300000000000)), AV_NOPTS_VALUE);
+    ck_assert_int_eq(add(0, INT64_MAX), AV_NOPTS_VALUE);
+    ck_assert_int_eq(add(0, 0), 0);
+    ck_assert_int_eq(add(0, 40), 40);
+}
+END_TEST
+
 START_TEST(packets_without_times_have_none) {
     add(0, 100000);
     ck_assert_int_eq(add(0, AV_NOPTS_VALUE), AV_NOPTS_VALUE);
@@ -73,6 +82,7 @@ int main(void) {
     tcase_add_loop_test(tests, times_go_on_where_they_jump, 0, 4);
     tcase_add_test(tests, a_second_track_follows_by_the_same);
     tcase_add_test(tests, gaps_are_left_alone);
+    tcase_add_test(tests, times_that_do_not_fit_are_none);
     tcase_add_test(tests, packets_without_times_have_none);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
