@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libavutil/parseutils.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -221,14 +222,20 @@ int demux_input_open(struct demux *demux) {
 
 /* What is known of the file. */
 
+/* Matroska tells it by a tag. */
+static int64_t find_length_ns(const AVStream *stream) {
+    const AVDictionaryEntry *tag = av_dict_get(stream->metadata, "DURATION", NULL, 0);
+    int64_t us;
+    if (stream->duration != AV_NOPTS_VALUE)
+        return av_rescale_q(stream->duration, stream->time_base, (AVRational){1, SECOND_NS});
+    return tag && av_parse_time(&us, tag->value, true) >= 0 && us < INT64_MAX / 1000 ? us * 1000
+                                                                                     : 0;
+}
+
 int64_t demux_input_claimed_ns(const struct demux *demux) {
     int64_t claimed_ns = 0;
     for (uint32_t i = 0; i < demux->tracks; i++) {
-        const AVStream *stream = demux->track[i].stream;
-        const int64_t ns =
-            stream->duration == AV_NOPTS_VALUE
-                ? 0
-                : av_rescale_q(stream->duration, stream->time_base, (AVRational){1, SECOND_NS});
+        const int64_t ns = find_length_ns(demux->track[i].stream);
         claimed_ns = ns > claimed_ns ? ns : claimed_ns;
     }
     if (demux->input->context->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)

@@ -56,7 +56,11 @@ static const struct option_spec specs[] = {
 static const struct program program = {
     .name = "shmframe-microphone",
     .purpose = "Streams what a sound device records as NAME (microphone).",
-    .notes = "Requests (shmframe ask NAME VERB): pause, resume, quit, help.",
+    .notes =
+        "Requests (shmframe ask NAME VERB): pause, resume, quit, help.\n"
+        "\n"
+        "With a sound server, the device \"pulse\" is the server's default source, or the one\n"
+        "that PULSE_SOURCE names: see \"pactl list short sources\".",
     .options = specs,
     .options2 = producer_option_specs,
 };
@@ -404,6 +408,8 @@ int main(int argc, char **argv) {
         if (microphone.stream && producer_start(&microphone.producer) && start_device(&microphone))
             run(&microphone);
     }
+    if (microphone.stream && !microphone.clock.is_known && producer_is_over(&microphone.producer))
+        program_warn("%s had delivered nothing when --duration was over", microphone.input.name);
     /* The device is not closed: a sound server that hangs would keep us, and the kernel does it. */
     return producer_finish(&microphone.producer);
 }

@@ -15,6 +15,7 @@
 #define SECOND_NS INT64_C(1000000000)
 /* How long a loan waits for lossless readers before requests are looked at again. */
 #define LOAN_SLICE_NS     (SECOND_NS / 20)
+#define EXPLAIN_NS        (3 * SECOND_NS)
 #define PROGRESS_NS       (SECOND_NS / 2)
 #define FORMAT_TIMEOUT_NS (10 * SECOND_NS)
 #define RETRY_MIN_NS      (SECOND_NS / 10)
@@ -34,7 +35,7 @@ const struct option_spec producer_option_specs[] = {
     {"duration", 'd', OPTION_DURATION, &producer_options.duration_ns, "TIME",
      "end after that time: 10, 1.5s, 200ms, 3m"},
     {"wait-readers", 'w', OPTION_COUNT, &producer_options.wait_readers, "COUNT",
-     "begin when the stream has so many readers"},
+     "begin when the stream has so many readers; the first one, of several"},
     {"format", 0, OPTION_TEXT, &producer_options.format, "text|json",
      "how to print the statistics at the end"},
     {0},
@@ -272,10 +273,27 @@ struct producer_stream *producer_add(struct producer *producer,
     return stream;
 }
 
+/* Somebody who reads another stream of ours waits as we do, and cannot know for what. */
+static void explain_wait(const struct producer *producer) {
+    for (uint32_t i = 1; i < producer->streams; i++) {
+        if (!shmframe_writer_readers(producer->stream[i].writer))
+            continue;
+        program_warn("%s has a reader, but --wait-readers waits for those of %s",
+                     producer->stream[i].name, producer->stream[0].name);
+        return;
+    }
+}
+
 enum producer_wait producer_wait_readers(struct producer *producer, int fd) {
     const uint32_t wanted = producer_options.wait_readers;
     struct shmframe_writer *first = producer->stream[0].writer;
+    if (producer->explain_ns == 0)
+        producer->explain_ns = shmframe_deadline_ns(EXPLAIN_NS);
     while (wanted && shmframe_writer_readers(first) < wanted) {
+        if (shmframe_now_ns() >= producer->explain_ns) {
+            explain_wait(producer);
+            producer->explain_ns = SHMFRAME_FOREVER;
+        }
         /* A reader that joins is mail, and ends the sleep. */
         const int64_t deadline_ns = shmframe_deadline_ns(SECOND_NS / 10);
         const enum producer_wait result = producer_wait_for(producer, fd, deadline_ns);

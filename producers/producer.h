@@ -83,6 +83,7 @@ struct producer {
     int64_t paused_ns;
     int64_t started_ns;  /* of the run, pauses included */
     int64_t progress_ns; /* when progress was shown last */
+    int64_t explain_ns;  /* when to say what is waited for; 0: not waiting yet */
 };
 
 /* Opens the session and takes signals; a failure ends the program. `verbs` and `user` are kept. */

@@ -4,7 +4,8 @@
  * At a fixed rate frame n is asked for at start + n / rate, which its pts says, and is captured
  * when the server answers. A frame whose successor is due already is dropped, not made up for. On
  * change, a frame follows whenever something was drawn, or the pointer moved, 1 / rate after the
- * one before at the earliest; its pts is the time of its capture.
+ * one before at the earliest; its pts is the time of its capture. Pauses are part of the pts: those
+ * of a microphone that is paused meanwhile go on too.
  */
 #include "option.h"
 #include "producer.h"
@@ -43,10 +44,13 @@ static const struct option_spec specs[] = {
 
 static const struct program program = {
     .name = "shmframe-screen",
-    .purpose = "stream the X screen, a window or a rectangle, written by the X server in place",
+    .purpose = "Streams the X screen, a window or a rectangle, written by the X server in place.",
     .options = specs,
     .options2 = producer_option_specs,
-    .notes = "Examples:\n"
+    .notes = "Requests (shmframe ask NAME VERB): pause, resume, quit, help, set cursor on|off,\n"
+             "set rate RATE.\n"
+             "\n"
+             "Examples:\n"
              "  shmframe-screen\n"
              "  shmframe-screen --window click --on-change\n"
              "  shmframe-screen --area 1280x720+320+180 --rate 30\n"
@@ -65,6 +69,7 @@ struct screen {
     bool is_changed; /* rate or target: the format may have changed with it */
     bool is_paced;   /* false: frame 0 of the wanted rate is due now */
     bool was_hidden;
+    bool is_hiding_told;
     int64_t base_ns;        /* media time of frame 0 at this rate */
     int64_t frame;          /* number of the next one */
     int64_t looked_ns;      /* on change: when it was looked for changes last */
@@ -221,17 +226,19 @@ static bool has_cursor_moved(struct screen *screen) {
 
 static void publish_frame(struct screen *screen, struct shmframe_loan *loan, bool is_copied) {
     struct producer_stream *stream = screen->stream;
+    const struct producer *producer = &screen->producer;
     if (options.is_on_change) {
-        loan->frame.pts = loan->frame.capture_ns - screen->producer.start_ns;
+        loan->frame.pts = loan->frame.capture_ns - producer->started_ns;
     } else {
-        loan->frame.pts = find_frame_ns(screen, screen->frame);
-        loan->frame.duration = find_frame_ns(screen, screen->frame + 1) - loan->frame.pts;
+        const int64_t begin_ns = find_frame_ns(screen, screen->frame);
+        loan->frame.pts = begin_ns + producer->start_ns - producer->started_ns;
+        loan->frame.duration = find_frame_ns(screen, screen->frame + 1) - begin_ns;
     }
     stream->copied_why = screen->grab.copied_why;
     producer_tell_dropped(stream, loan); /* a pause may have come and gone since the loan */
     producer_publish(stream, loan, is_copied);
     if (!options.is_on_change &&
-        loan->frame.publish_ns > screen->producer.start_ns + loan->frame.pts + loan->frame.duration)
+        loan->frame.publish_ns > producer->started_ns + loan->frame.pts + loan->frame.duration)
         stream->overdue++;
 }
 
@@ -313,6 +320,10 @@ static bool follow_target(struct screen *screen) {
     if (!look_at_target(screen))
         return false;
     if (!screen->target.drawable) {
+        if (!screen->is_hiding_told)
+            program_warn("window 0x%x is not shown, or nothing of it: no pictures until it is",
+                         screen->target.window);
+        screen->is_hiding_told = true;
         screen->was_hidden = true;
         return true;
     }

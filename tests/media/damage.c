@@ -110,6 +110,17 @@ static void truncate_clip(double part) {
     ck_assert_int_eq(truncate(rig_clip_path, (off_t)((double)stat_of.st_size * part)), 0);
 }
 
+/* Where a track is left out, what the file as a whole claims may be that one's. */
+START_TEST(a_truncated_file_is_told_also_if_it_is_played_in_part) {
+    rig_name_clip("mkv");
+    rig_make_both(4);
+    truncate_clip(0.5);
+    rig_watch_all(MEDIA(UNPACED, "--track", "v"), true, false, 1);
+    ck_assert_int_lt(rig_seen.pictures, 90);
+    ck_assert_msg(strstr(rig_read_said(), "truncated"), "%s", rig_read_said());
+}
+END_TEST
+
 START_TEST(a_truncated_file_is_played_as_far_as_it_goes) {
     static const char *const endings[] = {"mkv", "avi", "nut"};
     static struct clip_truth truth;
@@ -186,6 +197,7 @@ static void add_tests(TCase *tests) {
     tcase_add_test(tests, a_file_that_may_not_be_read_is_told_in_one_line);
     tcase_add_test(tests, an_unknown_codec_is_named_and_the_rest_is_played);
     tcase_add_loop_test(tests, a_truncated_file_is_played_as_far_as_it_goes, 0, 3);
+    tcase_add_test(tests, a_truncated_file_is_told_also_if_it_is_played_in_part);
     tcase_add_test(tests, damage_is_reported_and_the_rest_arrives);
     tcase_add_test(tests, a_signal_ends_it_cleanly);
     tcase_add_test(tests, a_lossless_reader_that_does_not_read_holds_no_signal_up);

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <shmframe/shmframe.h>
 #include <signal.h>
 #include <stdio.h>
@@ -507,6 +508,19 @@ START_TEST(a_taken_name_is_one_clear_line) {
 }
 END_TEST
 
+START_TEST(a_reader_of_another_stream_is_told_what_is_waited_for) {
+    const pid_t pid = PATTERN("--size", "64x64", "--wait-readers", "1");
+    struct shmframe_reader *sound = open_reader("demo.sound", SHMFRAME_LATEST, 0);
+    const int64_t deadline_ns = shmframe_deadline_ns(20 * SECOND_NS);
+    while (!strchr(read_complaint(), '\n') && shmframe_now_ns() < deadline_ns)
+        poll(NULL, 0, 20);
+    expect_complaint("demo.sound has a reader, but --wait-readers waits for those of demo");
+    kill(pid, SIGTERM);
+    ck_assert_int_eq(wait_exit(pid), 0);
+    shmframe_reader_close(sound);
+}
+END_TEST
+
 START_TEST(a_missing_supervisor_is_one_clear_line) {
     setenv("SHMFRAME_SOCKET", "/nonexistent/socket", 1);
     ck_assert_int_eq(wait_exit(PATTERN("--size", "64x64")), 1);
@@ -564,6 +578,7 @@ int main(void) {
     tcase_add_test(run, the_tone_can_be_set);
     tcase_add_test(run, requests_pause_resume_and_end_it);
     tcase_add_test(run, a_taken_name_is_one_clear_line);
+    tcase_add_test(run, a_reader_of_another_stream_is_told_what_is_waited_for);
     tcase_add_test(run, a_missing_supervisor_is_one_clear_line);
     tcase_add_test(run, formats_and_sizes_that_cannot_be_are_usage_errors);
     tcase_add_test(run, the_list_names_formats_without_a_supervisor);

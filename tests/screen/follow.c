@@ -273,6 +273,7 @@ START_TEST(a_window_that_is_hidden_at_first_is_waited_for) {
     const pid_t pid = START("--display", desktop.name, "--no-cursor", "--window",
                             desktop_id(window), "--on-change");
     struct shmframe_reader *reader = stage_open_reader();
+    stage_await_said("is not shown");
     stage_expect_nothing(reader);
     xcb_map_window(desktop.connection, window);
     struct picture picture = picture_create(&desktop, 150, 120, 1);
