@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libavutil/avstring.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,28 @@ int camera_ioctl(int fd, unsigned long request, void *argument) {
     return result < 0 ? -errno : 0;
 }
 
+void camera_text_copy(char *out_text, size_t bytes, const void *text, size_t max) {
+    const uint8_t *at = text, *end = at + strnlen(text, max);
+    size_t used = 0;
+    while (at < end) {
+        const uint8_t *begin = at;
+        int32_t code;
+        const bool is_bad =
+            av_utf8_decode(&code, &at, end, 0) < 0 || code < 0x20 || (code >= 0x7f && code < 0xa0);
+        if (is_bad)
+            at = begin + 1;
+        const size_t length = (size_t)(at - begin);
+        if (used + length >= bytes)
+            break;
+        if (is_bad)
+            out_text[used] = '?';
+        else
+            memmove(out_text + used, begin, length);
+        used += length;
+    }
+    out_text[used] = 0;
+}
+
 /* Identity. */
 
 /* The first line of a file below the node's place in sysfs. */
@@ -35,6 +58,7 @@ static void read_sysfs(dev_t node, const char *below, char *text, size_t bytes) 
     if (!fgets(text, (int)bytes, file))
         text[0] = 0;
     text[strcspn(text, "\n")] = 0;
+    camera_text_copy(text, bytes, text, bytes);
     fclose(file);
 }
 
@@ -43,9 +67,12 @@ static void identify(struct camera_device *device, const struct v4l2_capability 
     struct camera_identity *identity = &device->identity;
     char number[16];
     memset(identity, 0, sizeof(*identity));
-    snprintf(identity->driver, sizeof(identity->driver), "%s", (const char *)capability->driver);
-    snprintf(identity->card, sizeof(identity->card), "%s", (const char *)capability->card);
-    snprintf(identity->bus, sizeof(identity->bus), "%s", (const char *)capability->bus_info);
+    camera_text_copy(identity->driver, sizeof(identity->driver), capability->driver,
+                     sizeof(capability->driver));
+    camera_text_copy(identity->card, sizeof(identity->card), capability->card,
+                     sizeof(capability->card));
+    camera_text_copy(identity->bus, sizeof(identity->bus), capability->bus_info,
+                     sizeof(capability->bus_info));
     read_sysfs(node, "index", number, sizeof(number));
     identity->node = (uint32_t)strtoul(number, NULL, 10);
     /* The node's device is a USB interface; the serial number is that of the device above. */
@@ -166,34 +193,49 @@ int camera_device_open_first(struct camera_device *device, char why[CAMERA_WHY_B
     return -ENODEV;
 }
 
+enum camera_fit camera_identity_compare(const struct camera_identity *wanted,
+                                        const struct camera_identity *seen) {
+    if (strcmp(wanted->driver, seen->driver) != 0 || strcmp(wanted->card, seen->card) != 0 ||
+        strcmp(wanted->serial, seen->serial) != 0 || wanted->node != seen->node)
+        return CAMERA_OTHER;
+    if (strcmp(wanted->bus, seen->bus) == 0)
+        return CAMERA_SAME;
+    return wanted->serial[0] ? CAMERA_SAME_SERIAL : CAMERA_SAME_MODEL;
+}
+
+/* Whether somebody else uses it: its format cannot be set then, not even to what it is. */
+static bool is_busy(const struct camera_device *device) {
+    struct v4l2_format format = {.type = device->type};
+    return camera_ioctl(device->fd, VIDIOC_G_FMT, &format) == 0 &&
+           camera_ioctl(device->fd, VIDIOC_S_FMT, &format) == -EBUSY;
+}
+
 struct search {
     const struct camera_identity *identity;
+    enum camera_fit fit; /* that is looked for */
     struct camera_device *found;
 };
 
-static bool is_same_model(const struct camera_identity *a, const struct camera_identity *b) {
-    return strcmp(a->driver, b->driver) == 0 && strcmp(a->card, b->card) == 0 &&
-           strcmp(a->serial, b->serial) == 0 && a->node == b->node;
-}
-
-static bool keep_same(void *user, struct camera_device *device) {
+static bool keep_fitting(void *user, struct camera_device *device) {
     const struct search *search = user;
-    const struct camera_identity *wanted = search->identity, *seen = &device->identity;
-    const bool is_same =
-        is_same_model(wanted, seen) && (wanted->serial[0] || strcmp(wanted->bus, seen->bus) == 0);
-    return is_same ? keep_first(search->found, device) : true;
+    if (camera_identity_compare(search->identity, &device->identity) != search->fit ||
+        (search->fit != CAMERA_SAME && is_busy(device)))
+        return true;
+    return keep_first(search->found, device);
 }
 
 int camera_device_find(struct camera_device *device, const struct camera_identity *identity,
                        const char *path, char why[CAMERA_WHY_BYTES]) {
     *device = camera_device_none;
-    struct search search = {identity, device};
-    camera_device_visit(keep_same, &search);
-    if (device->fd >= 0)
-        return 0;
+    for (enum camera_fit fit = CAMERA_SAME; fit >= CAMERA_SAME_SERIAL; fit--) {
+        struct search search = {identity, fit, device};
+        camera_device_visit(keep_fitting, &search);
+        if (device->fd >= 0)
+            return 0;
+    }
     /* Without a serial number, it may have been plugged in somewhere else. */
     if (path && camera_device_open(device, path, why) == 0) {
-        if (is_same_model(identity, &device->identity))
+        if (camera_identity_compare(identity, &device->identity) != CAMERA_OTHER)
             return 0;
         camera_device_close(device);
     }
@@ -215,9 +257,12 @@ void camera_device_name_holders(const char *path, char *text, size_t bytes) {
         DIR *descriptors = opendir(folder);
         bool is_holder = false;
         for (struct dirent *fd; descriptors && !is_holder && (fd = readdir(descriptors));) {
+            char target[8] = "";
             snprintf(link, sizeof(link), "%s/%s", folder, fd->d_name);
-            is_holder =
-                stat(link, &seen) == 0 && S_ISCHR(seen.st_mode) && seen.st_rdev == wanted.st_rdev;
+            /* What is followed is a device only: on a file system that hangs, stat() would. */
+            is_holder = readlink(link, target, sizeof(target) - 1) > 0 &&
+                        strncmp(target, "/dev/", 5) == 0 && stat(link, &seen) == 0 &&
+                        S_ISCHR(seen.st_mode) && seen.st_rdev == wanted.st_rdev;
         }
         if (descriptors)
             closedir(descriptors);

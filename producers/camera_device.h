@@ -25,6 +25,20 @@ struct camera_device {
 
 extern const struct camera_device camera_device_none; /* a closed one */
 
+/* Copies a text of the driver's, at most `max` bytes of it. What is no UTF-8, or no character to
+ * print, becomes a question mark. In place is allowed. */
+void camera_text_copy(char *out_text, size_t bytes, const void *text, size_t max);
+
+/* How well a device that is seen fits one that is wanted. Pure. */
+enum camera_fit {
+    CAMERA_OTHER = 0,
+    CAMERA_SAME_MODEL,  /* that has no serial number, or it is at another place: it may be */
+    CAMERA_SAME_SERIAL, /* at another place; makers give one number to many */
+    CAMERA_SAME,
+};
+enum camera_fit camera_identity_compare(const struct camera_identity *wanted,
+                                        const struct camera_identity *seen);
+
 /* ioctl() again after signals; 0 or a negative errno. */
 int camera_ioctl(int fd, unsigned long request, void *argument);
 
@@ -39,8 +53,9 @@ void camera_device_visit(bool (*visit)(void *user, struct camera_device *device)
 /* Opens the first one. Errors: -ENODEV. */
 int camera_device_open_first(struct camera_device *device, char why[CAMERA_WHY_BYTES]);
 
-/* Opens the device that was `identity`, wherever it is now; one without a serial number also if it
- * is at another place of its bus, and at `path` (NULL: none). Errors: -ENODEV it is not there. */
+/* Opens the device that was `identity`: where it was; by its serial number wherever it is now, but
+ * not one that somebody else uses; without one also if it is at another place of its bus, and at
+ * `path` (NULL: none). Errors: -ENODEV it is not there. */
 int camera_device_find(struct camera_device *device, const struct camera_identity *identity,
                        const char *path, char why[CAMERA_WHY_BYTES]);
 
@@ -49,9 +64,9 @@ int camera_device_find(struct camera_device *device, const struct camera_identit
 int camera_device_set_input(struct camera_device *device, int32_t input,
                             char why[CAMERA_WHY_BYTES]);
 
-/* What is offered. `wish` tells which size of a range is of interest. */
-void camera_device_read_modes(const struct camera_device *device, const struct camera_wish *wish,
-                              struct camera_modes *modes);
+/* What is offered. `wish` tells which size of a range is of interest. Errors: it failed. */
+int camera_device_read_modes(const struct camera_device *device, const struct camera_wish *wish,
+                             struct camera_modes *modes);
 
 /* Sets what was chosen, and reads what it became. Errors: -EBUSY with who holds it. */
 int camera_device_set_mode(struct camera_device *device, const struct camera_choice *choice,

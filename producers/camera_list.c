@@ -15,9 +15,10 @@ static json_t *describe_inputs(const struct camera_device *device) {
     for (; camera_ioctl(device->fd, VIDIOC_ENUMINPUT, &input) == 0; input.index++) {
         const bool has_signal =
             !(input.status & (V4L2_IN_ST_NO_POWER | V4L2_IN_ST_NO_SIGNAL | V4L2_IN_ST_NO_SYNC));
-        json_array_append_new(inputs,
-                              json_pack("{s:i, s:s, s:b}", "input", (int)input.index, "name",
-                                        (const char *)input.name, "has_signal", (int)has_signal));
+        char name[sizeof(input.name)];
+        camera_text_copy(name, sizeof(name), input.name, sizeof(input.name));
+        json_array_append_new(inputs, json_pack("{s:i, s:s, s:b}", "input", (int)input.index,
+                                                "name", name, "has_signal", (int)has_signal));
     }
     return inputs;
 }
@@ -70,9 +71,12 @@ static json_t *describe_formats(const struct camera_device *device) {
     struct v4l2_fmtdesc format = {.type = device->type};
     for (; camera_ioctl(device->fd, VIDIOC_ENUM_FMT, &format) == 0; format.index++) {
         const struct camera_pixels *pixels = camera_pixels_find(format.pixelformat);
+        char description[sizeof(format.description)];
+        camera_text_copy(description, sizeof(description), format.description,
+                         sizeof(format.description));
         json_t *object = json_pack(
             "{s:s, s:s, s:o}", "fourcc", camera_fourcc_text(format.pixelformat).text, "description",
-            (const char *)format.description, "sizes", describe_sizes(&modes, format.pixelformat));
+            description, "sizes", describe_sizes(&modes, format.pixelformat));
         if (pixels)
             json_object_set_new(object, "pixel_format", json_string(pixels->name));
         json_array_append_new(formats, object);

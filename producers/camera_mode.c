@@ -180,7 +180,9 @@ static int refuse(const struct camera_modes *modes, const struct camera_wish *wi
                   char why[CAMERA_WHY_BYTES]) {
     const char *pixels = wish->pixel_format ? wish->pixel_format : "any format";
     if (!any(modes, wish, false)) {
-        if (wish->pixel_format)
+        if (!modes->count)
+            snprintf(why, CAMERA_WHY_BYTES, "it offers no format");
+        else if (wish->pixel_format)
             snprintf(why, CAMERA_WHY_BYTES, "--pixel-format %s is not offered, but:", pixels);
         else
             snprintf(why, CAMERA_WHY_BYTES, "none of its formats is known here:");

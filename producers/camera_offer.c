@@ -85,16 +85,18 @@ static void read_sizes(const struct camera_device *device, const struct camera_w
         read_rates(device, (struct camera_mode){.fourcc = fourcc}, 0, 0, modes);
 }
 
-void camera_device_read_modes(const struct camera_device *device, const struct camera_wish *wish,
-                              struct camera_modes *modes) {
+int camera_device_read_modes(const struct camera_device *device, const struct camera_wish *wish,
+                             struct camera_modes *modes) {
     struct v4l2_format now = {.type = device->type};
     if (camera_ioctl(device->fd, VIDIOC_G_FMT, &now) == 0) {
         modes->width_now = device->is_multiplanar ? now.fmt.pix_mp.width : now.fmt.pix.width;
         modes->height_now = device->is_multiplanar ? now.fmt.pix_mp.height : now.fmt.pix.height;
     }
     struct v4l2_fmtdesc format = {.type = device->type};
-    for (; camera_ioctl(device->fd, VIDIOC_ENUM_FMT, &format) == 0; format.index++)
+    int result;
+    for (; (result = camera_ioctl(device->fd, VIDIOC_ENUM_FMT, &format)) == 0; format.index++)
         read_sizes(device, wish, format.pixelformat, modes);
+    return result == -EINVAL ? 0 : result; /* there are no more */
 }
 
 /* Both of V4L2's ways to tell a format. */

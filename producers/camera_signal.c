@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+static int tell_busy(const struct camera_device *device, char why[CAMERA_WHY_BYTES]) {
+    char holders[96];
+    camera_device_name_holders(device->path, holders, sizeof(holders));
+    snprintf(why, CAMERA_WHY_BYTES, "%s: it is in use%s", device->path, holders);
+    return -EBUSY;
+}
+
 static int take_input(struct camera_device *device, int32_t input, char why[CAMERA_WHY_BYTES]) {
     if (input < 0)
         return 0;
@@ -12,12 +19,8 @@ static int take_input(struct camera_device *device, int32_t input, char why[CAME
     const int result = camera_ioctl(device->fd, VIDIOC_S_INPUT, &number);
     if (result == 0 || result == -ENODEV)
         return result;
-    if (result == -EBUSY) {
-        char holders[96];
-        camera_device_name_holders(device->path, holders, sizeof(holders));
-        snprintf(why, CAMERA_WHY_BYTES, "%s: it is in use%s", device->path, holders);
-        return result;
-    }
+    if (result == -EBUSY)
+        return tell_busy(device, why);
     size_t used = (size_t)snprintf(why, CAMERA_WHY_BYTES,
                                    "%s: --input %d is not offered, but:", device->path, input);
     struct v4l2_input offered = {0};
@@ -41,15 +44,18 @@ static int take_timings(struct camera_device *device, char why[CAMERA_WHY_BYTES]
     struct v4l2_dv_timings timings;
     memset(&timings, 0, sizeof(timings));
     int result = camera_ioctl(device->fd, VIDIOC_QUERY_DV_TIMINGS, &timings);
-    if (result == 0)
-        result = camera_ioctl(device->fd, VIDIOC_S_DV_TIMINGS, &timings);
-    if (result == -ENOTTY || result == -ENODATA || result == -EINVAL)
-        return 0; /* it cannot tell: what is set stays */
-    if (result < 0 && result != -ENODEV)
-        snprintf(why, CAMERA_WHY_BYTES, "%s: %s", device->path,
-                 result == -ERANGE ? "its signal is out of what it can capture"
-                                   : "its input has no signal");
-    return result == -ENOLCK ? -ENOLINK : result;
+    if (result == 0 && camera_ioctl(device->fd, VIDIOC_S_DV_TIMINGS, &timings) == -EBUSY)
+        return tell_busy(device, why);
+    if (result == 0 || result == -ENOTTY || result == -ENODATA || result == -EINVAL)
+        return 0; /* where it cannot tell, what is set stays */
+    if (result == -ENODEV)
+        return result;
+    snprintf(why, CAMERA_WHY_BYTES, "%s: %s", device->path,
+             result == -ERANGE   ? "its signal is out of what it can capture"
+             : result == -ENOLCK ? "its input's signal is not stable"
+             : result == -EBUSY  ? "its signal cannot be looked at while it is in use"
+                                 : "its input has no signal");
+    return -ENOLINK;
 }
 
 static void ask_for_changes(struct camera_device *device) {
