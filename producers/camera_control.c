@@ -133,6 +133,11 @@ int camera_control_parse(const struct camera_control *control, const struct came
     return -EINVAL;
 }
 
+bool camera_control_is_state(const struct camera_control *control) {
+    const uint32_t acts = V4L2_CTRL_FLAG_WRITE_ONLY | V4L2_CTRL_FLAG_EXECUTE_ON_WRITE;
+    return control->type != V4L2_CTRL_TYPE_BUTTON && !(control->flags & acts);
+}
+
 /* The device. */
 
 bool camera_control_next(int fd, uint32_t id, struct camera_control *out_control) {
@@ -182,7 +187,7 @@ void camera_control_read_menu(int fd, const struct camera_control *control,
         if (control->type == V4L2_CTRL_TYPE_INTEGER_MENU)
             snprintf(item->name, sizeof(item->name), "%" PRId64, (int64_t)query.value);
         else
-            snprintf(item->name, sizeof(item->name), "%s", (const char *)query.name);
+            camera_text_copy(item->name, sizeof(item->name), query.name, sizeof(query.name));
     }
 }
 
@@ -270,6 +275,7 @@ static json_t *read_value(int fd, const struct camera_control *control) {
         return NULL;
     switch ((enum v4l2_ctrl_type)control->type) {
     case V4L2_CTRL_TYPE_STRING:
+        camera_text_copy(text, sizeof(text), text, sizeof(text));
         return json_string(text);
     case V4L2_CTRL_TYPE_INTEGER64:
         return json_integer(value.value64);

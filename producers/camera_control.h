@@ -36,6 +36,9 @@ void camera_control_name(const char *driver_name, char out_name[32]);
 int camera_control_parse(const struct camera_control *control, const struct camera_menu *menu,
                          const char *text, int64_t *out_value, char why[CAMERA_WHY_BYTES]);
 
+/* Whether it holds what it is set to. A button does not: setting it is doing something. Pure. */
+bool camera_control_is_state(const struct camera_control *control);
+
 /* The control after `id` (0: the first). Returns false behind the last. Those that hold no number
  * or text are passed over. */
 bool camera_control_next(int fd, uint32_t id, struct camera_control *out_control);

@@ -7,6 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static void forget(struct camera_settings *settings, uint32_t at) {
+    settings->count--;
+    memmove(&settings->setting[at], &settings->setting[at + 1],
+            (settings->count - at) * sizeof(settings->setting[0]));
+}
+
 void camera_settings_keep(struct camera_settings *settings, const char *control,
                           const char *value) {
     char name[32];
@@ -14,25 +20,37 @@ void camera_settings_keep(struct camera_settings *settings, const char *control,
     camera_control_name(control, name);
     while (at < settings->count && strcmp(settings->setting[at].control, name) != 0)
         at++;
-    if (at == CAMERA_SETTINGS_MAX)
-        return;
-    if (at == settings->count)
-        settings->count++;
+    if (at < settings->count)
+        forget(settings, at);
+    else if (at == CAMERA_SETTINGS_MAX)
+        forget(settings, 0);
+    at = settings->count++;
     snprintf(settings->setting[at].control, sizeof(settings->setting[at].control), "%s", name);
     snprintf(settings->setting[at].value, sizeof(settings->setting[at].value), "%s", value);
 }
 
-int camera_settings_apply(const struct camera_settings *settings,
-                          const struct camera_device *device, char why[CAMERA_WHY_BYTES]) {
+/* Whether setting it once more does no more than setting it once. */
+static bool is_state(const struct camera_device *device, const char *name) {
+    struct camera_control control;
+    return camera_control_find(device->fd, name, &control) == 0 &&
+           camera_control_is_state(&control);
+}
+
+int camera_settings_apply(struct camera_settings *settings, const struct camera_device *device,
+                          char why[CAMERA_WHY_BYTES]) {
     int first = 0;
-    for (uint32_t i = 0; i < settings->count; i++) {
+    for (uint32_t i = 0; i < settings->count;) {
         char reason[CAMERA_WHY_BYTES];
         const int result = camera_control_set(device->fd, settings->setting[i].control,
                                               settings->setting[i].value, reason);
-        if (result < 0 && first == 0) {
+        if (result < 0 && (first == 0 || result == -ENODEV)) {
             first = result;
             memcpy(why, reason, sizeof(reason));
         }
+        if (result == 0 && !is_state(device, settings->setting[i].control))
+            forget(settings, i);
+        else
+            i++;
     }
     return first;
 }
@@ -58,7 +76,8 @@ int camera_setting_run_set(struct camera_settings *settings, const struct camera
     const int result = camera_control_set(device->fd, name, value, why);
     if (result < 0)
         return answer_with(answer, result, why);
-    camera_settings_keep(settings, name, value);
+    if (is_state(device, name))
+        camera_settings_keep(settings, name, value);
     if (camera_control_get(device->fd, name, why) < 0)
         return answer_with(answer, 0, "done");
     return answer_with(answer, 0, why);

@@ -16,12 +16,14 @@ struct camera_settings {
     uint32_t count;
 };
 
-/* Keeps a setting, in place of an earlier one of the same control. */
+/* Keeps a setting, in place of an earlier one of the same control, behind all others: what it needs
+ * set before it was set by then. */
 void camera_settings_keep(struct camera_settings *settings, const char *control, const char *value);
 
-/* Sets all of them, in their order. Errors: of the first that failed, with `why`. */
-int camera_settings_apply(const struct camera_settings *settings,
-                          const struct camera_device *device, char why[CAMERA_WHY_BYTES]);
+/* Sets all of them, in their order. Those that are no state, such as buttons, are done then, and
+ * forgotten. Errors: of the first that failed, with `why`; the others are set. */
+int camera_settings_apply(struct camera_settings *settings, const struct camera_device *device,
+                          char why[CAMERA_WHY_BYTES]);
 
 /* The verbs that ask for controls: what shmframe ask is answered. `device` may be closed. */
 int camera_setting_run_set(struct camera_settings *settings, const struct camera_device *device,

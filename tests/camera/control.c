@@ -129,15 +129,28 @@ START_TEST(what_is_read_only_says_so) {
 }
 END_TEST
 
-START_TEST(the_last_setting_of_a_control_is_kept) {
+START_TEST(what_acts_when_it_is_set_is_no_state) {
+    struct camera_control control = number;
+    ck_assert(camera_control_is_state(&control));
+    control.flags = V4L2_CTRL_FLAG_WRITE_ONLY;
+    ck_assert(!camera_control_is_state(&control));
+    control.flags = V4L2_CTRL_FLAG_EXECUTE_ON_WRITE;
+    ck_assert(!camera_control_is_state(&control));
+    control = (struct camera_control){.type = V4L2_CTRL_TYPE_BUTTON};
+    ck_assert(!camera_control_is_state(&control));
+}
+END_TEST
+
+/* An exposure that was set before it was made automatic would be refused the other way round. */
+START_TEST(the_last_setting_of_a_control_is_kept_behind_all_others) {
     static struct camera_settings settings;
     camera_settings_keep(&settings, "Brightness", "1");
     camera_settings_keep(&settings, "gain", "2");
     camera_settings_keep(&settings, "brightness", "3");
     ck_assert_uint_eq(settings.count, 2);
-    ck_assert_str_eq(settings.setting[0].control, "brightness");
-    ck_assert_str_eq(settings.setting[0].value, "3");
-    ck_assert_str_eq(settings.setting[1].control, "gain");
+    ck_assert_str_eq(settings.setting[0].control, "gain");
+    ck_assert_str_eq(settings.setting[1].control, "brightness");
+    ck_assert_str_eq(settings.setting[1].value, "3");
 }
 END_TEST
 
@@ -168,7 +181,8 @@ int main(void) {
     tcase_add_test(run, bits_are_those_that_there_are);
     tcase_add_test(run, buttons_are_pressed);
     tcase_add_test(run, what_is_read_only_says_so);
-    tcase_add_test(run, the_last_setting_of_a_control_is_kept);
+    tcase_add_test(run, what_acts_when_it_is_set_is_no_state);
+    tcase_add_test(run, the_last_setting_of_a_control_is_kept_behind_all_others);
     tcase_add_test(run, requests_while_the_camera_is_away_say_so);
     suite_add_tcase(suite, run);
     SRunner *runner = srunner_create(suite);
