@@ -16,6 +16,9 @@
 #define SECOND_NS INT64_C(1000000000)
 /* When a slot is looked for again, while the driver has none. */
 #define NO_SLOT_NS (SECOND_NS / 100)
+/* A device that sends nothing for so long, or for some pictures' time, is told. */
+#define SILENCE_NS (3 * SECOND_NS)
+enum { SILENCE_PICTURES = 4 };
 
 static struct {
     const char *device, *pixel_format, *io;
@@ -91,20 +94,45 @@ static void check_options(struct camera *camera) {
 
 /* Running. */
 
+static int64_t find_silence_ns(const struct camera *camera) {
+    const struct shmframe_rational rate = camera->picture.frame_rate;
+    const int64_t pictures_ns =
+        rate.num ? SILENCE_PICTURES * SECOND_NS * rate.den / rate.num : SILENCE_NS;
+    return camera->newest_ns + (pictures_ns > SILENCE_NS ? pictures_ns : SILENCE_NS);
+}
+
+/* Until when to wait for a picture. A slot is looked for also while the driver has some: there are
+ * drivers that begin only when they have more than one. */
+static int64_t find_deadline_ns(const struct camera *camera) {
+    const int64_t end_ns = producer_end_ns(&camera->producer);
+    const int64_t other_ns = camera_is_short(camera)   ? shmframe_deadline_ns(NO_SLOT_NS)
+                             : camera->is_silence_told ? SHMFRAME_FOREVER
+                                                       : find_silence_ns(camera);
+    return other_ns < end_ns ? other_ns : end_ns;
+}
+
+static void tell_silence(struct camera *camera) {
+    if (camera->is_silence_told || camera_is_short(camera) ||
+        shmframe_now_ns() < find_silence_ns(camera))
+        return;
+    camera->is_silence_told = true;
+    program_warn("%s: %s: no picture came for %.3g s; waiting on", camera->stream->name,
+                 camera->device.path, (double)(shmframe_now_ns() - camera->newest_ns) / SECOND_NS);
+}
+
 static void run_camera(struct camera *camera) {
     while (!producer_is_over(&camera->producer)) {
         const bool is_waiting = camera->queue.queued > 0;
-        int64_t deadline_ns = producer_end_ns(&camera->producer);
-        const int64_t slot_ns = shmframe_deadline_ns(NO_SLOT_NS);
-        if (!is_waiting && slot_ns < deadline_ns)
-            deadline_ns = slot_ns;
+        const int64_t deadline_ns = find_deadline_ns(camera);
         const enum producer_wait wait = producer_wait_for(
             &camera->producer, is_waiting ? camera->queue.poll_fd : -1, deadline_ns);
         if (wait == PRODUCER_STOP)
             return;
         int result = wait == PRODUCER_READY ? camera_serve(camera) : 0;
         if (result == 0)
-            result = camera_fill_queue(camera);
+            result = camera_fill_queue(camera, NULL);
+        if (result == 0 && wait == PRODUCER_DUE)
+            tell_silence(camera);
         if (result < 0 && !camera_recover(camera))
             return;
     }
@@ -162,9 +190,12 @@ static bool open_stream(struct camera *camera) {
         .stream = producer_options.stream,
         .group = producer_options.group,
         .format = camera->format,
-        .flags = SHMFRAME_WRITER_LIVE | (camera->is_compressed ? SHMFRAME_WRITER_THREADED : 0u),
-        .loans = camera->is_compressed ? camera->codec.loans : CAMERA_QUEUED + 1,
+        .flags = SHMFRAME_WRITER_LIVE | SHMFRAME_WRITER_THREADED,
+        .loans = camera->codec.loans > CAMERA_LOANS ? camera->codec.loans : CAMERA_LOANS,
     };
+    if (camera->is_compressed && camera->io == CAMERA_IO_USERPTR)
+        program_warn("--io userptr is for raw pictures; those of %s are decoded into the slots",
+                     camera->device.path);
     camera->stream = producer_add(&camera->producer, &params);
     if (camera->stream)
         camera->stream->copied_why = camera->copied_why;
@@ -185,9 +216,15 @@ int main(int argc, char **argv) {
     open_camera(&camera);
     producer_open(&camera.producer, verbs, &camera);
     if (open_stream(&camera) && producer_start(&camera.producer)) {
-        if (camera_start(&camera, why) < 0)
+        const int result = camera_start(&camera, why);
+        const bool is_lost =
+            result == -ENODEV || result == -EIO; /* while readers were waited for */
+        if (result < 0 && !is_lost)
             program_fail("%s", why);
-        run_camera(&camera);
+        if (is_lost)
+            camera_tell(&camera, why);
+        if (!is_lost || camera_recover(&camera))
+            run_camera(&camera);
     }
     camera_shut_down(&camera);
     return producer_finish(&camera.producer);

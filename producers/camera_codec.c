@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <libavutil/cpu.h>
 #include <libavutil/pixdesc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,29 @@ enum { THREADS_MAX = 4 };
 
 /* Times are capture times: nanoseconds. */
 static const AVRational ns_unit = {1, 1000000000};
+
+/* What FFmpeg says on its own, from threads of its own. */
+static struct {
+    pthread_mutex_t mutex;
+    struct camera_codec_words words;
+} last = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void keep_words(void *who, int level, const char *format, va_list arguments) {
+    (void)who;
+    if (level > AV_LOG_ERROR)
+        return;
+    pthread_mutex_lock(&last.mutex);
+    vsnprintf(last.words.text, sizeof(last.words.text), format, arguments);
+    last.words.text[strcspn(last.words.text, "\r\n")] = 0;
+    pthread_mutex_unlock(&last.mutex);
+}
+
+struct camera_codec_words camera_codec_words(void) {
+    pthread_mutex_lock(&last.mutex);
+    const struct camera_codec_words words = last.words;
+    pthread_mutex_unlock(&last.mutex);
+    return words;
+}
 
 /* Threads that share a picture; those that each take one of their own would add a picture of delay
  * each. */
@@ -21,6 +45,8 @@ static int open_context(struct camera_codec *codec) {
         return -ENOMEM;
     const int cpus = av_cpu_count();
     codec->context->flags |= AV_CODEC_FLAG_LOW_DELAY;
+    /* A picture that is not whole would show an older one in the rest of its slot. */
+    codec->context->err_recognition |= AV_EF_EXPLODE;
     codec->context->thread_type = FF_THREAD_SLICE;
     codec->context->thread_count = cpus < THREADS_MAX ? cpus : THREADS_MAX;
     codec->context->pkt_timebase = ns_unit;
@@ -39,6 +65,7 @@ static int fail(struct camera_codec *codec, int result, char why[CAMERA_WHY_BYTE
 int camera_codec_open(struct camera_codec *codec, const struct camera_picture *picture,
                       char why[CAMERA_WHY_BYTES]) {
     const struct camera_pixels *pixels = camera_pixels_find(picture->fourcc);
+    av_log_set_callback(keep_words);
     *codec = (struct camera_codec){
         .picture = *picture,
         .decoder =
@@ -93,10 +120,16 @@ static int send(struct camera_codec *codec, const uint8_t *data, uint32_t bytes,
     return result < 0 ? -EBADMSG : 0;
 }
 
+static bool is_damaged(const AVFrame *frame) {
+    return (frame->flags & AV_FRAME_FLAG_CORRUPT) || frame->decode_error_flags;
+}
+
 int camera_codec_probe(struct camera_codec *codec, const uint8_t *data, uint32_t bytes) {
     if (send(codec, data, bytes, 0) < 0)
         return -EAGAIN;
     while (!codec->is_known && avcodec_receive_frame(codec->context, codec->frame) == 0) {
+        if (is_damaged(codec->frame))
+            continue;
         codec->is_known = describe(codec, &codec->format) == 0;
         codec->loans = shmframe_decoder_loans(codec->context);
     }
@@ -120,8 +153,11 @@ int camera_codec_send(struct camera_codec *codec, const uint8_t *data, uint32_t 
 
 int camera_codec_next(struct camera_codec *codec) {
     struct shmframe_format format;
-    if (avcodec_receive_frame(codec->context, codec->frame) < 0)
+    const int result = avcodec_receive_frame(codec->context, codec->frame);
+    if (result == AVERROR(EAGAIN) || result == AVERROR_EOF)
         return -EAGAIN;
+    if (result < 0 || is_damaged(codec->frame))
+        return -EBADMSG;
     if (describe(codec, &format) < 0 || shmframe_format_is_equal(&format, &codec->format))
         return 0;
     codec->format = format;
@@ -143,17 +179,26 @@ int camera_codec_loan(struct camera_codec *codec, struct shmframe_loan *out_loan
     return 0;
 }
 
-void camera_codec_explain_copies(const struct camera_codec *codec, char text[CAMERA_WHY_BYTES]) {
+void camera_codec_count_copies(const struct camera_codec *codec,
+                               struct shmframe_decoder_counters *sum) {
     struct shmframe_decoder_counters counters;
     shmframe_decoder_slots_counters(codec->slots, &counters);
+    sum->copied_no_slot += counters.copied_no_slot;
+    sum->copied_geometry += counters.copied_geometry;
+    sum->copied_codec += counters.copied_codec;
+    sum->copied_repeated += counters.copied_repeated;
+}
+
+void camera_codec_explain_copies(const struct shmframe_decoder_counters *counters,
+                                 char text[CAMERA_WHY_BYTES]) {
     const struct {
         uint64_t count;
         const char *why;
     } causes[] = {
-        {counters.copied_no_slot, "no slot was free"},
-        {counters.copied_geometry, "size or lines differ from the ring's"},
-        {counters.copied_codec, "the decoder takes no buffers from outside"},
-        {counters.copied_repeated, "the decoder showed a picture again"},
+        {counters->copied_no_slot, "no slot was free"},
+        {counters->copied_geometry, "size or lines differ from the ring's"},
+        {counters->copied_codec, "the decoder takes no buffers from outside"},
+        {counters->copied_repeated, "the decoder showed a picture again"},
     };
     size_t used = 0;
     text[0] = 0;

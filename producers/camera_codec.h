@@ -28,6 +28,12 @@ struct camera_codec {
     uint32_t loans;                       /* what the writer needs */
 };
 
+/* What FFmpeg said last of what is wrong; "": nothing. It says no more on standard error. */
+struct camera_codec_words {
+    char text[160];
+};
+struct camera_codec_words camera_codec_words(void);
+
 /* `picture` is what the driver says. Errors: -ENOTSUP, -ENOMEM with `why`. */
 int camera_codec_open(struct camera_codec *codec, const struct camera_picture *picture,
                       char why[CAMERA_WHY_BYTES]);
@@ -43,14 +49,18 @@ int camera_codec_start(struct camera_codec *codec, struct shmframe_writer *write
 int camera_codec_send(struct camera_codec *codec, const uint8_t *data, uint32_t bytes,
                       int64_t capture_ns);
 
-/* The next picture, decoded: -EAGAIN there is none, -ESTALE its format is another one, and `format`
- * says which: go on in that and call camera_codec_loan(). */
+/* The next picture, decoded: -EAGAIN there is none, -EBADMSG it is damaged, -ESTALE its format is
+ * another one, and `format` says which: go on in that and call camera_codec_loan(). */
 int camera_codec_next(struct camera_codec *codec);
 /* Its slot, with its capture time. Errors: as shmframe_decoder_slots_loan(). */
 int camera_codec_loan(struct camera_codec *codec, struct shmframe_loan *out_loan,
                       bool *out_is_copied);
 
-/* Why pictures were copied, if any were. */
-void camera_codec_explain_copies(const struct camera_codec *codec, char text[CAMERA_WHY_BYTES]);
+/* Adds why pictures were copied to `sum`. */
+void camera_codec_count_copies(const struct camera_codec *codec,
+                               struct shmframe_decoder_counters *sum);
+/* In words; "": none were. */
+void camera_codec_explain_copies(const struct shmframe_decoder_counters *counters,
+                                 char text[CAMERA_WHY_BYTES]);
 
 #endif

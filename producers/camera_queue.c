@@ -75,23 +75,24 @@ static int map_buffers(struct camera_queue *queue) {
 int camera_queue_open(struct camera_queue *queue, struct camera_device *device, enum camera_io io,
                       uint32_t pieces, const struct camera_layout *layout,
                       char why[CAMERA_WHY_BYTES]) {
+    const char *name = io == CAMERA_IO_MMAP ? "mmap" : "userptr";
     *queue = (struct camera_queue){.device = device, .poll_fd = -1, .io = io, .pieces = pieces};
     if (layout)
         queue->layout = *layout;
     const uint32_t wanted = io == CAMERA_IO_MMAP ? MMAP_BUFFERS : CAMERA_BUFFERS_MAX;
     int result = request(queue, wanted, &queue->count);
+    const bool is_offered = result != -EINVAL;
     if (result == 0 && !queue->count)
         result = -ENOMEM;
     if (result == 0 && io == CAMERA_IO_MMAP)
         result = map_buffers(queue);
     if (result == 0)
         return 0;
-    const char *name = io == CAMERA_IO_MMAP ? "mmap" : "userptr";
     if (result == -EBUSY) {
         char holders[96];
         camera_device_name_holders(device->path, holders, sizeof(holders));
         snprintf(why, CAMERA_WHY_BYTES, "%s: it is in use%s", device->path, holders);
-    } else if (result == -EINVAL) {
+    } else if (!is_offered) {
         snprintf(why, CAMERA_WHY_BYTES, "%s: its driver does not offer %s", device->path, name);
     } else {
         snprintf(why, CAMERA_WHY_BYTES, "%s: no buffers by %s: %s", device->path, name,
@@ -180,8 +181,10 @@ int camera_queue_add(struct camera_queue *queue, const struct shmframe_loan *loa
     if (index < 0)
         return -ENOBUFS;
     struct camera_buffer *buffer = &queue->buffer[index];
+    const bool is_new = !buffer->has_slot || buffer->loan.slot != loan->slot;
     buffer->loan = *loan;
     const int result = camera_queue_return(queue, (uint32_t)index);
+    queue->is_refused = is_new && (result == -EFAULT || result == -EINVAL || result == -ENOMEM);
     buffer->has_slot = buffer->has_loan = result == 0;
     return result;
 }
@@ -202,6 +205,13 @@ static void describe(const struct camera_queue *queue, const struct message *mes
         taken->used_bytes[i] = message->plane[i].bytesused;
         taken->skip_bytes[i] = message->plane[i].data_offset;
     }
+    for (uint32_t i = 0; i < queue->pieces; i++) {
+        const uint32_t room = queue->io == CAMERA_IO_MMAP
+                                  ? queue->buffer[buffer->index].memory_bytes[i]
+                                  : queue->layout.bytes[i];
+        if (taken->used_bytes[i] > room || taken->skip_bytes[i] > taken->used_bytes[i])
+            taken->is_impossible = true;
+    }
 }
 
 int camera_queue_take(struct camera_queue *queue, struct camera_taken *out_taken) {
@@ -210,7 +220,7 @@ int camera_queue_take(struct camera_queue *queue, struct camera_taken *out_taken
     const int result = camera_ioctl(queue->device->fd, VIDIOC_DQBUF, &message.buffer);
     if (result < 0)
         return result;
-    if (message.buffer.index >= queue->count)
+    if (message.buffer.index >= queue->count || !queue->buffer[message.buffer.index].is_queued)
         return -EPROTO;
     queue->buffer[message.buffer.index].is_queued = false;
     queue->queued--;

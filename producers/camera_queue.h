@@ -3,6 +3,9 @@
  *   userptr   a slot on loan is a buffer: the driver writes where readers read
  *   mmap      the driver's own memory; what is in it is copied, or decoded
  *
+ * There is no way by DMABUF: a dma-buf of the ring's memory takes udmabuf, which kernels may lack
+ * (Debian 12's has CONFIG_UDMABUF unset). Drivers that only import dma-bufs are copied from.
+ *
  * A loan that is queued is the driver's until it is taken or the queue is closed.
  */
 #ifndef PRODUCERS_CAMERA_QUEUE_H
@@ -39,6 +42,7 @@ struct camera_queue {
     uint32_t count;
     uint32_t queued;
     bool is_streaming;
+    bool is_refused; /* a slot's memory, which was new to the driver */
 };
 
 /* A buffer that came back. */
@@ -49,6 +53,7 @@ struct camera_taken {
     int64_t stamp_ns;
     uint32_t used_bytes[CAMERA_PLANES_MAX]; /* from the piece's begin, what is skipped included */
     uint32_t skip_bytes[CAMERA_PLANES_MAX];
+    bool is_impossible; /* more bytes than the memory has, or it begins behind its end */
 };
 
 /* Gets buffers; those of mmap are queued at once. `layout` is needed for userptr only. Errors: a
@@ -58,13 +63,13 @@ int camera_queue_open(struct camera_queue *queue, struct camera_device *device, 
                       char why[CAMERA_WHY_BYTES]);
 
 /* Gives the driver a slot; takes the loan on success. Errors: -ENOBUFS all buffers are in use;
- * others: the driver refuses this memory. */
+ * others: `is_refused` tells whether the driver cannot use this memory, or has failed. */
 int camera_queue_add(struct camera_queue *queue, const struct shmframe_loan *loan);
 
 int camera_queue_start(struct camera_queue *queue, char why[CAMERA_WHY_BYTES]);
 
 /* Takes the next one back from the driver. Errors: -EAGAIN none is there yet; -ENODEV the device is
- * gone; others: it stopped. */
+ * gone; -EPROTO it is a buffer that it had not; others: it stopped. */
 int camera_queue_take(struct camera_queue *queue, struct camera_taken *out_taken);
 
 /* The loan of a buffer that was taken. */
