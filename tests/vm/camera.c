@@ -196,6 +196,7 @@ START_TEST(a_signal_of_two_fields_says_so) {
     const struct shmframe_video_format *video = &lease.format->video;
     ck_assert_uint_eq(video->field_order, SHMFRAME_TOP_FIRST);
     ck_assert(lease.frame.flags & SHMFRAME_INTERLACED);
+    ck_assert(lease.frame.flags & SHMFRAME_TOP_FIELD_FIRST);
     ck_assert_int_gt(video->frame_rate.num, 0);
     ck_assert_int_gt(video->sample_aspect.num, 0);
     rig_release(reader, &lease);
@@ -272,6 +273,61 @@ START_TEST(what_the_device_drops_is_counted) {
 }
 END_TEST
 
+/* How far the first line of grey lies to the right of where it lay in `first`, around the edge. */
+static uint32_t find_shift(const uint8_t *line, const uint8_t *first, uint32_t width) {
+    uint32_t best = 0, least = UINT32_MAX;
+    for (uint32_t shift = 0; shift < width; shift++) {
+        uint32_t sum = 0;
+        for (uint32_t x = 0; x < width; x++)
+            sum += (uint32_t)abs(line[(x + shift) % width] - first[x]);
+        if (sum < least) {
+            least = sum;
+            best = shift;
+        }
+    }
+    return best;
+}
+
+/* vivid moves its bars by so much a frame, those that it drops included: a slot that is published
+ * with the stamps of another does not lie where its time says. */
+START_TEST(each_picture_is_of_its_stamps_time) {
+    enum { WIDTH = 320, PICTURES = 30, RATE = 10 };
+    const pid_t pid = START(
+        "--device", CAMERA_SINGLE, SMALL, BARS, "--rate", "10", "--pixel-format", "gray", "--io",
+        "userptr", "--control", "timestamp_source=Start of Exposure", "--control",
+        "horizontal_movement=Move Right Fast", "--control", "percentage_of_dropped_buffers=40");
+    struct shmframe_reader *reader = rig_open_reader(64);
+    uint8_t first[WIDTH];
+    uint32_t shift[PICTURES] = {0}, steps[PICTURES] = {0};
+    int64_t first_ns = 0;
+    for (int i = 0; i < PICTURES; i++) {
+        struct shmframe_lease lease = rig_acquire(reader);
+        if (i == 0) {
+            memcpy(first, lease.data, WIDTH);
+            first_ns = lease.frame.capture_ns;
+        }
+        const int64_t passed_ns = lease.frame.capture_ns - first_ns;
+        steps[i] = (uint32_t)((passed_ns + SECOND_NS / RATE / 2) / (SECOND_NS / RATE));
+        shift[i] = find_shift(lease.data, first, WIDTH);
+        rig_release(reader, &lease);
+    }
+    bool is_found = false;
+    for (uint32_t a_step = 1; a_step < WIDTH && !is_found; a_step++) {
+        is_found = true;
+        for (int i = 0; i < PICTURES; i++)
+            is_found = is_found && shift[i] == a_step * steps[i] % WIDTH;
+    }
+    for (int i = 0; i < PICTURES && !is_found; i++)
+        fprintf(stderr, "%u steps, %u pixels\n", steps[i], shift[i]);
+    ck_assert_msg(is_found, "the bars do not move as the stamps do");
+    ck_assert_uint_gt(steps[PICTURES - 1], PICTURES); /* some were dropped */
+    rig_set_control(CAMERA_SINGLE, "percentage_of_dropped_buffers", "0");
+    rig_set_control(CAMERA_SINGLE, "horizontal_movement", "No Movement");
+    rig_stop(pid);
+    shmframe_reader_close(reader);
+}
+END_TEST
+
 START_TEST(a_picture_that_the_driver_calls_bad_is_dropped) {
     const pid_t pid = START("--device", CAMERA_SINGLE, SMALL);
     struct shmframe_reader *reader = rig_open_reader(64);
@@ -294,19 +350,22 @@ START_TEST(a_picture_that_the_driver_calls_bad_is_dropped) {
 END_TEST
 
 START_TEST(a_pause_drops_nothing) {
-    const pid_t pid = START("--device", CAMERA_SINGLE, SMALL, "--rate", "5");
+    enum { RATE = 10, SECONDS = 3 };
+    const pid_t pid = START("--device", CAMERA_SINGLE, SMALL, "--rate", "10");
     struct shmframe_reader *reader = rig_open_reader(16);
     struct shmframe_lease lease = rig_acquire(reader);
     rig_release(reader, &lease);
     ck_assert_int_eq(rig_ask("pause", NULL).status, 0);
     while (shmframe_reader_acquire(reader, SHMFRAME_NOW, &lease) == 0)
         rig_release(reader, &lease);
-    ck_assert_int_eq(shmframe_reader_acquire(reader, shmframe_deadline_ns(SECOND_NS), &lease),
-                     -ETIMEDOUT);
+    ck_assert_int_eq(
+        shmframe_reader_acquire(reader, shmframe_deadline_ns(SECONDS * SECOND_NS), &lease),
+        -ETIMEDOUT);
     ck_assert_int_eq(rig_ask("resume", NULL).status, 0);
     lease = rig_acquire(reader);
     ck_assert(lease.frame.flags & SHMFRAME_DISCONTINUITY);
-    ck_assert_uint_eq(lease.frame.device_dropped, 0);
+    /* Emulated, vivid drops some by itself, but not most of those that the pause passed over. */
+    ck_assert_uint_lt(lease.frame.device_dropped, RATE * SECONDS / 2);
     rig_release(reader, &lease);
     rig_stop(pid);
     shmframe_reader_close(reader);
@@ -432,6 +491,49 @@ START_TEST(a_driver_that_stops_is_started_again) {
 }
 END_TEST
 
+/* A button that was pressed is not pressed again when the camera comes back. */
+START_TEST(what_was_done_once_is_not_done_again) {
+    const pid_t pid = START("--device", CAMERA_SINGLE, SMALL);
+    struct shmframe_reader *reader = rig_open_reader(16);
+    struct shmframe_lease lease = rig_acquire(reader);
+    rig_release(reader, &lease);
+    ck_assert_int_eq(rig_ask("set", "disconnect 1").status, 0);
+    rig_await_said("goes on with");
+    lease = rig_acquire_discontinuity(reader);
+    rig_release(reader, &lease);
+    for (int i = 0; i < 30; i++) {
+        lease = rig_acquire(reader);
+        rig_release(reader, &lease);
+    }
+    rig_stop(pid);
+    const char *gone = strstr(rig_said(), "it is gone");
+    ck_assert_ptr_nonnull(gone);
+    ck_assert_ptr_null(strstr(gone + 1, "it is gone"));
+    shmframe_reader_close(reader);
+    rig_unplug();
+    rig_plug_in();
+}
+END_TEST
+
+START_TEST(a_buffer_that_is_refused_once_is_no_reason_to_copy) {
+    const pid_t pid = START("--device", CAMERA_SINGLE, SMALL);
+    struct shmframe_reader *reader = rig_open_reader(16);
+    struct shmframe_lease lease = rig_acquire(reader);
+    rig_release(reader, &lease);
+    for (int i = 0; i < 20; i++) { /* until the driver knows every slot */
+        lease = rig_acquire(reader);
+        rig_release(reader, &lease);
+    }
+    ck_assert_int_eq(rig_ask("set", "inject_vidioc_qbuf_error 1").status, 0);
+    rig_await_said("goes on with");
+    lease = rig_acquire_discontinuity(reader);
+    rig_release(reader, &lease);
+    rig_stop(pid);
+    rig_expect_said(" 0 copied");
+    shmframe_reader_close(reader);
+}
+END_TEST
+
 START_TEST(an_unplugged_camera_is_waited_for_and_set_up_again) {
     const pid_t pid = START("--device", CAMERA_MULTIPLE, SMALL, BARS);
     struct shmframe_reader *reader = rig_open_reader(16);
@@ -485,7 +587,11 @@ START_TEST(a_camera_may_stay_away_to_the_end) {
     rig_release(reader, &lease);
     rig_unplug();
     ck_assert_int_eq(rig_wait(pid), 0);
-    rig_expect_said("frames in 15.");
+    const char *seconds = strstr(rig_said(), "frames in ");
+    ck_assert_ptr_nonnull(seconds);
+    const double lasted = strtod(seconds + strlen("frames in "), NULL);
+    ck_assert_double_ge(lasted, 15);
+    ck_assert_double_lt(lasted, 60);
     shmframe_reader_close(reader);
     rig_plug_in();
 }
@@ -558,7 +664,7 @@ int main(void) {
     Suite *suite = suite_create("vm-camera");
     const struct {
         const char *name;
-        const TTest *tests[9];
+        const TTest *tests[12];
     } cases[] = {
         {"pictures",
          {every_format_arrives_in_place, every_format_in_several_pieces_arrives_in_place,
@@ -567,14 +673,16 @@ int main(void) {
           a_signal_of_two_fields_says_so}},
         {"time",
          {stamps_are_the_drivers, stamps_ahead_of_their_time_are_brought_back,
-          what_the_device_drops_is_counted, a_picture_that_the_driver_calls_bad_is_dropped,
-          a_pause_drops_nothing}},
+          what_the_device_drops_is_counted, each_picture_is_of_its_stamps_time,
+          a_picture_that_the_driver_calls_bad_is_dropped, a_pause_drops_nothing}},
         {"controls", {controls_are_set_and_told_by_name, the_list_tells_what_there_is}},
         {"refusals",
          {what_the_device_refuses_is_told_with_what_it_offers,
           a_device_in_use_is_told_with_who_uses_it}},
         {"again",
-         {a_driver_that_stops_is_started_again, an_unplugged_camera_is_waited_for_and_set_up_again,
+         {a_driver_that_stops_is_started_again, what_was_done_once_is_not_done_again,
+          a_buffer_that_is_refused_once_is_no_reason_to_copy,
+          an_unplugged_camera_is_waited_for_and_set_up_again,
           a_camera_is_found_again_under_another_path, a_camera_may_stay_away_to_the_end,
           another_signal_is_another_format, an_input_without_a_signal_is_told,
           a_killed_program_leaves_a_device_that_works}},
@@ -583,7 +691,7 @@ int main(void) {
         TCase *tests = tcase_create(cases[i].name);
         tcase_add_checked_fixture(tests, rig_set_up, rig_tear_down);
         tcase_set_timeout(tests, 400);
-        for (int at = 0; at < 9 && cases[i].tests[at]; at++)
+        for (int at = 0; at < 12 && cases[i].tests[at]; at++)
             tcase_add_test(tests, cases[i].tests[at]);
         suite_add_tcase(suite, tests);
     }
