@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+/* What has been told to stop does so within that time, unless it looks up a name. */
+enum { STUCK_SECONDS = 1 };
 
 /* Opening, starting and stopping. */
 
@@ -34,11 +38,6 @@ static int open_tracks(struct demux *demux) {
     return result;
 }
 
-int demux_open(struct demux *demux, struct input *input, const struct demux_params *params) {
-    init(demux, input, params);
-    return open_tracks(demux);
-}
-
 static void start_thread(struct demux *demux, void *(*run_in)(void *)) {
     const int result = pthread_create(&demux->thread, NULL, run_in, demux);
     if (result)
@@ -60,7 +59,7 @@ static void *run_opening(void *user) {
 void demux_begin_opening(struct demux *demux, struct input *input,
                          const struct demux_params *params) {
     init(demux, input, params);
-    demux->is_opening = true;
+    demux->is_opening = demux->is_openers = true;
     start_thread(demux, run_opening);
 }
 
@@ -72,7 +71,7 @@ int demux_end_opening(struct demux *demux) {
     if (result == -EAGAIN)
         return result;
     pthread_join(demux->thread, NULL);
-    demux->is_running = false;
+    demux->is_running = demux->is_openers = false;
     return result;
 }
 
@@ -102,14 +101,25 @@ static void clear_items(struct demux *demux) {
             demux_item_finish(&item);
 }
 
+/* False: the thread looks up a name, which cannot be ended: it is left there. */
+static bool join(struct demux *demux) {
+    struct timespec until;
+    if (!demux->is_openers)
+        return pthread_join(demux->thread, NULL) == 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STUCK_SECONDS;
+    demux->input->is_left = pthread_clockjoin_np(demux->thread, NULL, CLOCK_MONOTONIC, &until) != 0;
+    return !demux->input->is_left;
+}
+
 void demux_stop(struct demux *demux) {
     input_stop(demux->input);
     pthread_mutex_lock(&demux->mutex);
     demux->is_stopping = true;
     tell_change(demux);
     pthread_mutex_unlock(&demux->mutex);
-    if (demux->is_running)
-        pthread_join(demux->thread, NULL);
+    if (demux->is_running && !join(demux))
+        return;
     demux->is_running = false;
     intake_stop(&demux->intake);
     clear_items(demux);
@@ -118,6 +128,8 @@ void demux_stop(struct demux *demux) {
 }
 
 void demux_close(struct demux *demux) {
+    if (demux->input->is_left)
+        return;
     for (uint32_t i = 0; i < demux->tracks; i++)
         av_fifo_freep2(&demux->items[i]);
     input_close(demux->input);

@@ -1,7 +1,7 @@
 /* Demux: an input's tracks, decoded by a thread of its own ahead of the clock.
  *
- *   demux_open()             opens the input, chooses its tracks and finds their formats; or
- *   demux_begin_opening()    does so in the thread, and
+ *   demux_begin_opening()    opens the input, chooses its tracks and finds their formats in the
+ *                            thread
  *   demux_end_opening()      says what came of it
  *   demux_start()            starts decoding; the writers are open by then, since it decodes
  *                            straight into their slots
@@ -59,6 +59,7 @@ struct demux {
     int ready_fd; /* readable: look again */
     pthread_t thread;
     bool is_running;
+    bool is_openers; /* the thread is that of demux_begin_opening() */
     struct intake intake;
     struct timeline timeline;
 
@@ -84,14 +85,12 @@ struct demux {
     bool is_cut_off; /* the newest packet is damaged: if it is the last, it was cut off */
 };
 
-/* Opens and looks at the input. Errors: -EINTR asked to stop; others: `why` says, in one line, what
- * is wrong. demux_stop() and demux_close() are due all the same. */
-int demux_open(struct demux *demux, struct input *input, const struct demux_params *params);
-
-/* The same in the thread: ready_fd tells when it may be over. */
+/* Opens and looks at the input in the thread: ready_fd tells when that may be over. demux_stop()
+ * and demux_close() are due afterwards, whatever came of it. */
 void demux_begin_opening(struct demux *demux, struct input *input,
                          const struct demux_params *params);
-/* Returns what demux_open() does, or -EAGAIN while it is not over. */
+/* What came of it; -EAGAIN: it is not over. Errors: -EINTR asked to stop; others: `why` says, in
+ * one line, what is wrong. */
 int demux_end_opening(struct demux *demux);
 
 /* Leaves a track out; those behind it move up. */

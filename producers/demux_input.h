@@ -8,7 +8,7 @@
 #include "demux.h"
 
 /* Opens the input, chooses its tracks and reads until their formats are known. Errors: as
- * demux_open(). */
+ * demux_end_opening(). */
 int demux_input_open(struct demux *demux);
 
 /* The track that a packet is of; NULL: none that is played. */

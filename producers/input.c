@@ -296,6 +296,8 @@ int input_open(struct input *input) {
 }
 
 void input_close(struct input *input) {
+    if (input->is_left)
+        return;
     avformat_close_input(&input->context);
     pipe_detach(&input->pipe);
     atomic_store_explicit(&input->is_stopping, false, memory_order_relaxed);
@@ -303,7 +305,8 @@ void input_close(struct input *input) {
 
 void input_finish(struct input *input) {
     input_close(input);
-    pipe_close(&input->pipe);
+    if (!input->is_left)
+        pipe_close(&input->pipe);
 }
 
 void input_stop(struct input *input) {

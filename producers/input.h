@@ -29,6 +29,7 @@ struct input {
     AVFormatContext *context;  /* while open */
     bool is_live;              /* frames come when they come: nothing holds them up */
     char why[INPUT_WHY_BYTES]; /* after a failure: one line */
+    bool is_left;              /* to a thread that cannot be ended: nothing of it is touched */
 
     struct pipe pipe;
     atomic_bool is_stopping;     /* order: relaxed, guards nothing */

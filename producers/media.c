@@ -4,11 +4,14 @@
 #include "report.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SECOND_NS     INT64_C(1000000000)
 #define BUFFER_MAX_NS (10 * SECOND_NS)
+
+enum { SLICE_MS = 500 }; /* how long opening is waited for before it is looked at again */
 
 static struct {
     int64_t start_ns;
@@ -98,6 +101,38 @@ static int run_seek(void *user, const char *argument, char answer[SHMFRAME_ARGUM
 
 static const struct producer_verb verbs[] = {{"seek", run_seek}, {0}};
 
+/* Opening. */
+
+/* Whether opening does not even notice any more that its time is over: a name is looked up. */
+static bool is_stuck(void) {
+    const int64_t deadline_ns =
+        atomic_load_explicit(&playback.input.deadline_ns, memory_order_relaxed);
+    return deadline_ns && deadline_ns != INT64_MAX && shmframe_now_ns() > deadline_ns + SECOND_NS;
+}
+
+/* Opens in a thread, which may be left where it is when the program ends. As demux_end_opening().
+ */
+static int open_demux(void) {
+    struct demux *demux = &playback.demux;
+    demux_begin_opening(demux, &playback.input, &playback.params);
+    struct pollfd events[] = {{.fd = demux->ready_fd, .events = POLLIN},
+                              {.fd = program_stop_fd(), .events = POLLIN}};
+    for (;;) {
+        const bool was_stopping = program_is_stopping();
+        const int result = demux_end_opening(demux);
+        if (result != -EAGAIN)
+            return result;
+        if (was_stopping)
+            return -EINTR;
+        if (is_stuck())
+            program_fail("cannot open %s: no answer within %.3g s; --timeout says how long to wait",
+                         playback.input.url, (double)playback.input.timeout_ns / SECOND_NS);
+        poll(events, 2, SLICE_MS);
+        if (program_is_stopping())
+            poll(events, 1, SLICE_MS); /* most notice soon */
+    }
+}
+
 /* --list. */
 
 /* Adds to each track that is or could be a stream what its frames are, and the stream's name. */
@@ -164,7 +199,7 @@ static int open_and_list(void) {
     static const struct option_list all = {.text = {"all"}, .count = 1};
     struct selection chosen;
     playback.params.tracks = &all;
-    const int result = demux_open(&playback.demux, &playback.input, &playback.params);
+    const int result = open_demux();
     if (result == -EINTR)
         return EXIT_DONE;
     if (result < 0)
@@ -207,7 +242,7 @@ static void check_input(void) {
 /* The exit code. */
 static int play(void) {
     playback.params.tracks = &options.tracks;
-    const int result = demux_open(&playback.demux, &playback.input, &playback.params);
+    const int result = open_demux();
     if (result == -EINTR)
         return EXIT_DONE;
     if (result < 0)

@@ -99,7 +99,7 @@ bool playback_run_live(struct playback *playback) {
 
 /* Reconnecting. */
 
-/* Serves requests until the input is open, or not. Returns as demux_open(). */
+/* Serves requests until the input is open, or not. Returns as demux_end_opening(). */
 static int wait_for_opening(struct playback *playback) {
     struct producer *producer = &playback->producer;
     for (;;) {

@@ -298,6 +298,16 @@ START_TEST(what_cannot_be_reached_is_told_in_one_line) {
 }
 END_TEST
 
+START_TEST(a_name_that_is_looked_up_for_ever_is_given_up) {
+    if (!getenv("RESOLVER")[0])
+        return;
+    setenv("LD_PRELOAD", getenv("RESOLVER"), 1);
+    rig_expect_exit(MEDIA("http://shmframe.invalid/x", "--timeout", "300ms"), 1);
+    rig_expect_complaint("no answer within 0.3 s");
+    unsetenv("LD_PRELOAD");
+}
+END_TEST
+
 START_TEST(a_server_that_says_nothing_is_given_up) {
     char url[160];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -334,6 +344,7 @@ static void add_tests(TCase *tests) {
     tcase_add_test(tests, what_was_live_and_comes_back_as_a_file_ends);
     tcase_add_loop_test(tests, a_file_by_http_is_a_file, 0, 2);
     tcase_add_test(tests, what_cannot_be_reached_is_told_in_one_line);
+    tcase_add_test(tests, a_name_that_is_looked_up_for_ever_is_given_up);
     tcase_add_test(tests, a_server_that_says_nothing_is_given_up);
 }
 
