@@ -189,7 +189,9 @@ int camera_device_open_first(struct camera_device *device, char why[CAMERA_WHY_B
     camera_device_visit(keep_first, device);
     if (device->fd >= 0)
         return 0;
-    snprintf(why, CAMERA_WHY_BYTES, "there is no camera in /dev/video* that may be used");
+    snprintf(why, CAMERA_WHY_BYTES,
+             "there is no camera in /dev/video* that may be used: "
+             "plug one in, or let this user into the group video");
     return -ENODEV;
 }
 
