@@ -155,7 +155,7 @@ static int run_controls(void *user, const char *argument, char answer[SHMFRAME_A
     return camera_setting_run_controls(&camera->device, argument, answer);
 }
 
-static const struct producer_verb verbs[] = {
+static const struct verb verbs[] = {
     {"set", run_set}, {"get", run_get}, {"controls", run_controls}, {0}};
 
 /* Life. */

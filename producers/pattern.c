@@ -368,7 +368,7 @@ static int run_set(void *user, const char *argument, char answer[SHMFRAME_ARGUME
     return 0;
 }
 
-static const struct producer_verb verbs[] = {{"set", run_set}, {0}};
+static const struct verb verbs[] = {{"set", run_set}, {0}};
 
 /* Opens both streams. False: asked to stop. */
 static bool open_streams(struct pattern *pattern, const struct shmframe_format *video,

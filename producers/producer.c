@@ -56,16 +56,20 @@ void producer_check_options(void) {
 
 /* Requests. */
 
-static int run_pause(struct producer *producer, const char **out_answer) {
+static int run_pause(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    struct producer *producer = user;
+    (void)argument;
     if (!producer->is_paused)
         producer->paused_ns = shmframe_now_ns();
     producer->is_paused = true;
-    *out_answer = "paused";
+    strcpy(answer, "paused");
     return 0;
 }
 
-static int run_resume(struct producer *producer, const char **out_answer) {
-    *out_answer = "running";
+static int run_resume(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    struct producer *producer = user;
+    (void)argument;
+    strcpy(answer, "running");
     if (!producer->is_paused)
         return 0;
     producer->is_paused = false;
@@ -75,68 +79,34 @@ static int run_resume(struct producer *producer, const char **out_answer) {
     return 0;
 }
 
-static int run_quit(struct producer *producer, const char **out_answer) {
-    (void)producer;
-    *out_answer = "ending";
+static int run_quit(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    struct producer *producer = user;
+    (void)argument;
+    producer->is_quitting = true;
+    strcpy(answer, "ending");
     return 0;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct producer *producer, const char **out_answer);
-} common_verbs[] = {{"pause", run_pause}, {"resume", run_resume}, {"quit", run_quit}};
-
-enum { COMMON_VERBS = sizeof(common_verbs) / sizeof(common_verbs[0]) };
-
-static void name_verbs(const struct producer *producer, char text[SHMFRAME_ARGUMENT_BYTES]) {
-    size_t used = (size_t)snprintf(text, SHMFRAME_ARGUMENT_BYTES, "verbs: help");
-    for (size_t i = 0; i < COMMON_VERBS; i++)
-        used += (size_t)snprintf(text + used, SHMFRAME_ARGUMENT_BYTES - used, ", %s",
-                                 common_verbs[i].name);
-    for (const struct producer_verb *verb = producer->verbs; verb && verb->name; verb++)
-        if (used + strlen(verb->name) + 3 < SHMFRAME_ARGUMENT_BYTES)
-            used +=
-                (size_t)snprintf(text + used, SHMFRAME_ARGUMENT_BYTES - used, ", %s", verb->name);
-}
-
-/* Does what is asked. Returns true if it was a verb of the program's own. */
-static bool serve_request(struct producer *producer, struct shmframe_writer *writer,
-                          const struct shmframe_writer_event *event) {
-    for (size_t i = 0; i < COMMON_VERBS; i++) {
-        if (strcmp(event->verb, common_verbs[i].name) != 0)
-            continue;
-        const char *answer;
-        const int status = common_verbs[i].run(producer, &answer);
-        shmframe_writer_answer(writer, event->request, status, answer);
-        /* After the answer: stopping interrupts the session. */
-        if (common_verbs[i].run == run_quit)
-            program_stop();
-        return false;
-    }
-    char answer[SHMFRAME_ARGUMENT_BYTES] = "";
-    for (const struct producer_verb *verb = producer->verbs; verb && verb->name; verb++) {
-        if (strcmp(event->verb, verb->name) != 0)
-            continue;
-        const int status = verb->run(producer->user, event->argument, answer);
-        shmframe_writer_answer(writer, event->request, status, answer);
-        return true;
-    }
-    name_verbs(producer, answer);
-    const bool is_known = strcmp(event->verb, "help") == 0;
-    shmframe_writer_answer(writer, event->request, is_known ? 0 : -ENOTSUP, answer);
-    return false;
-}
+static const struct verb common_verbs[] = {
+    {"pause", run_pause}, {"resume", run_resume}, {"quit", run_quit}, {0}};
 
 /* Takes all events. Returns true if a verb of the program's own was run. */
 static bool serve_events(struct producer *producer) {
+    const struct verb_table tables[] = {
+        {.verbs = common_verbs, .user = producer},
+        {.verbs = producer->verbs, .user = producer->user},
+    };
     bool is_asked = false;
     for (uint32_t i = 0; i < producer->streams; i++) {
         struct shmframe_writer *writer = producer->stream[i].writer;
         struct shmframe_writer_event event;
         while (shmframe_writer_next_event(writer, &event) == 0)
-            if (event.type == SHMFRAME_REQUEST && serve_request(producer, writer, &event))
+            if (event.type == SHMFRAME_REQUEST && verb_serve(writer, &event, tables, 2) == 1)
                 is_asked = true;
     }
+    /* After the answer: stopping interrupts the session. */
+    if (producer->is_quitting)
+        program_stop();
     return is_asked;
 }
 
@@ -247,7 +217,7 @@ int64_t producer_media_ns(const struct producer *producer) {
 
 /* Life. */
 
-void producer_open(struct producer *producer, const struct producer_verb *verbs, void *user) {
+void producer_open(struct producer *producer, const struct verb *verbs, void *user) {
     *producer = (struct producer){
         .session = program_open_session(),
         .verbs = verbs,

@@ -12,12 +12,13 @@
  *   producer_finish()          ends the streams, prints the statistics, gives the exit code
  *
  * The clock counts media time, from 0 at producer_start(), and stands still while paused. Requests
- * are answered within the waits: pause, resume, quit, help, and the program's own verbs.
+ * are answered within the waits: pause, resume, quit, help, and the program's own verbs (verb.h).
  */
 #ifndef PRODUCERS_PRODUCER_H
 #define PRODUCERS_PRODUCER_H
 
 #include "program.h"
+#include "verb.h"
 
 #include <shmframe/writer.h>
 
@@ -36,13 +37,6 @@ extern const struct option_spec producer_option_specs[];
 
 /* Usage errors in what the shared options say end the program. */
 void producer_check_options(void);
-
-/* A verb of the program's own. `run` returns 0 or a negative errno for the asker, and may put a
- * short line into `answer`. */
-struct producer_verb {
-    const char *name; /* NULL ends the table */
-    int (*run)(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]);
-};
 
 enum { PRODUCER_STREAMS_MAX = 16 };
 
@@ -75,10 +69,11 @@ struct producer {
     struct shmframe_session *session;
     struct producer_stream stream[PRODUCER_STREAMS_MAX];
     uint32_t streams;
-    const struct producer_verb *verbs; /* may be NULL */
+    const struct verb *verbs; /* may be NULL */
     void *user;
     bool is_unpaced; /* set by the program: everything is due at once */
     bool is_paused;
+    bool is_quitting; /* asked to, with the verb `quit` */
     int64_t start_ns; /* the instant of media time 0; moved on by pauses */
     int64_t paused_ns;
     int64_t started_ns;  /* of the run, pauses included */
@@ -87,7 +82,7 @@ struct producer {
 };
 
 /* Opens the session and takes signals; a failure ends the program. `verbs` and `user` are kept. */
-void producer_open(struct producer *producer, const struct producer_verb *verbs, void *user);
+void producer_open(struct producer *producer, const struct verb *verbs, void *user);
 
 /* Opens a stream; a failure ends the program. The pointer stays good until producer_finish(). NULL:
  * asked to stop. */

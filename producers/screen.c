@@ -126,7 +126,7 @@ static int run_set(void *user, const char *argument, char answer[SHMFRAME_ARGUME
     return result;
 }
 
-static const struct producer_verb verbs[] = {{"set", run_set}, {0}};
+static const struct verb verbs[] = {{"set", run_set}, {0}};
 
 /* Time. */
 

@@ -168,7 +168,7 @@ static int run_seek(void *user, const char *argument, char answer[SHMFRAME_ARGUM
     return 0;
 }
 
-static const struct producer_verb verbs[] = {{"seek", run_seek}, {0}};
+static const struct verb verbs[] = {{"seek", run_seek}, {0}};
 
 static struct producer_stream *open_stream(uint32_t flags) {
     const struct shmframe_writer_params params = {.stream = "demo", .flags = flags};
