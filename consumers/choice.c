@@ -54,3 +54,21 @@ struct stream_choice choose_streams(const struct shmframe_stream_info *streams, 
     return pair(streams, find_in_group(streams, count, name, SHMFRAME_VIDEO),
                 find_in_group(streams, count, name, SHMFRAME_AUDIO));
 }
+
+struct stream_choices choose_all_streams(const struct shmframe_stream_info *streams, int count,
+                                         const char *name) {
+    const struct stream_choice first = choose_streams(streams, count, name);
+    struct stream_choices all = {.video = first.video};
+    if (first.audio < 0)
+        return all;
+    const struct shmframe_stream_info *sound = &streams[first.audio];
+    const bool is_alone = first.video < 0 && strcmp(sound->name, name) == 0;
+    for (int i = 0; i < count && all.audios < CHOICE_SOUNDS_MAX; i++) {
+        const bool is_of_group =
+            !is_alone && sound->group[0] != '\0' && streams[i].kind == SHMFRAME_AUDIO &&
+            strcmp(streams[i].group, sound->group) == 0 && streams[i].state == sound->state;
+        if (i == first.audio || is_of_group)
+            all.audio[all.audios++] = i;
+    }
+    return all;
+}

@@ -17,4 +17,17 @@ struct stream_choice {
 struct stream_choice choose_streams(const struct shmframe_stream_info *streams, int count,
                                     const char *name);
 
+enum { CHOICE_SOUNDS_MAX = 16 };
+
+/* Indices likewise, of all sounds. */
+struct stream_choices {
+    int video;
+    int audio[CHOICE_SOUNDS_MAX];
+    uint32_t audios;
+};
+
+/* As choose_streams(), with every sound of the group, in the list's order. */
+struct stream_choices choose_all_streams(const struct shmframe_stream_info *streams, int count,
+                                         const char *name);
+
 #endif

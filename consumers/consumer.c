@@ -35,6 +35,12 @@ const struct option_spec consumer_options[] = {
      .out = &consumer_settings.wait_ns,
      .argument = "TIME",
      .help = "how long to wait for a stream that is not there yet (10s)"},
+    {.name = "deadline",
+     .kind = OPTION_DURATION,
+     .out = &consumer_settings.deadline_ns,
+     .argument = "TIME",
+     .help = "fail if no frame comes for so long; without it a stream that stands still is waited "
+             "for"},
     {.name = "duration",
      .kind = OPTION_DURATION,
      .out = &consumer_settings.duration_ns,
@@ -68,12 +74,13 @@ static enum shmframe_policy parse_policy(const char *text) {
 
 struct shmframe_reader_params consumer_reader_params(const char *stream) {
     const struct consumer_settings *settings = &consumer_settings;
-    const enum shmframe_policy policy = parse_policy(settings->policy);
+    const enum shmframe_policy policy =
+        settings->policy ? parse_policy(settings->policy) : SHMFRAME_LATEST;
     if (!shmframe_name_is_valid(stream))
         program_fail_usage("\"%s\" cannot name a stream: a to z, 0 to 9, '.', '_' and '-' can, up "
                            "to 63 of them, the first a letter or digit",
                            stream);
-    if (settings->depth && policy == SHMFRAME_LATEST)
+    if (settings->depth && settings->policy && policy == SHMFRAME_LATEST)
         program_fail_usage("--depth needs --policy in-order or lossless");
     if (settings->depth > SHMFRAME_DEPTH_MAX)
         program_fail_usage("--depth: %u should be 1 to %d", settings->depth, SHMFRAME_DEPTH_MAX);
@@ -105,6 +112,17 @@ static void describe_streams(struct shmframe_session *session, char *text, size_
         snprintf(text + used, text_bytes - used, " ... (shmframe ls)");
 }
 
+void consumer_fail_open(struct shmframe_session *session, const char *stream, int result) {
+    if (result != -ENOENT && result != -ETIMEDOUT)
+        program_fail("stream %s cannot be read: %s", stream, shmframe_last_error());
+    char remedy[640];
+    describe_streams(session, remedy, sizeof(remedy));
+    if (result == -ENOENT)
+        program_fail("there is no stream %s; %s", stream, remedy);
+    program_fail("stream %s did not appear within %g s; %s", stream,
+                 (double)consumer_settings.wait_ns / 1e9, remedy);
+}
+
 struct shmframe_reader *consumer_open_reader(struct shmframe_session *session,
                                              struct shmframe_reader_params params) {
     struct shmframe_reader *reader = NULL;
@@ -118,17 +136,19 @@ struct shmframe_reader *consumer_open_reader(struct shmframe_session *session,
     progress_clear();
     if (result == 0)
         return reader;
-    if (result == -EINTR)
-        return NULL;
-    if (result != -ENOENT && result != -ETIMEDOUT)
-        program_fail("stream %s cannot be read: %s", params.stream, shmframe_last_error());
+    if (result != -EINTR)
+        consumer_fail_open(session, params.stream, result);
+    return NULL;
+}
 
-    char remedy[640];
-    describe_streams(session, remedy, sizeof(remedy));
-    if (result == -ENOENT)
-        program_fail("there is no stream %s; %s", params.stream, remedy);
-    program_fail("stream %s did not appear within %g s; %s", params.stream,
-                 (double)consumer_settings.wait_ns / 1e9, remedy);
+int64_t consumer_late_ns(int64_t frame_ns) {
+    const int64_t deadline_ns = consumer_settings.deadline_ns;
+    return deadline_ns > 0 ? frame_ns + deadline_ns : SHMFRAME_FOREVER;
+}
+
+void consumer_tell_late(const char *stream) {
+    program_warn("%s: no frame for %g s: its producer stands still, or --deadline is too short",
+                 stream, (double)consumer_settings.deadline_ns / 1e9);
 }
 
 int64_t consumer_end_ns(void) {

@@ -88,6 +88,7 @@ static struct measurement {
     int64_t interval_start_ns;
     int64_t next_ns; /* when the next interval ends */
     int64_t end_ns;
+    int64_t frame_ns;   /* when the last frame was taken, for --deadline */
     const char *reason; /* why it ended; NULL: it goes on */
     struct hops start;  /* what a watched reader had measured before */
     struct hops previous;
@@ -107,8 +108,8 @@ static void parse_settings(struct measurement *m) {
         if (wanted)
             program_fail_usage("--budget: \"%s\" should be %s", text, wanted);
     }
-    if (settings.of && (settings.is_touching || settings.spin_ns))
-        program_fail_usage("--of reads no frames: it cannot go with --touch or --spin");
+    if (settings.of && (settings.is_touching || settings.spin_ns || consumer_settings.deadline_ns))
+        program_fail_usage("--of reads no frames: it cannot go with --touch, --spin or --deadline");
 }
 
 /* Snapshots and what is printed of them. */
@@ -205,17 +206,21 @@ static void look_at_clock(struct measurement *m) {
         m->reason = "signal";
     else if (now_ns >= m->end_ns)
         m->reason = "duration";
+    else if (now_ns >= consumer_late_ns(m->frame_ns))
+        m->reason = "deadline";
 }
 
 static void start_clock(struct measurement *m) {
-    m->start_ns = m->interval_start_ns = shmframe_now_ns();
+    m->start_ns = m->interval_start_ns = m->frame_ns = shmframe_now_ns();
     m->end_ns = consumer_end_ns();
     m->next_ns =
         settings.interval_ns > 0 ? shmframe_deadline_ns(settings.interval_ns) : SHMFRAME_FOREVER;
 }
 
 static int64_t next_deadline_ns(const struct measurement *m) {
-    return m->next_ns < m->end_ns ? m->next_ns : m->end_ns;
+    const int64_t late_ns = consumer_late_ns(m->frame_ns);
+    const int64_t end_ns = late_ns < m->end_ns ? late_ns : m->end_ns;
+    return m->next_ns < end_ns ? m->next_ns : end_ns;
 }
 
 /* Reading the stream. */
@@ -259,6 +264,7 @@ static void read_frame(struct measurement *m) {
     struct shmframe_lease lease;
     const int result = shmframe_reader_acquire(m->reader, next_deadline_ns(m), &lease);
     if (result == 0) {
+        m->frame_ns = lease.acquire_ns;
         if (settings.is_touching)
             m->touched += touch_frame(&lease);
         /* -ESTALE is counted by the library, and shown. */
@@ -285,7 +291,10 @@ static int measure_by_reading(struct measurement *m, struct shmframe_session *se
         if (!m->reason && consumer_has_enough(count_frames(m)))
             m->reason = "frames";
     }
-    const bool has_failed = strcmp(m->reason, "failure") == 0;
+    const bool is_late = strcmp(m->reason, "deadline") == 0;
+    const bool has_failed = is_late || strcmp(m->reason, "failure") == 0;
+    if (is_late)
+        consumer_tell_late(m->stream);
     const int exit_code = print_total(m);
     shmframe_reader_close(m->reader);
     return has_failed ? EXIT_FAILED : exit_code;

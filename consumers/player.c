@@ -25,6 +25,8 @@ struct player {
     uint64_t shown_before; /* at the last refresh */
     int64_t started_ns, ended_ns;
     int64_t end_ns;
+    int64_t frame_ns; /* when the last frame was there, for --deadline */
+    uint64_t frames;  /* so many by then */
     int64_t events_next_ns;
     int64_t refresh_next_ns;
     int64_t progress_next_ns;
@@ -177,6 +179,22 @@ static bool is_over(const struct player *player, int64_t now_ns) {
     return !player->settings.stage.is_staying && stage_is_over(player->stage);
 }
 
+/* Whether --deadline is over, which is told. */
+static bool is_late(struct player *player, int64_t now_ns) {
+    const struct source *const sounds = player_sounds(player);
+    const uint64_t frames = source_counters(&player->stage->pictures.source).delivered +
+                            (sounds ? source_counters(sounds).delivered : 0);
+    if (frames != player->frames) {
+        player->frame_ns = now_ns;
+        player->frames = frames;
+    }
+    if (now_ns < consumer_late_ns(player->frame_ns)) {
+        return false;
+    }
+    consumer_tell_late(player->settings.stage.name);
+    return true;
+}
+
 /* Sleeps without a reader: until the instant, a signal, or mail. */
 static void nap(struct shmframe_session *session, int64_t until_ns) {
     const int64_t left_ns = until_ns - shmframe_now_ns();
@@ -214,6 +232,7 @@ int player_run(struct player *player) {
     struct stage *const stage = player->stage;
     player->started_ns = shmframe_now_ns();
     player->end_ns = consumer_end_ns();
+    player->frame_ns = player->started_ns;
     int64_t now_ns = player->started_ns;
     while (!is_over(player, now_ns)) {
         wait(player);
@@ -221,7 +240,7 @@ int player_run(struct player *player) {
         pictures_show(&stage->pictures, player->is_paused, consumer_settings.frames);
         update_screen(player, now_ns);
         stage_look_after(stage, now_ns);
-        player->has_failed |= stage->pictures.source.is_evicted;
+        player->has_failed |= stage->pictures.source.is_evicted || is_late(player, now_ns);
     }
     player->ended_ns = shmframe_now_ns();
     progress_clear();

@@ -116,11 +116,15 @@ static void collect_events(struct source *source) {
     }
 }
 
-void source_tell(struct source *source) {
+void source_tell_events(struct source *source) {
     for (uint32_t i = 0; i < source->events; i++) {
         consumer_tell_event(&source->event[i], source->stream);
     }
     source->events = 0;
+}
+
+void source_tell(struct source *source) {
+    source_tell_events(source);
     if (source->trouble[0] != '\0') {
         program_fail("stream %s: %s", source->stream, source->trouble);
     }

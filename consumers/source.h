@@ -44,8 +44,9 @@ void source_close(struct source *source);
  */
 bool source_take(struct source *source, struct shmframe_lease *out_lease);
 
-/* Tells in one line each what happened to the stream since the last call; trouble ends the program.
- */
+/* Tells in one line each what happened to the stream since the last call. */
+void source_tell_events(struct source *source);
+/* The same; trouble ends the program. */
 void source_tell(struct source *source);
 
 /* Whether frames may come. */

@@ -73,6 +73,12 @@ class Latency(unittest.TestCase):
         self.assertEqual((code, objects[-1]["ended_by"]), (0, "end of stream"))
         self.assertEqual(objects[-1]["counters"]["delivered"], 30)
 
+    def test_a_stream_that_stands_still_fails_at_the_deadline(self):
+        code, objects, said = self.measure("--deadline 300ms --interval 0", "shmframe-pattern --stream cam "
+                                           "--size 64x48 --rate 1/5 --duration 20")
+        self.assertEqual((code, objects[0]["ended_by"]), (1, "deadline"))
+        self.assertIn("cam: no frame for 0.3 s", said)
+
     def test_a_met_budget_leaves_the_exit_code_alone(self):
         code, objects, err = self.measure("--frames 10 --budget age=20s@p99 --budget hold=20s@max")
         self.assertEqual(code, 0, err)

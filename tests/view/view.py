@@ -240,6 +240,11 @@ class View(unittest.TestCase):
         report = self.end_view(view)
         self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
 
+    def test_a_picture_that_stands_still_fails_at_the_deadline(self):
+        self.stream("--size", "64x48", "--rate", "1/20", "--no-sound")
+        done = self.view("--deadline", "300ms", wanted=1)
+        self.assertIn("demo: no frame for 0.3 s", done.stderr)
+
     def test_a_signal_ends_it_with_its_report(self):
         self.stream("--size", "64x48", "--rate", "30")
         view = self.start_view()

@@ -90,6 +90,26 @@ START_TEST(streams_that_ended_or_are_only_waited_for_do_not_count) {
 }
 END_TEST
 
+START_TEST(all_sounds_of_a_group_come_with_its_picture) {
+    const struct shmframe_stream_info streams[] = {
+        stream("a", "film", SHMFRAME_AUDIO, LIVE), stream("b", "film", SHMFRAME_VIDEO, LIVE),
+        stream("c", "film", SHMFRAME_AUDIO, LIVE), stream("d", "film", SHMFRAME_AUDIO, GONE),
+        stream("e", "talk", SHMFRAME_AUDIO, LIVE),
+    };
+    for (int i = 0; i < 2; i++) {
+        const struct stream_choices all = choose_all_streams(streams, 5, i == 0 ? "film" : "b");
+        ck_assert_int_eq(all.video, 1);
+        ck_assert_uint_eq(all.audios, 2);
+        ck_assert_int_eq(all.audio[0], 0);
+        ck_assert_int_eq(all.audio[1], 2);
+    }
+    const struct stream_choices one = choose_all_streams(streams, 5, "c");
+    ck_assert_int_eq(one.video, -1);
+    ck_assert_uint_eq(one.audios, 1);
+    ck_assert_int_eq(one.audio[0], 2);
+}
+END_TEST
+
 int main(void) {
     TCase *const tests = tcase_create("choice");
     tcase_add_test(tests, a_picture_brings_the_sound_of_its_group);
@@ -98,6 +118,7 @@ int main(void) {
     tcase_add_test(tests, either_may_be_missing);
     tcase_add_test(tests, what_runs_comes_before_what_has_lost_its_writer);
     tcase_add_test(tests, streams_that_ended_or_are_only_waited_for_do_not_count);
+    tcase_add_test(tests, all_sounds_of_a_group_come_with_its_picture);
     Suite *const suite = suite_create("choice");
     suite_add_tcase(suite, tests);
     SRunner *const runner = srunner_create(suite);

@@ -1,0 +1,35 @@
+/* How a consumer can be asked to do something, and tells what it finds: a stream of data of its
+ * own.
+ *
+ * "shmframe ask NAME VERB ARGUMENT" runs one of the verbs; who reads the stream gets what is told
+ * with control_tell(), one JSON object a datum, type "application/json".
+ *
+ * Threads: one.
+ */
+#ifndef CONSUMERS_CONTROL_H
+#define CONSUMERS_CONTROL_H
+
+#include "verb.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum { CONTROL_BYTES_MAX = 65536 }; /* of one object */
+
+struct control;
+
+/* Opens the data stream `name`; a failure, such as a name that is taken, ends the program with one
+ * line. `quit` and `help` are served beside `verbs`, which is kept. NULL: asked to stop. */
+struct control *control_open(struct shmframe_session *session, const char *name,
+                             const struct verb *verbs, void *user);
+void control_close(struct control *control);
+
+/* Does what was asked since the last call. Returns whether a verb of the program's own was run. */
+bool control_serve(struct control *control);
+
+/* Publishes `object`, and takes it. One that is too large, or cannot be had a slot for, is left
+ * out and counted. */
+void control_tell(struct control *control, json_t *object);
+uint64_t control_left_out(const struct control *control);
+
+#endif

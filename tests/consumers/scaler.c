@@ -1,0 +1,132 @@
+/* Scaler: colours keep their meaning from one format to another. */
+#include "scaler.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A picture of one colour. */
+static AVFrame *paint(enum AVPixelFormat format, int height, uint8_t y, uint8_t u, uint8_t v) {
+    AVFrame *frame = av_frame_alloc();
+    frame->format = format;
+    frame->width = 64;
+    frame->height = height;
+    frame->pts = 42;
+    ck_assert_int_eq(av_frame_get_buffer(frame, 0), 0);
+    const uint8_t value[] = {y, u, v};
+    for (int plane = 0; plane < 3; plane++) {
+        const int rows = plane ? height / 2 : height;
+        memset(frame->data[plane], value[plane], (size_t)frame->linesize[plane] * (size_t)rows);
+    }
+    return frame;
+}
+
+/* What the middle of `from` looks like as RGB. */
+static void expect_rgb(const AVFrame *from, int red, int green, int blue) {
+    const struct scaler_params params = {.pixel_format = AV_PIX_FMT_RGB24};
+    struct scaler *scaler;
+    AVFrame *to;
+    ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+    ck_assert_int_eq(scaler_run(scaler, from, &to), 0);
+    ck_assert_int_eq(to->pts, 42);
+    const uint8_t *pixel = to->data[0] + to->height / 2 * to->linesize[0] + 3 * 32;
+    const int wanted[] = {red, green, blue};
+    for (int i = 0; i < 3; i++)
+        ck_assert_msg(abs(pixel[i] - wanted[i]) <= 2, "%d %d %d instead of %d %d %d", pixel[0],
+                      pixel[1], pixel[2], red, green, blue);
+    av_frame_free(&to);
+    scaler_destroy(scaler);
+}
+
+/* Red in each matrix and range: Y, Cb, Cr by the formulas of BT.601 and BT.709, rounded. */
+START_TEST(the_matrix_and_range_of_the_picture_are_used) {
+    AVFrame *sd = paint(AV_PIX_FMT_YUV420P, 64, 81, 90, 240);
+    expect_rgb(sd, 255, 0, 0);
+    sd->colorspace = AVCOL_SPC_BT470BG;
+    expect_rgb(sd, 255, 0, 0);
+    av_frame_free(&sd);
+
+    AVFrame *hd = paint(AV_PIX_FMT_YUV420P, 64, 63, 102, 240);
+    hd->colorspace = AVCOL_SPC_BT709;
+    expect_rgb(hd, 255, 0, 0);
+    av_frame_free(&hd);
+
+    AVFrame *large = paint(AV_PIX_FMT_YUV420P, 720, 63, 102, 240); /* says nothing: by its size */
+    expect_rgb(large, 255, 0, 0);
+    av_frame_free(&large);
+
+    AVFrame *full = paint(AV_PIX_FMT_YUV420P, 64, 76, 85, 255);
+    full->color_range = AVCOL_RANGE_JPEG;
+    expect_rgb(full, 254, 0, 0);
+    av_frame_free(&full);
+}
+END_TEST
+
+START_TEST(rgb_becomes_yuv_that_says_what_it_is) {
+    AVFrame *rgb = av_frame_alloc();
+    rgb->format = AV_PIX_FMT_RGB24;
+    rgb->width = rgb->height = 64;
+    rgb->colorspace = AVCOL_SPC_RGB;
+    rgb->color_range = AVCOL_RANGE_JPEG;
+    ck_assert_int_eq(av_frame_get_buffer(rgb, 0), 0);
+    for (int y = 0; y < 64; y++)
+        for (int x = 0; x < 64; x++)
+            memcpy(rgb->data[0] + y * rgb->linesize[0] + 3 * x, "\xff\0\0", 3);
+    const struct scaler_params params = {.pixel_format = AV_PIX_FMT_YUV420P};
+    struct scaler *scaler;
+    AVFrame *to;
+    ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+    ck_assert_int_eq(scaler_run(scaler, rgb, &to), 0);
+    ck_assert_int_eq(to->colorspace, AVCOL_SPC_SMPTE170M);
+    ck_assert_int_eq(to->color_range, AVCOL_RANGE_MPEG);
+    ck_assert_int_le(abs(to->data[0][0] - 81), 1);
+    ck_assert_int_le(abs(to->data[1][0] - 90), 1);
+    ck_assert_int_le(abs(to->data[2][0] - 240), 1);
+    av_frame_free(&to);
+    scaler_destroy(scaler);
+    av_frame_free(&rgb);
+}
+END_TEST
+
+START_TEST(another_range_can_be_asked_for) {
+    AVFrame *grey = paint(AV_PIX_FMT_YUV420P, 64, 235, 128, 128);
+    const struct scaler_params params = {.pixel_format = AV_PIX_FMT_YUV444P,
+                                         .color_range = AVCOL_RANGE_JPEG,
+                                         .width = 32,
+                                         .height = 16};
+    struct scaler *scaler;
+    AVFrame *to;
+    ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+    ck_assert_int_eq(scaler_run(scaler, grey, &to), 0);
+    ck_assert_int_eq(to->width, 32);
+    ck_assert_int_eq(to->height, 16);
+    ck_assert_int_eq(to->color_range, AVCOL_RANGE_JPEG);
+    ck_assert_int_ge(to->data[0][0], 254);
+    av_frame_free(&to);
+    scaler_destroy(scaler);
+    av_frame_free(&grey);
+}
+END_TEST
+
+START_TEST(what_cannot_be_written_is_refused) {
+    const struct scaler_params params = {.pixel_format = AV_PIX_FMT_VAAPI};
+    struct scaler *scaler;
+    ck_assert_int_eq(scaler_create(&params, &scaler), -ENOTSUP);
+}
+END_TEST
+
+int main(void) {
+    TCase *tests = tcase_create("scaler");
+    tcase_add_test(tests, the_matrix_and_range_of_the_picture_are_used);
+    tcase_add_test(tests, rgb_becomes_yuv_that_says_what_it_is);
+    tcase_add_test(tests, another_range_can_be_asked_for);
+    tcase_add_test(tests, what_cannot_be_written_is_refused);
+    Suite *suite = suite_create("scaler");
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
