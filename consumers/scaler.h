@@ -15,7 +15,7 @@ struct scaler_params {
     int width, height;
     enum AVColorSpace
         color_space; /* AVCOL_SPC_RGB is zero, and means the same; for RGB it is ignored */
-    enum AVColorRange color_range; /* zero is AVCOL_RANGE_UNSPECIFIED; RGB is always full */
+    enum AVColorRange color_range; /* zero is AVCOL_RANGE_UNSPECIFIED; RGB and grey become full */
 };
 
 /* Errors: -ENOMEM; -ENOTSUP libswscale cannot write that pixel format. */
@@ -28,7 +28,7 @@ void scaler_destroy(struct scaler *scaler);
 int scaler_run(struct scaler *scaler, const AVFrame *from, AVFrame **out_frame);
 
 /* The matrix and range that a picture's samples have, by what it says of itself or by custom: RGB
- * is full; YUV is limited, BT.601 up to 576 lines and BT.709 above. */
+ * and grey are full; YUV is limited, BT.601 up to 576 lines and BT.709 above. */
 void picture_colors(const AVFrame *picture, enum AVColorSpace *out_space,
                     enum AVColorRange *out_range);
 

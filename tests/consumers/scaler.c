@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <libavutil/pixdesc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,70 @@ START_TEST(another_range_can_be_asked_for) {
 }
 END_TEST
 
+/* White of a limited range in formats of all kinds, through libswscale's different paths. */
+static AVFrame *paint_white(enum AVPixelFormat format, enum AVColorRange range) {
+    const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(format);
+    AVFrame *frame = av_frame_alloc();
+    frame->format = format;
+    frame->width = frame->height = 64;
+    frame->color_range = range;
+    frame->pts = 42;
+    ck_assert_int_eq(av_frame_get_buffer(frame, 0), 0);
+    for (int plane = 0; plane < descriptor->nb_components; plane++) {
+        const int depth = descriptor->comp[plane].depth;
+        const int bytes = frame->linesize[plane] * (plane ? 32 : 64);
+        for (int i = 0; i<bytes; i += depth> 8 ? 2 : 1) {
+            const uint16_t value = (uint16_t)((plane ? 128 : 235) << (depth - 8));
+            memcpy(frame->data[plane] + i, &value, depth > 8 ? 2 : 1);
+        }
+    }
+    return frame;
+}
+
+static void expect_luma(enum AVPixelFormat from, enum AVPixelFormat to, double wanted) {
+    AVFrame *white = paint_white(from, AVCOL_RANGE_MPEG), *picture;
+    const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(to);
+    const struct scaler_params params = {.pixel_format = to, .color_range = AVCOL_RANGE_JPEG};
+    struct scaler *scaler;
+    ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+    ck_assert_int_eq(scaler_run(scaler, white, &picture), 0);
+    ck_assert_int_eq(picture->color_range, AVCOL_RANGE_JPEG);
+    uint16_t line[64];
+    av_read_image_line(line, (const uint8_t **)picture->data, picture->linesize, descriptor, 0, 32,
+                       0, 64, 0);
+    const double value = line[32] / (double)((1 << descriptor->comp[0].depth) - 1);
+    ck_assert_msg(value > wanted - 0.005 && value < wanted + 0.005, "%s to %s: %f",
+                  av_get_pix_fmt_name(from), descriptor->name, value);
+    av_frame_free(&picture);
+    scaler_destroy(scaler);
+    av_frame_free(&white);
+}
+
+START_TEST(a_range_becomes_another_on_every_path) {
+    expect_luma(AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV420P, 1);
+    expect_luma(AV_PIX_FMT_YUV420P10, AV_PIX_FMT_YUV420P, 1);
+    expect_luma(AV_PIX_FMT_YUV420P10, AV_PIX_FMT_YUV420P10, 1);
+    expect_luma(AV_PIX_FMT_YUV420P10, AV_PIX_FMT_RGB48, 1);
+    expect_luma(AV_PIX_FMT_YUV420P, AV_PIX_FMT_GRAY8, 1);
+}
+END_TEST
+
+START_TEST(grey_of_limited_range_is_known_as_such) {
+    expect_luma(AV_PIX_FMT_GRAY8, AV_PIX_FMT_RGB24, 1);
+    expect_luma(AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY8, 1);
+    expect_luma(AV_PIX_FMT_GRAY8, AV_PIX_FMT_YUV420P, 1);
+    expect_luma(AV_PIX_FMT_GRAY10, AV_PIX_FMT_GRAY16BE, 1);
+    expect_luma(AV_PIX_FMT_GRAY16, AV_PIX_FMT_YUV444P, 1);
+}
+END_TEST
+
+START_TEST(grey_that_says_nothing_is_of_full_range) {
+    AVFrame *grey = paint_white(AV_PIX_FMT_GRAY8, AVCOL_RANGE_UNSPECIFIED);
+    expect_rgb(grey, 235, 235, 235);
+    av_frame_free(&grey);
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_refused) {
     const struct scaler_params params = {.pixel_format = AV_PIX_FMT_VAAPI};
     struct scaler *scaler;
@@ -121,6 +186,9 @@ int main(void) {
     tcase_add_test(tests, the_matrix_and_range_of_the_picture_are_used);
     tcase_add_test(tests, rgb_becomes_yuv_that_says_what_it_is);
     tcase_add_test(tests, another_range_can_be_asked_for);
+    tcase_add_test(tests, a_range_becomes_another_on_every_path);
+    tcase_add_test(tests, grey_of_limited_range_is_known_as_such);
+    tcase_add_test(tests, grey_that_says_nothing_is_of_full_range);
     tcase_add_test(tests, what_cannot_be_written_is_refused);
     Suite *suite = suite_create("scaler");
     suite_add_tcase(suite, tests);
