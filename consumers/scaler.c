@@ -1,16 +1,17 @@
 #include "scaler.h"
 
+#include "chroma.h"
 #include <errno.h>
-#include <libavutil/bswap.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SD_LINES = 576, LINE_BYTES = 64 /* as far apart as libswscale wants lines to be */ };
+enum { SD_LINES = 576 };
+static const int quick_flags = SWS_BILINEAR;
+static const int exact_flags =
+    SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
 
 /* All that a context depends on, of one of its sides. */
 struct shape {
@@ -18,48 +19,50 @@ struct shape {
     enum AVPixelFormat format;
     enum AVColorSpace space;
     enum AVColorRange range;
+    int chroma_across, chroma_down; /* where its samples lie, in 256ths of a sample of luma */
 };
 
 struct scaler {
     struct scaler_params params;
     struct SwsContext *context; /* from pictures of shape `from` to those of shape `to` */
     struct shape from, to;
-    uint16_t *chroma; /* of what has none */
+    struct chroma chroma;
 };
 
 static bool is_rgb(enum AVPixelFormat format) {
     const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(format);
-    return descriptor && (descriptor->flags & AV_PIX_FMT_FLAG_RGB);
+    return descriptor && (descriptor->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL));
 }
 
 static bool is_grey(enum AVPixelFormat format) {
-    const char *name = av_get_pix_fmt_name(format);
-    return name && strncmp(name, "gray", 4) == 0;
+    const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(format);
+    return descriptor && descriptor->nb_components <= 2 && !is_rgb(format);
 }
 
 /* Formats that are of full range by their name, or by custom. */
-static bool is_full_by_name(enum AVPixelFormat format) {
+static bool is_full_unless_told(enum AVPixelFormat format) {
     const char *name = av_get_pix_fmt_name(format);
     return is_grey(format) || (name && strncmp(name, "yuvj", 4) == 0);
 }
 
-void picture_colors(const AVFrame *picture, enum AVColorSpace *out_space,
-                    enum AVColorRange *out_range) {
-    const enum AVColorSpace by_size =
-        picture->height <= SD_LINES ? AVCOL_SPC_SMPTE170M : AVCOL_SPC_BT709;
-    const bool is_known = picture->colorspace != AVCOL_SPC_RGB &&
-                          picture->colorspace != AVCOL_SPC_UNSPECIFIED &&
-                          picture->colorspace != AVCOL_SPC_RESERVED;
-    const enum AVPixelFormat format = picture->format;
+void colors_complete(enum AVPixelFormat format, int height, enum AVColorSpace *space,
+                     enum AVColorRange *range) {
     if (is_rgb(format)) {
-        *out_space = AVCOL_SPC_RGB;
-        *out_range = AVCOL_RANGE_JPEG;
+        *space = AVCOL_SPC_RGB;
+        *range = AVCOL_RANGE_JPEG;
         return;
     }
-    *out_space = is_known ? picture->colorspace : by_size;
-    *out_range = picture->color_range != AVCOL_RANGE_UNSPECIFIED ? picture->color_range
-                 : is_full_by_name(format)                       ? AVCOL_RANGE_JPEG
-                                                                 : AVCOL_RANGE_MPEG;
+    if (*space == AVCOL_SPC_RGB || *space == AVCOL_SPC_UNSPECIFIED || *space == AVCOL_SPC_RESERVED)
+        *space = height <= SD_LINES ? AVCOL_SPC_SMPTE170M : AVCOL_SPC_BT709;
+    if (*range == AVCOL_RANGE_UNSPECIFIED)
+        *range = is_full_unless_told(format) ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+}
+
+void picture_colors(const AVFrame *picture, enum AVColorSpace *out_space,
+                    enum AVColorRange *out_range) {
+    *out_space = picture->colorspace;
+    *out_range = picture->color_range;
+    colors_complete(picture->format, picture->height, out_space, out_range);
 }
 
 int scaler_create(const struct scaler_params *params, struct scaler **out_scaler) {
@@ -77,7 +80,7 @@ void scaler_destroy(struct scaler *scaler) {
     if (!scaler)
         return;
     sws_freeContext(scaler->context);
-    free(scaler->chroma);
+    chroma_finish(&scaler->chroma);
     free(scaler);
 }
 
@@ -109,7 +112,8 @@ static const int *matrix(enum AVColorSpace space) {
 
 /* Ranges are given before the context is made: what is told later comes too late for its choice of
  * a path, and pictures of the same size or of more than 8 bits would keep the range they have. */
-static struct SwsContext *make_context(const struct shape *from, const struct shape *to) {
+static struct SwsContext *make_context(const struct shape *from, const struct shape *to,
+                                       bool is_quick) {
     struct SwsContext *context = sws_alloc_context();
     if (!context)
         return NULL;
@@ -125,10 +129,16 @@ static struct SwsContext *make_context(const struct shape *from, const struct sh
         {"dsth", to->height},
         {"dst_format", to->format},
         {"dst_range", to->range == AVCOL_RANGE_JPEG},
-        {"sws_flags", SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP},
+        {"sws_flags", is_quick ? quick_flags : exact_flags},
+        {"src_h_chr_pos", from->chroma_across},
+        {"src_v_chr_pos", from->chroma_down},
+        {"dst_h_chr_pos", to->chroma_across},
+        {"dst_v_chr_pos", to->chroma_down},
     };
+    enum { OPTIONS_QUICK = 9 }; /* without the places of chroma */
+    const size_t count = is_quick ? OPTIONS_QUICK : sizeof(options) / sizeof(options[0]);
     int result = 0;
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && result == 0; i++)
+    for (size_t i = 0; i < count && result == 0; i++)
         result = av_opt_set_int(context, options[i].name, options[i].value, 0);
     if (result < 0 || sws_init_context(context, NULL, NULL) < 0) {
         sws_freeContext(context);
@@ -140,16 +150,34 @@ static struct SwsContext *make_context(const struct shape *from, const struct sh
     return context;
 }
 
+/* Unless it is told: left and between the lines, as MPEG-2 has it; in the middle, as JPEG has it,
+ * where the range is full. */
+static void place_chroma(struct shape *shape, enum AVChromaLocation location) {
+    const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(shape->format);
+    const int across = (128 << descriptor->log2_chroma_w) - 128;
+    const int down = (128 << descriptor->log2_chroma_h) - 128;
+    if (location == AVCHROMA_LOC_UNSPECIFIED)
+        location = shape->range == AVCOL_RANGE_JPEG ? AVCHROMA_LOC_CENTER : AVCHROMA_LOC_LEFT;
+    const bool is_left = location == AVCHROMA_LOC_LEFT || location == AVCHROMA_LOC_TOPLEFT ||
+                         location == AVCHROMA_LOC_BOTTOMLEFT;
+    const bool is_top = location == AVCHROMA_LOC_TOPLEFT || location == AVCHROMA_LOC_TOP;
+    const bool is_bottom = location == AVCHROMA_LOC_BOTTOMLEFT || location == AVCHROMA_LOC_BOTTOM;
+    shape->chroma_across = is_left ? 0 : across;
+    shape->chroma_down = is_top ? 0 : is_bottom ? 2 * down : down;
+}
+
 static struct shape find_shape(const AVFrame *picture) {
     struct shape shape = {
         .width = picture->width, .height = picture->height, .format = picture->format};
     picture_colors(picture, &shape.space, &shape.range);
+    place_chroma(&shape, picture->chroma_location);
     return shape;
 }
 
 static bool is_same(const struct shape *a, const struct shape *b) {
     return a->width == b->width && a->height == b->height && a->format == b->format &&
-           a->space == b->space && a->range == b->range;
+           a->space == b->space && a->range == b->range && a->chroma_across == b->chroma_across &&
+           a->chroma_down == b->chroma_down;
 }
 
 static int prepare(struct scaler *scaler, const AVFrame *from, const AVFrame *to) {
@@ -157,51 +185,17 @@ static int prepare(struct scaler *scaler, const AVFrame *from, const AVFrame *to
     if (scaler->context && is_same(&scaler->from, &from_shape) && is_same(&scaler->to, &to_shape))
         return 0;
     sws_freeContext(scaler->context);
-    scaler->context = make_context(&from_shape, &to_shape);
+    scaler->context = make_context(&from_shape, &to_shape, scaler->params.is_quick);
     scaler->from = from_shape;
     scaler->to = to_shape;
     return scaler->context ? 0 : -ENOTSUP;
 }
 
-/* libswscale takes all grey pictures to be of full range. One that is not is shown to it as YUV
- * without colour. All samples of its chroma planes are alike, so that their lines may overlap. */
-static int show_as_yuv(struct scaler *scaler, const AVFrame *grey, AVFrame *out_yuv) {
-    const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(grey->format);
-    const int depth = descriptor->comp[0].depth, width = grey->width;
-    char name[32];
-    snprintf(name, sizeof(name), "yuv444p%s", descriptor->name + strlen("gray"));
-    out_yuv->format = av_get_pix_fmt(name);
-    if (out_yuv->format == AV_PIX_FMT_NONE)
-        return -ENOTSUP;
-    const size_t samples =
-        (size_t)width + (size_t)grey->height * LINE_BYTES / sizeof(uint16_t) + LINE_BYTES;
-    uint16_t *chroma = realloc(scaler->chroma, samples * sizeof(*chroma));
-    if (!chroma)
-        return -ENOMEM;
-    scaler->chroma = chroma;
-    const uint16_t middle = (uint16_t)(1U << (depth - 1));
-    const bool is_big_endian = descriptor->flags & AV_PIX_FMT_FLAG_BE;
-    for (size_t i = 0; i < samples; i++)
-        chroma[i] = depth == 8      ? (uint16_t)(middle << 8 | middle)
-                    : is_big_endian ? av_be2ne16(middle)
-                                    : av_le2ne16(middle);
-    out_yuv->width = width;
-    out_yuv->height = grey->height;
-    out_yuv->colorspace = AVCOL_SPC_SMPTE170M; /* without colour, any */
-    out_yuv->color_range = grey->color_range;
-    out_yuv->data[0] = grey->data[0];
-    out_yuv->linesize[0] = grey->linesize[0];
-    out_yuv->data[1] = out_yuv->data[2] = (uint8_t *)chroma;
-    out_yuv->linesize[1] = out_yuv->linesize[2] = LINE_BYTES;
-    return 0;
-}
-
-static int convert(struct scaler *scaler, const AVFrame *from, AVFrame *to) {
+int scaler_run_into(struct scaler *scaler, const AVFrame *from, AVFrame *to) {
     AVFrame yuv = {0};
     int result = 0;
-    const bool is_float = av_pix_fmt_desc_get(from->format)->flags & AV_PIX_FMT_FLAG_FLOAT;
-    if (is_grey(from->format) && !is_float && from->color_range == AVCOL_RANGE_MPEG) {
-        result = show_as_yuv(scaler, from, &yuv);
+    if (chroma_is_needed(from)) {
+        result = chroma_add(&scaler->chroma, from, &yuv);
         from = &yuv;
     }
     if (result == 0)
@@ -219,7 +213,7 @@ int scaler_run(struct scaler *scaler, const AVFrame *from, AVFrame **out_frame) 
         return -ENOMEM;
     }
     describe(scaler, from, to);
-    int result = av_frame_get_buffer(to, 0) < 0 ? -ENOMEM : convert(scaler, from, to);
+    int result = av_frame_get_buffer(to, 0) < 0 ? -ENOMEM : scaler_run_into(scaler, from, to);
     if (result < 0)
         av_frame_free(&to);
     else

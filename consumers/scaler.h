@@ -6,6 +6,7 @@
 #define CONSUMERS_SCALER_H
 
 #include <libavutil/frame.h>
+#include <stdbool.h>
 
 struct scaler;
 
@@ -16,6 +17,8 @@ struct scaler_params {
     enum AVColorSpace
         color_space; /* AVCOL_SPC_RGB is zero, and means the same; for RGB it is ignored */
     enum AVColorRange color_range; /* zero is AVCOL_RANGE_UNSPECIFIED; RGB and grey become full */
+    bool is_quick; /* for the eye: up to 3 levels of 255 off, chroma by half a pixel, several times
+                      as quick */
 };
 
 /* Errors: -ENOMEM; -ENOTSUP libswscale cannot write that pixel format. */
@@ -27,8 +30,15 @@ void scaler_destroy(struct scaler *scaler);
  * they are taken as picture_colors() says. Errors: -ENOMEM; -ENOTSUP libswscale cannot read it. */
 int scaler_run(struct scaler *scaler, const AVFrame *from, AVFrame **out_frame);
 
-/* The matrix and range that a picture's samples have, by what it says of itself or by custom: RGB
- * and grey are full; YUV is limited, BT.601 up to 576 lines and BT.709 above. */
+/* Likewise into `to`, whose format, size, colours and planes are given. */
+int scaler_run_into(struct scaler *scaler, const AVFrame *from, AVFrame *to);
+
+/* What a picture does not say of its matrix and range (RGB, the zero, unspecified or reserved;
+ * unspecified) is set by custom: RGB and grey are full; YUV is limited, BT.601 up to 576 lines and
+ * BT.709 above. RGB is full in any case. */
+void colors_complete(enum AVPixelFormat format, int height, enum AVColorSpace *space,
+                     enum AVColorRange *range);
+/* Both of a picture, completed. */
 void picture_colors(const AVFrame *picture, enum AVColorSpace *out_space,
                     enum AVColorRange *out_range);
 

@@ -1,6 +1,8 @@
 /* Scaler: colours keep their meaning from one format to another. */
 #include "scaler.h"
 
+#include "bars.h"
+
 #include <check.h>
 #include <errno.h>
 #include <libavutil/pixdesc.h>
@@ -174,6 +176,97 @@ START_TEST(grey_that_says_nothing_is_of_full_range) {
 }
 END_TEST
 
+/* How far the bars of a format are from what they should be. */
+static int find_error(struct scaler *scaler, enum AVPixelFormat format, enum AVColorSpace space,
+                      bool is_full) {
+    AVFrame *from = av_frame_alloc(), *to;
+    from->format = format;
+    from->width = 320;
+    from->height = 16;
+    from->colorspace = space;
+    from->color_range = is_full ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    ck_assert_int_eq(av_frame_get_buffer(from, 0), 0);
+    bars_paint(from, space, is_full);
+    const int result = scaler_run(scaler, from, &to);
+    ck_assert_msg(result == 0, "%s: %d", av_get_pix_fmt_name(format), result);
+    int worst = 0;
+    for (int bar = 0; bar < BARS; bar++) {
+        const uint8_t *pixel = to->data[0] + 8 * to->linesize[0] + 4 * (bar * 40 + 20);
+        int wanted[3];
+        bars_rgb(format, space, bar, wanted);
+        for (int i = 0; i < 3; i++)
+            worst = abs(pixel[2 - i] - wanted[i]) > worst ? abs(pixel[2 - i] - wanted[i]) : worst;
+    }
+    av_frame_free(&to);
+    av_frame_free(&from);
+    return worst;
+}
+
+static const char *const formats[] = {
+    "yuv420p",     "yuv422p",     "yuv444p",     "yuv410p",     "yuva420p",     "nv12",
+    "nv16",        "nv20le",      "nv21",        "nv24",        "yuyv422",      "uyvy422",
+    "yuv420p10le", "yuv422p10le", "yuv444p12le", "yuv420p16le", "yuva444p10le", "p010le",
+    "p016le",      "p210le",      "y210le",      "gray",        "gray10le",     "gray12le",
+    "gray16le",    "ya8",         "rgb24",       "bgra",        "gbrp",         "gbrp10le",
+    "gbrap12le",   "gbrp16le",    "rgb48le",     "rgba64le",    "x2rgb10le",    "yuv420p10be",
+    "rgb48be",
+};
+static const enum AVColorSpace spaces[] = {AVCOL_SPC_SMPTE170M, AVCOL_SPC_BT709,
+                                           AVCOL_SPC_BT2020_NCL};
+
+static void expect_bars(bool is_quick, int tolerance) {
+    const struct scaler_params params = {.pixel_format = AV_PIX_FMT_BGRA, .is_quick = is_quick};
+    struct scaler *scaler;
+    ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        const enum AVPixelFormat format = av_get_pix_fmt(formats[i]);
+        ck_assert_msg(format != AV_PIX_FMT_NONE, "%s", formats[i]);
+        const bool is_rgb = av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_RGB;
+        for (size_t j = 0; j < sizeof(spaces) / sizeof(spaces[0]); j++)
+            for (int is_full = is_rgb; is_full < 2; is_full++) {
+                const int error = find_error(scaler, format, spaces[j], is_full);
+                ck_assert_msg(error <= tolerance, "%s %s %s: %d off\n", formats[i],
+                              av_color_space_name(spaces[j]), is_full ? "full" : "limited", error);
+            }
+    }
+    scaler_destroy(scaler);
+}
+
+START_TEST(bars_are_right_in_every_format_matrix_and_range) {
+    expect_bars(false, 1);
+}
+END_TEST
+
+START_TEST(bars_are_nearly_right_in_a_hurry) {
+    expect_bars(true, 3);
+}
+END_TEST
+
+/* A step in chroma, half a pixel further to the left where chroma sits on the left. */
+START_TEST(chroma_is_where_the_picture_says) {
+    const enum AVChromaLocation locations[] = {AVCHROMA_LOC_LEFT, AVCHROMA_LOC_CENTER};
+    int seen[2];
+    for (int i = 0; i < 2; i++) {
+        AVFrame *from = paint(AV_PIX_FMT_YUV420P, 64, 128, 128, 128), *to;
+        for (int y = 0; y < 32; y++)
+            memset(from->data[2] + y * from->linesize[2] + 16, 200, 16);
+        from->chroma_location = locations[i];
+        const struct scaler_params params = {.pixel_format = AV_PIX_FMT_YUV444P};
+        struct scaler *scaler;
+        ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+        ck_assert_int_eq(scaler_run(scaler, from, &to), 0);
+        seen[i] = to->data[2][32 * to->linesize[2] + 31];
+        av_frame_free(&to);
+        av_frame_free(&from);
+        scaler_destroy(scaler);
+    }
+    /* Pixel 31 is in the middle between the samples at 30 and 32, or a quarter from that at 30.5.
+     */
+    ck_assert_int_le(abs(seen[0] - 164), 3);
+    ck_assert_int_le(abs(seen[1] - 143), 6);
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_refused) {
     const struct scaler_params params = {.pixel_format = AV_PIX_FMT_VAAPI};
     struct scaler *scaler;
@@ -189,6 +282,9 @@ int main(void) {
     tcase_add_test(tests, a_range_becomes_another_on_every_path);
     tcase_add_test(tests, grey_of_limited_range_is_known_as_such);
     tcase_add_test(tests, grey_that_says_nothing_is_of_full_range);
+    tcase_add_test(tests, bars_are_right_in_every_format_matrix_and_range);
+    tcase_add_test(tests, bars_are_nearly_right_in_a_hurry);
+    tcase_add_test(tests, chroma_is_where_the_picture_says);
     tcase_add_test(tests, what_cannot_be_written_is_refused);
     Suite *suite = suite_create("scaler");
     suite_add_tcase(suite, tests);
