@@ -55,7 +55,7 @@ struct waited {
 static struct waited gather(struct sources *sources) {
     struct waited waited = {.late_ns = SHMFRAME_FOREVER};
     for (uint32_t i = 0; i < sources->count; i++) {
-        if (!source_can_wait(&sources->source[i]))
+        if (sources->paused & UINT64_C(1) << i || !source_can_wait(&sources->source[i]))
             continue;
         waited.reader[waited.count] = sources->source[i].reader;
         waited.index[waited.count++] = i;

@@ -22,6 +22,7 @@ struct sources {
     uint32_t count;
     int64_t frame_ns[SOURCES_MAX]; /* when the last frame of each was there, for --deadline */
     uint64_t told;                 /* whose trouble has been told */
+    uint64_t paused; /* set by the program: bit i, source i is not waited for, its frames stay */
 };
 
 /* Opens a stream, waiting for it as long as --wait allows; a failure ends the program with one

@@ -123,6 +123,28 @@ START_TEST(a_stream_that_stands_still_is_late) {
 }
 END_TEST
 
+START_TEST(a_paused_source_is_not_waited_for_and_keeps_its_frames) {
+    struct shmframe_writer *a = open_writer("a", 0), *b = open_writer("b", 0);
+    add("a");
+    add("b");
+    world_publish(a, 1);
+    sources.paused = 1;
+    uint64_t ready;
+    ck_assert_int_eq(sources_wait(&sources, SHMFRAME_NOW, &ready), SOURCES_DUE);
+    world_publish(b, 2);
+    ck_assert_int_eq(sources_wait(&sources, world_deadline(), &ready), SOURCES_READY);
+    ck_assert_uint_eq(ready, 2);
+    sources.paused = 0;
+    take(&sources.source[1], 2);
+    ck_assert_int_eq(sources_wait(&sources, world_deadline(), &ready), SOURCES_READY);
+    ck_assert_uint_eq(ready, 1);
+    take(&sources.source[0], 1);
+    sources_close(&sources);
+    shmframe_writer_close(a);
+    shmframe_writer_close(b);
+}
+END_TEST
+
 START_TEST(without_a_policy_files_are_lossless_and_live_streams_in_order) {
     struct shmframe_writer *file = open_writer("file", 0);
     struct shmframe_writer *live = open_writer("live", SHMFRAME_WRITER_LIVE);
@@ -283,6 +305,7 @@ int main(void) {
     tcase_add_test(tests, it_is_over_when_every_stream_has_ended);
     tcase_add_test(tests, an_eviction_ends_it_as_a_failure);
     tcase_add_test(tests, a_stream_that_stands_still_is_late);
+    tcase_add_test(tests, a_paused_source_is_not_waited_for_and_keeps_its_frames);
     tcase_add_test(tests, without_a_policy_files_are_lossless_and_live_streams_in_order);
     tcase_add_test(tests, requests_are_served_while_waiting);
     tcase_add_test(tests, what_is_told_can_be_read_as_json);
