@@ -1,0 +1,391 @@
+/* shmframe-analyze: what the pictures and sounds of streams are like, measured as they come.
+ *
+ * Results are JSON objects, made in analysis.c; here they become lines, a live view, a stream of
+ * data, a verdict and a chart.
+ */
+#include "analysis.h"
+#include "consumer.h"
+#include "digest.h"
+#include "expectation.h"
+#include "report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { EXPECTATIONS_MAX = 16 };
+
+static struct {
+    const char *format;
+    const char *reference;
+    const char *match;
+    const char *control;
+    struct option_list expectations;
+    int64_t interval_ns;
+    double silence_dbfs;
+    int64_t silence_ns, black_ns, frozen_ns;
+    uint32_t histogram_bins;
+} settings;
+
+static const struct option_spec options[] = {
+    {.name = "interval",
+     .kind = OPTION_DURATION,
+     .out = &settings.interval_ns,
+     .argument = "TIME",
+     .help = "tell the values of each stretch of so long (1s); 0: only the total"},
+    {.name = "format",
+     .kind = OPTION_TEXT,
+     .out = &settings.format,
+     .argument = "FORMAT",
+     .help = "text, or json: one object a line"},
+    {.name = "expect",
+     .kind = OPTION_LIST,
+     .out = &settings.expectations,
+     .argument = "NAME>=VALUE",
+     .help =
+         "exit with 1 unless the total has it so; also <=, >, <, ==, != and STREAM:NAME; may be "
+         "given several times"},
+    {.name = "reference",
+     .kind = OPTION_TEXT,
+     .out = &settings.reference,
+     .argument = "STREAM",
+     .help = "compare pictures with those of this stream: PSNR and SSIM"},
+    {.name = "match",
+     .kind = OPTION_TEXT,
+     .out = &settings.match,
+     .argument = "KEY",
+     .help =
+         "what pictures that are compared have in common: origin (the default), capture or pts"},
+    {.name = "silence-level",
+     .kind = OPTION_NUMBER,
+     .out = &settings.silence_dbfs,
+     .argument = "DBFS",
+     .help = "samples below that are silent (-60)"},
+    {.name = "silence",
+     .kind = OPTION_DURATION,
+     .out = &settings.silence_ns,
+     .argument = "TIME",
+     .help = "how long silence lasts before it counts (2s)"},
+    {.name = "black",
+     .kind = OPTION_DURATION,
+     .out = &settings.black_ns,
+     .argument = "TIME",
+     .help = "how long pictures are black before it counts (2s)"},
+    {.name = "frozen",
+     .kind = OPTION_DURATION,
+     .out = &settings.frozen_ns,
+     .argument = "TIME",
+     .help = "how long pictures stand still before it counts (2s)"},
+    {.name = "histogram",
+     .kind = OPTION_COUNT,
+     .out = &settings.histogram_bins,
+     .argument = "BINS",
+     .help = "add histograms of pictures to the JSON objects, of 2 to 256 bins"},
+    {.name = "control",
+     .kind = OPTION_TEXT,
+     .out = &settings.control,
+     .argument = "NAME",
+     .help = "publish the JSON objects as the data stream NAME as well, and serve requests there"},
+    {0},
+};
+
+static const struct program program = {
+    .name = "shmframe-analyze",
+    .purpose = "Measures the pictures and sounds of streams as they come.",
+    .operands = "STREAM...",
+    .notes =
+        "A STREAM may be a group: all of it is measured. Without --policy: lossless where the\n"
+        "producer can wait, in order where it is live.\n"
+        "Requests (shmframe ask NAME VERB, with --control NAME): stats, reset, quit.\n"
+        "\n"
+        "Example: shmframe-analyze film --expect 'integrated_lufs<=-22' --expect 'black_s<1'",
+    .options = options,
+    .options2 = consumer_options,
+};
+
+static struct analyzer {
+    struct sources sources;
+    struct analysis_settings analysis_settings;
+    struct analysis analysis[SELECTION_MAX];
+    uint32_t count;
+    enum report_format format;
+    struct expectation expectation[EXPECTATIONS_MAX];
+    uint32_t expectations;
+    bool was_judged[EXPECTATIONS_MAX];
+    struct control *control; /* NULL: none */
+    const char *reason;      /* why it ended */
+    bool has_failed;
+} analyzer;
+
+/* Settings. */
+
+static enum pairing_key parse_match(const char *text) {
+    static const char *const names[] = {"origin", "capture", "pts"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0)
+            return (enum pairing_key)i;
+    program_fail_usage("--match: \"%s\" should be origin, capture or pts", text);
+}
+
+static void set_defaults(void) {
+    consumer_settings.policy = NULL;
+    settings.format = "text";
+    settings.match = "origin";
+    settings.interval_ns = INT64_C(1000000000);
+    settings.silence_dbfs = sound_settings_default.silence_dbfs;
+    settings.silence_ns = sound_settings_default.silence_ns;
+    settings.black_ns = picture_settings_default.black_ns;
+    settings.frozen_ns = picture_settings_default.frozen_ns;
+}
+
+static void parse_expectations(struct analyzer *a) {
+    for (uint32_t i = 0; i < settings.expectations.count; i++) {
+        const char *text = settings.expectations.text[i];
+        const char *wanted = expectation_parse(text, &a->expectation[a->expectations++]);
+        if (wanted)
+            program_fail_usage("--expect: \"%s\" should be %s", text, wanted);
+    }
+}
+
+static void parse_settings(struct analyzer *a) {
+    a->format = report_format_parse(settings.format);
+    if (!(settings.silence_dbfs < 0))
+        program_fail_usage("--silence-level: %g should be below 0", settings.silence_dbfs);
+    if (settings.histogram_bins == 1 || settings.histogram_bins > 256)
+        program_fail_usage("--histogram: %u should be 2 to 256", settings.histogram_bins);
+    parse_expectations(a);
+    struct analysis_settings *to = &a->analysis_settings;
+    to->interval_ns = settings.interval_ns;
+    to->reference = settings.reference;
+    to->sound = sound_settings_default;
+    to->sound.silence_dbfs = settings.silence_dbfs;
+    to->sound.silence_ns = settings.silence_ns;
+    to->picture = picture_settings_default;
+    to->picture.black_ns = settings.black_ns;
+    to->picture.frozen_ns = settings.frozen_ns;
+    to->picture.histogram_bins = settings.histogram_bins;
+    to->picture.pairing.key = parse_match(settings.match);
+}
+
+/* Names that totals can have beside those of the measures. */
+static const char *const common_names[] = {
+    "device_dropped_frames", "duration_s", "frames", "lost_frames", "skipped_frames", NULL,
+};
+
+static bool is_in(const char *const *names, const char *name) {
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+static void append_names(char *text, size_t text_bytes, const char *const *names) {
+    for (; *names; names++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, text_bytes - used, "%s%s", used ? ", " : "", *names);
+    }
+}
+
+/* An expectation that no stream can have is a mistake, told before anything is measured. */
+static void check_expectation(const struct expectation *expectation,
+                              const struct selection *selection) {
+    const bool is_sound = is_in(sound_measures_names(), expectation->name);
+    const bool is_picture = is_in(picture_measures_names(), expectation->name);
+    const bool is_common = is_in(common_names, expectation->name);
+    for (uint32_t i = 0; i < selection->count; i++) {
+        const struct selected_stream *stream = &selection->stream[i];
+        if (expectation->stream[0] != '\0' && strcmp(expectation->stream, stream->name) != 0)
+            continue;
+        if (is_common || (stream->kind == SHMFRAME_AUDIO ? is_sound : is_picture))
+            return;
+    }
+    static char names[4096];
+    if (is_sound || is_picture || is_common)
+        program_fail_usage("--expect: \"%s\": no stream of that %s is measured here",
+                           expectation->text, expectation->stream[0] ? "name and kind" : "kind");
+    append_names(names, sizeof(names), common_names);
+    append_names(names, sizeof(names), sound_measures_names());
+    append_names(names, sizeof(names), picture_measures_names());
+    program_fail_usage("--expect: \"%s\" is none of %s", expectation->name, names);
+}
+
+/* Telling. */
+
+static void tell(void *user, json_t *object) {
+    struct analyzer *a = user;
+    if (a->control)
+        control_tell(a->control, json_incref(object));
+    if (a->format == REPORT_JSON) {
+        report_print_json(object);
+        return;
+    }
+    digest_print(stdout, object);
+    json_decref(object);
+    report_flush();
+}
+
+/* Judges what stands in the totals; returns the verdicts of those that concern this one. */
+static json_t *judge(struct analyzer *a, const char *stream, const json_t *total) {
+    json_t *verdicts = json_array();
+    for (uint32_t i = 0; i < a->expectations; i++) {
+        const struct expectation *expectation = &a->expectation[i];
+        double value;
+        if (!expectation_find(expectation, stream, total, &value))
+            continue;
+        const bool is_met = expectation_is_met(expectation, value);
+        json_t *verdict = json_pack("{s:s, s:b}", "expect", expectation->text, "is_met", is_met);
+        json_object_set(verdict, "value", json_object_get(total, expectation->name));
+        json_array_append_new(verdicts, verdict);
+        a->was_judged[i] = true;
+        if (is_met)
+            continue;
+        a->has_failed = true;
+        if (isnan(value))
+            program_warn("%s: expected %s, but it has no value", stream, expectation->text);
+        else
+            program_warn("%s: expected %s, but it is %g", stream, expectation->text, value);
+    }
+    return verdicts;
+}
+
+static void tell_total(struct analyzer *a, struct analysis *analysis) {
+    json_t *total = analysis_make_total(analysis);
+    json_object_set_new(total, "ended_by", json_string(a->reason));
+    json_object_set_new(total, "expectations", judge(a, analysis_stream(analysis), total));
+    tell(a, total);
+}
+
+static void tell_totals(struct analyzer *a) {
+    for (uint32_t i = 0; i < a->count; i++)
+        analysis_end(&a->analysis[i]);
+    for (uint32_t i = 0; i < a->count; i++)
+        tell_total(a, &a->analysis[i]);
+    for (uint32_t i = 0; i < a->expectations; i++) {
+        if (a->was_judged[i])
+            continue;
+        a->has_failed = true;
+        program_warn("expected %s, but no stream has that value", a->expectation[i].text);
+    }
+}
+
+/* Requests. */
+
+static int run_stats(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    struct analyzer *a = user;
+    (void)argument;
+    uint64_t frames = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        frames += a->analysis[i].frames;
+        json_t *total = analysis_make_total(&a->analysis[i]);
+        control_tell(a->control, total);
+    }
+    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%u streams, %" PRIu64 " frames; told on %s",
+             a->count, frames, settings.control);
+    return 0;
+}
+
+static int run_reset(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    struct analyzer *a = user;
+    (void)argument;
+    for (uint32_t i = 0; i < a->count; i++)
+        analysis_reset(&a->analysis[i]);
+    strcpy(answer, "begun anew");
+    return 0;
+}
+
+static const struct verb verbs[] = {{"stats", run_stats}, {"reset", run_reset}, {0}};
+
+/* Measuring. */
+
+static bool open_streams(struct analyzer *a, const struct selection *selection) {
+    const struct analysis_settings *to = &a->analysis_settings;
+    bool has_picture = false;
+    for (uint32_t i = 0; i < selection->count; i++) {
+        const struct selected_stream *stream = &selection->stream[i];
+        has_picture = has_picture || stream->kind == SHMFRAME_VIDEO;
+        if (to->reference && strcmp(to->reference, stream->name) == 0)
+            program_fail_usage("--reference: %s is compared with itself", to->reference);
+    }
+    if (to->reference && !has_picture)
+        program_fail_usage("--reference: there is no stream of pictures to compare with %s",
+                           to->reference);
+    for (uint32_t i = 0; i < a->expectations; i++)
+        check_expectation(&a->expectation[i], selection);
+    for (; a->count < selection->count; a->count++)
+        if (!analysis_open(&a->analysis[a->count], to, &a->sources, &selection->stream[a->count]))
+            return false;
+    return true;
+}
+
+/* --frames counts those of the first stream: a picture's, if there is one. */
+static void take(struct analyzer *a, uint64_t ready) {
+    for (uint32_t i = 0; i < a->count; i++)
+        analysis_take(&a->analysis[i], ready, i == 0 ? consumer_settings.frames : 0);
+    if (consumer_has_enough(a->analysis[0].frames))
+        a->reason = "frames";
+}
+
+static void measure(struct analyzer *a) {
+    const int64_t end_ns = consumer_end_ns();
+    while (!a->reason) {
+        uint64_t ready;
+        switch (sources_wait(&a->sources, end_ns, &ready)) {
+        case SOURCES_READY:
+            take(a, ready);
+            if (shmframe_now_ns() >= end_ns)
+                a->reason = "duration";
+            break;
+        case SOURCES_ASKED:
+            break;
+        case SOURCES_DUE:
+            a->reason = "duration";
+            break;
+        case SOURCES_OVER:
+            a->reason = sources_have_failed(&a->sources) ? "failure" : "end of stream";
+            break;
+        case SOURCES_LATE:
+            a->reason = "deadline";
+            break;
+        case SOURCES_STOP:
+            a->reason = "signal";
+            break;
+        }
+    }
+}
+
+static int analyze(struct analyzer *a, struct shmframe_session *session, char *const *names,
+                   uint32_t count) {
+    struct selection selection;
+    a->sources.session = session;
+    if (!selection_find(session, names, count, &selection))
+        return EXIT_DONE;
+    if (settings.control)
+        a->control = control_open(session, settings.control, verbs, a);
+    a->sources.control = a->control;
+    if ((a->control || !settings.control) && open_streams(a, &selection)) {
+        measure(a);
+        tell_totals(a);
+        const bool is_late = strcmp(a->reason, "deadline") == 0;
+        a->has_failed = a->has_failed || is_late || sources_have_failed(&a->sources);
+    }
+    for (uint32_t i = 0; i < a->count; i++)
+        analysis_close(&a->analysis[i]);
+    sources_close(&a->sources);
+    control_close(a->control);
+    return a->has_failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int main(int argc, char **argv) {
+    struct analyzer *a = &analyzer;
+    set_defaults();
+    const int operand = program_start(&program, argc, argv);
+    if (argc == operand)
+        program_fail_usage("a stream is to be named");
+    parse_settings(a);
+    a->analysis_settings.tell = tell;
+    a->analysis_settings.user = a;
+    struct shmframe_session *session = program_open_session();
+    program_stop_on_signals(session);
+    const int exit_code = analyze(a, session, argv + operand, (uint32_t)(argc - operand));
+    program_close_session(session);
+    return exit_code;
+}
