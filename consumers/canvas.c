@@ -1,10 +1,9 @@
 #include "canvas.h"
 
 #include "fit.h"
+#include "painter.h"
 #include "texture.h"
 #include <errno.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@ struct canvas {
     SDL_Texture *texture;
     struct texture_choice choice;
     struct shmframe_format format;
-    struct SwsContext *converter; /* TEXTURE_CONVERTED */
+    struct painter *painter;      /* TEXTURE_CONVERTED */
     struct fit_size texture_size; /* as the picture, or shrunk to what the renderer can do */
     bool is_uploaded;
     char trouble[160];
@@ -35,8 +34,8 @@ static void drop_texture(struct canvas *canvas) {
         SDL_DestroyTexture(canvas->texture);
         canvas->texture = NULL;
     }
-    sws_freeContext(canvas->converter);
-    canvas->converter = NULL;
+    painter_destroy(canvas->painter);
+    canvas->painter = NULL;
     canvas->is_uploaded = false;
 }
 
@@ -52,48 +51,25 @@ const char *canvas_trouble(const struct canvas *canvas) {
     return canvas->trouble;
 }
 
+const char *canvas_remark(const struct canvas *canvas) {
+    return canvas->painter ? painter_remark(canvas->painter) : NULL;
+}
+
 bool canvas_is_converted(const struct canvas *canvas) {
     return canvas->texture && canvas->choice.layout == TEXTURE_CONVERTED;
 }
 
-/* libswscale's number for a colour space of libavutil's name. */
-static int coefficients(const char *space) {
-    static const struct {
-        const char *space;
-        int number;
-    } table[] = {
-        {"bt709", SWS_CS_ITU709},        {"fcc", SWS_CS_FCC},
-        {"bt470bg", SWS_CS_ITU601},      {"smpte170m", SWS_CS_SMPTE170M},
-        {"smpte240m", SWS_CS_SMPTE240M}, {"bt2020nc", SWS_CS_BT2020},
-        {"bt2020c", SWS_CS_BT2020},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strcmp(table[i].space, space) == 0) {
-            return table[i].number;
-        }
-    }
-    return SWS_CS_DEFAULT;
-}
-
-static int create_converter(struct canvas *canvas) {
-    const struct shmframe_video_format *const video = &canvas->format.video;
-    const enum AVPixelFormat from = av_get_pix_fmt(video->pixel_format);
-    if (from != AV_PIX_FMT_NONE && sws_isSupportedInput(from)) {
-        canvas->converter = sws_getContext((int)video->width, (int)video->height, from,
-                                           canvas->texture_size.width, canvas->texture_size.height,
-                                           AV_PIX_FMT_RGB32, SWS_BILINEAR, NULL, NULL, NULL);
-    }
-    if (!canvas->converter) {
+static int create_painter(struct canvas *canvas) {
+    const struct fit_size size = canvas->texture_size;
+    const int error = painter_create(&canvas->format, size.width, size.height, &canvas->painter);
+    if (error == -ENOTSUP) {
         snprintf(canvas->trouble, sizeof canvas->trouble,
                  "pixel format %s cannot be shown: libswscale does not read it",
-                 video->pixel_format);
-        return -ENOTSUP;
+                 canvas->format.video.pixel_format);
+    } else if (error) {
+        snprintf(canvas->trouble, sizeof canvas->trouble, "no memory for the picture");
     }
-    /* Answers -1 for formats that have no such details, such as RGB to RGB: nothing to set then. */
-    sws_setColorspaceDetails(
-        canvas->converter, sws_getCoefficients(coefficients(texture_color_space(video))),
-        texture_is_full_range(video), sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
-    return 0;
+    return error ? -ENOTSUP : 0;
 }
 
 /* The largest texture that the renderer takes; software renderers say 0: any. */
@@ -117,7 +93,7 @@ int canvas_set_format(struct canvas *canvas, const struct shmframe_format *forma
     if (size.width > limit.width || size.height > limit.height) {
         canvas->choice = (struct texture_choice){.sdl_format = SDL_PIXELFORMAT_ARGB8888};
     }
-    const int error = canvas->choice.layout == TEXTURE_CONVERTED ? create_converter(canvas) : 0;
+    const int error = canvas->choice.layout == TEXTURE_CONVERTED ? create_painter(canvas) : 0;
     if (error) {
         return error;
     }
@@ -137,24 +113,18 @@ int canvas_set_format(struct canvas *canvas, const struct shmframe_format *forma
     return 0;
 }
 
-static int convert(struct canvas *canvas, const struct shmframe_lease *lease) {
-    const uint8_t *planes[4] = {0};
-    int line_bytes[4] = {0};
-    for (unsigned i = 0; i < 4 && i < lease->format->plane_count; i++) {
-        planes[i] = shmframe_lease_plane(lease, i);
-        line_bytes[i] = (int)lease->format->plane[i].line_bytes;
-    }
+static int paint(struct canvas *canvas, const struct shmframe_lease *lease) {
     void *pixels = NULL;
     int pitch = 0;
     if (SDL_LockTexture(canvas->texture, NULL, &pixels, &pitch) != 0) {
         return -1;
     }
-    uint8_t *const out[4] = {pixels};
-    const int out_line_bytes[4] = {pitch};
-    sws_scale(canvas->converter, planes, line_bytes, 0, (int)canvas->format.video.height, out,
-              out_line_bytes);
+    const int error = painter_run(canvas->painter, lease, pixels, pitch);
     SDL_UnlockTexture(canvas->texture);
-    return 0;
+    if (error) {
+        SDL_SetError("libswscale cannot convert it");
+    }
+    return error;
 }
 
 int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease) {
@@ -167,7 +137,7 @@ int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease) {
     int failed = 0;
     switch (canvas->choice.layout) {
     case TEXTURE_CONVERTED:
-        failed = convert(canvas, lease);
+        failed = paint(canvas, lease);
         break;
     case TEXTURE_PACKED:
         failed = SDL_UpdateTexture(canvas->texture, NULL, first, (int)plane[0].line_bytes);

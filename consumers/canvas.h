@@ -16,6 +16,8 @@ void canvas_destroy(struct canvas *canvas);
  * is gone. */
 int canvas_set_format(struct canvas *canvas, const struct shmframe_format *format);
 const char *canvas_trouble(const struct canvas *canvas);
+/* NULL, or what of its colours is not shown as it is: a line. */
+const char *canvas_remark(const struct canvas *canvas);
 /* Whether pictures of this format are converted by libswscale. */
 bool canvas_is_converted(const struct canvas *canvas);
 

@@ -9,7 +9,7 @@
 
 enum { LINE_BYTES = 64 /* as far apart as libswscale wants lines to be */ };
 
-static bool is_semi_planar(enum AVPixelFormat format) {
+bool chroma_reads(enum AVPixelFormat format) {
     return format == AV_PIX_FMT_NV16 || format == AV_PIX_FMT_NV20;
 }
 
@@ -21,7 +21,7 @@ static bool is_limited_grey(const AVFrame *picture) {
 }
 
 bool chroma_is_needed(const AVFrame *picture) {
-    return is_semi_planar(picture->format) || is_limited_grey(picture);
+    return chroma_reads(picture->format) || is_limited_grey(picture);
 }
 
 static int reserve(struct chroma *chroma, size_t bytes) {
@@ -106,8 +106,8 @@ int chroma_add(struct chroma *chroma, const AVFrame *picture, AVFrame *out_yuv) 
     out_yuv->chroma_location = picture->chroma_location;
     out_yuv->data[0] = picture->data[0];
     out_yuv->linesize[0] = picture->linesize[0];
-    return is_semi_planar(picture->format) ? add_split(chroma, picture, out_yuv)
-                                           : add_none(chroma, picture, out_yuv);
+    return chroma_reads(picture->format) ? add_split(chroma, picture, out_yuv)
+                                         : add_none(chroma, picture, out_yuv);
 }
 
 void chroma_finish(struct chroma *chroma) {

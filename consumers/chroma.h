@@ -16,6 +16,8 @@ struct chroma {
     size_t bytes;
 };
 
+/* Whether a format becomes one that libswscale reads. */
+bool chroma_reads(enum AVPixelFormat format);
 bool chroma_is_needed(const AVFrame *picture);
 
 /* Describes the same picture as planar YUV in `out_yuv`, all zeros before; it owns nothing, and is

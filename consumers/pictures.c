@@ -131,6 +131,9 @@ static void begin_format(struct pictures *pictures, const struct shmframe_format
     if (screen_set_format(pictures->screen, format)) {
         program_fail("stream %s: %s", pictures->source.stream, screen_trouble(pictures->screen));
     }
+    if (screen_remark(pictures->screen)) {
+        program_warn("stream %s: %s", pictures->source.stream, screen_remark(pictures->screen));
+    }
     const struct shmframe_rational rate = format->video.frame_rate;
     pictures->interval_ns =
         rate.num > 0 && rate.den > 0 ? SECOND_NS * rate.den / rate.num : interval_guess_ns;

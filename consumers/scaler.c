@@ -65,6 +65,10 @@ void picture_colors(const AVFrame *picture, enum AVColorSpace *out_space,
     colors_complete(picture->format, picture->height, out_space, out_range);
 }
 
+bool scaler_reads(enum AVPixelFormat format) {
+    return format != AV_PIX_FMT_NONE && (sws_isSupportedInput(format) || chroma_reads(format));
+}
+
 int scaler_create(const struct scaler_params *params, struct scaler **out_scaler) {
     if (!sws_isSupportedOutput(params->pixel_format))
         return -ENOTSUP;

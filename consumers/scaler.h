@@ -21,6 +21,9 @@ struct scaler_params {
                       as quick */
 };
 
+/* Whether pictures of that format can be converted. */
+bool scaler_reads(enum AVPixelFormat format);
+
 /* Errors: -ENOMEM; -ENOTSUP libswscale cannot write that pixel format. */
 int scaler_create(const struct scaler_params *params, struct scaler **out_scaler);
 void scaler_destroy(struct scaler *scaler);

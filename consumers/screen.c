@@ -71,6 +71,10 @@ const char *screen_trouble(const struct screen *screen) {
     return canvas_trouble(screen->canvas);
 }
 
+const char *screen_remark(const struct screen *screen) {
+    return canvas_remark(screen->canvas);
+}
+
 bool screen_is_converting(const struct screen *screen) {
     return canvas_is_converted(screen->canvas);
 }

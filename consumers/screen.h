@@ -18,6 +18,8 @@ int screen_set_format(struct screen *screen, const struct shmframe_format *forma
 /* There is sound, but no picture: the window appears, if it has not, and shows the overlay. */
 void screen_show_alone(struct screen *screen);
 const char *screen_trouble(const struct screen *screen);
+/* NULL, or what of its colours is not shown as it is: a line. */
+const char *screen_remark(const struct screen *screen);
 bool screen_is_converting(const struct screen *screen);
 
 /* Shows a picture. `out_present_ns` is the instant after it went to the display. Errors: -ENOTSUP,

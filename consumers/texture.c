@@ -1,5 +1,7 @@
 #include "texture.h"
 
+#include "grade.h"
+#include "scaler.h"
 #include <libavutil/pixdesc.h>
 #include <string.h>
 
@@ -39,45 +41,21 @@ static const struct {
 #endif
 };
 
-enum { SD_LINES = 576 };
-
-static bool is_rgb(const struct shmframe_video_format *video) {
-    const AVPixFmtDescriptor *const descriptor =
-        av_pix_fmt_desc_get(av_get_pix_fmt(video->pixel_format));
-    return descriptor && (descriptor->flags & AV_PIX_FMT_FLAG_RGB);
-}
-
-const char *texture_color_space(const struct shmframe_video_format *video) {
-    static const char *const unknown[] = {"", "unknown", "unspecified", "reserved", "gbr"};
-    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
-        if (strcmp(video->color_space, unknown[i]) == 0) {
-            return video->height <= SD_LINES ? "smpte170m" : "bt709";
-        }
-    }
-    return video->color_space;
-}
-
-bool texture_is_full_range(const struct shmframe_video_format *video) {
-    if (strcmp(video->color_range, "pc") == 0 || strcmp(video->color_range, "jpeg") == 0) {
-        return true;
-    }
-    if (strcmp(video->color_range, "tv") == 0 || strcmp(video->color_range, "mpeg") == 0) {
-        return false;
-    }
-    return is_rgb(video) || strncmp(video->pixel_format, "yuvj", 4) == 0;
-}
-
 /* Whether SDL has the colours of a YUV format; which mode it calls them. */
 static bool choose_yuv_mode(const struct shmframe_video_format *video,
                             SDL_YUV_CONVERSION_MODE *out_mode) {
-    const char *const space = texture_color_space(video);
-    const bool is_full = texture_is_full_range(video);
-    if (strcmp(space, "bt709") == 0) {
+    const int told_space = av_color_space_from_name(video->color_space);
+    const int told_range = av_color_range_from_name(video->color_range);
+    enum AVColorSpace space = told_space < 0 ? AVCOL_SPC_UNSPECIFIED : told_space;
+    enum AVColorRange range = told_range < 0 ? AVCOL_RANGE_UNSPECIFIED : told_range;
+    colors_complete(av_get_pix_fmt(video->pixel_format), (int)video->height, &space, &range);
+    const bool is_full = range == AVCOL_RANGE_JPEG;
+    if (space == AVCOL_SPC_BT709) {
         *out_mode = SDL_YUV_CONVERSION_BT709;
         return !is_full;
     }
     *out_mode = is_full ? SDL_YUV_CONVERSION_JPEG : SDL_YUV_CONVERSION_BT601;
-    return strcmp(space, "smpte170m") == 0 || strcmp(space, "bt470bg") == 0;
+    return space == AVCOL_SPC_SMPTE170M || space == AVCOL_SPC_BT470BG;
 }
 
 struct texture_choice texture_choose(const struct shmframe_video_format *video) {
@@ -95,10 +73,9 @@ struct texture_choice texture_choose(const struct shmframe_video_format *video) 
             .sdl_format = known[i].sdl_format,
             .yuv_mode = SDL_YUV_CONVERSION_BT601,
         };
-        const bool is_shown_alike = SDL_ISPIXELFORMAT_FOURCC(choice.sdl_format)
-                                        ? choose_yuv_mode(video, &choice.yuv_mode)
-                                        : texture_is_full_range(video);
-        return is_shown_alike ? choice : converted;
+        const bool is_shown_alike = !SDL_ISPIXELFORMAT_FOURCC(choice.sdl_format) ||
+                                    choose_yuv_mode(video, &choice.yuv_mode);
+        return is_shown_alike && !grade_is_needed(video) ? choice : converted;
     }
     return converted;
 }

@@ -21,13 +21,8 @@ struct texture_choice {
 };
 
 /* SDL knows the matrices of BT.601 and BT.709 with limited range, and BT.601 with full range; YUV
- * of other colours is converted, and so is RGB of limited range. Colours that the format does not
- * tell are taken for BT.601 up to 576 lines, BT.709 above, of limited range. */
+ * of other colours is converted, and so is what is to be graded (grade.h). Colours that the format
+ * does not tell are as colors_complete() says. */
 struct texture_choice texture_choose(const struct shmframe_video_format *video);
-
-/* The colour matrix that texture_choose() goes by: libavutil's name of a colour space. */
-const char *texture_color_space(const struct shmframe_video_format *video);
-/* Whether values have full range: told, or implied by the format (RGB, yuvj420p). */
-bool texture_is_full_range(const struct shmframe_video_format *video);
 
 #endif
