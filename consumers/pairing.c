@@ -169,14 +169,8 @@ bool pairing_wants(const struct pairing *pairing, enum pairing_side side) {
 }
 
 static AVFrame *copy_picture(const AVFrame *picture) {
-    AVFrame *copy = av_frame_alloc();
-    if (!copy)
-        return NULL;
-    copy->format = picture->format;
-    copy->width = picture->width;
-    copy->height = picture->height;
-    if (av_frame_get_buffer(copy, 0) < 0 || av_frame_copy(copy, picture) < 0 ||
-        av_frame_copy_props(copy, picture) < 0)
+    AVFrame *copy = av_frame_clone(picture);
+    if (copy && av_frame_make_writable(copy) < 0)
         av_frame_free(&copy);
     return copy;
 }

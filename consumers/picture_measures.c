@@ -1,6 +1,9 @@
 #include "picture_measures.h"
 
+#include "changes.h"
+#include "comparison.h"
 #include "component.h"
+#include "level_reader.h"
 #include "picture_tally.h"
 #include "scaler.h"
 #include "spell.h"
@@ -21,9 +24,10 @@ struct side {
 struct picture_measures {
     struct picture_settings settings;
     struct side side[2];
-    struct pairing *pairing; /* NULL: no reference */
-    struct levels_counter *counter;
-    uint8_t *row[COMPONENTS_MAX + 1]; /* buffers for rows */
+    struct comparison *comparison; /* NULL: no reference */
+    struct level_reader *levels;
+    struct changes changes;
+    void *buffer[2]; /* for rows */
     struct picture_tally newest, interval, total;
     struct spell black, frozen;
     bool has_time;            /* of a picture */
@@ -66,13 +70,14 @@ int picture_measures_create(const struct picture_settings *settings,
     measures->black.minimum_ns = settings->black_ns;
     measures->frozen.minimum_ns = settings->frozen_ns;
     measures->events = json_array();
-    int result = measures->events ? levels_counter_create(&measures->counter) : -ENOMEM;
-    for (int i = 0; i <= COMPONENTS_MAX && result == 0; i++) {
-        measures->row[i] = malloc(COMPONENT_ROW_BYTES);
-        result = measures->row[i] ? 0 : -ENOMEM;
+    int result = measures->events ? level_reader_create(&measures->levels) : -ENOMEM;
+    for (int i = 0; i < 2 && result == 0; i++) {
+        measures->buffer[i] = malloc(COMPONENT_ROW_BYTES);
+        result = measures->buffer[i] ? 0 : -ENOMEM;
     }
     if (result == 0 && settings->pairing.stream[PAIRING_REFERENCE])
-        result = pairing_create(&settings->pairing, &measures->pairing);
+        result = comparison_create(&settings->pairing, settings->measures & PICTURE_PSNR,
+                                   settings->measures & PICTURE_SSIM, &measures->comparison);
     if (result < 0) {
         picture_measures_destroy(measures);
         return result;
@@ -86,10 +91,11 @@ void picture_measures_destroy(struct picture_measures *measures) {
         return;
     for (int i = 0; i < 2; i++)
         scaler_destroy(measures->side[i].scaler);
-    pairing_destroy(measures->pairing);
-    levels_counter_destroy(measures->counter);
-    for (int i = 0; i <= COMPONENTS_MAX; i++)
-        free(measures->row[i]);
+    comparison_destroy(measures->comparison);
+    level_reader_destroy(measures->levels);
+    changes_reset(&measures->changes);
+    for (int i = 0; i < 2; i++)
+        free(measures->buffer[i]);
     json_decref(measures->events);
     free(measures);
 }
@@ -113,8 +119,8 @@ int picture_measures_set_format(struct picture_measures *measures, enum pairing_
     to->scaler = scaler;
     to->time_base = (AVRational){format->time_base.num, format->time_base.den};
     to->frame_rate = (AVRational){format->video.frame_rate.num, format->video.frame_rate.den};
-    if (measures->pairing)
-        pairing_set_time_base(measures->pairing, side, format->time_base);
+    if (measures->comparison)
+        comparison_set_time_base(measures->comparison, side, format->time_base);
     return 0;
 }
 
@@ -181,6 +187,7 @@ static void step_time(struct picture_measures *measures, const struct shmframe_f
             end_spells(measures);
         else
             measures->newest.span_ns = now_ns - measures->time_ns;
+        measures->newest.spans = measures->newest.span_ns > 0;
     }
     measures->has_time = true;
     measures->time_ns = now_ns;
@@ -188,75 +195,92 @@ static void step_time(struct picture_measures *measures, const struct shmframe_f
     measures->sequence = stamps->sequence;
 }
 
-/* Levels and black */
-
-/* As FFmpeg's blackdetect. */
-static uint32_t black_limit(const struct picture_measures *measures, int depth, bool is_full) {
-    const double factor = (double)(1u << depth) / 256;
-    const double level = measures->settings.black_pixel_level;
-    return (uint32_t)(is_full ? level * (double)((1u << depth) - 1)
-                              : (16 + level * (235 - 16)) * factor);
-}
-
-static void read_levels(struct picture_measures *measures, enum picture_color color,
-                        const struct component *component, bool is_full) {
-    const uint32_t unit = component->depth >= 8 ? 1u << (component->depth - 8) : 1;
-    const uint32_t high = color == PICTURE_LUMA ? 235 : 240;
-    const uint32_t legal_min = is_full ? 0 : 16 * unit;
-    const uint32_t legal_max = is_full ? UINT32_MAX : high * unit;
-    if (measures->settings.measures & PICTURE_LEVELS)
-        levels_counter_read(measures->counter, legal_min, legal_max,
-                            &measures->newest.levels[color]);
-    if (color == PICTURE_LUMA && measures->settings.measures & PICTURE_BLACK) {
-        const uint64_t black = levels_counter_up_to(
-            measures->counter, black_limit(measures, component->depth, is_full));
-        measures->newest.black_measured = 1;
-        measures->newest.black_share_sum = (double)black / component->width / component->height;
-    }
-}
-
-static void count_component(struct picture_measures *measures, enum picture_color color,
-                            const struct component *component, bool is_full) {
-    levels_counter_begin(measures->counter, component->depth);
-    for (int y = 0; y < component->height; y++)
-        levels_counter_add(measures->counter, component_row(component, y, measures->row[0]),
-                           component->width);
-    read_levels(measures, color, component, is_full);
-}
-
-static void count_rgb_luma(struct picture_measures *measures, const struct components *components) {
-    const struct component *red = &components->component[0];
-    levels_counter_begin(measures->counter, red->depth);
-    for (int y = 0; y < red->height; y++) {
-        const void *rows[COMPONENTS_MAX];
-        for (int i = 0; i < COMPONENTS_MAX; i++)
-            rows[i] = component_row(&components->component[i], y, measures->row[i]);
-        component_rgb_luma(rows, measures->row[COMPONENTS_MAX], red->width, red->depth);
-        levels_counter_add(measures->counter, measures->row[COMPONENTS_MAX], red->width);
-    }
-    read_levels(measures, PICTURE_LUMA, red, true);
-}
-
-static void measure_levels(struct picture_measures *measures, const struct components *components) {
-    if (!(measures->settings.measures & (PICTURE_LEVELS | PICTURE_BLACK)))
-        return;
-    if (components->is_rgb)
-        count_rgb_luma(measures, components);
-    const int count =
-        measures->settings.measures & PICTURE_LEVELS ? components->count : !components->is_rgb;
-    for (int i = 0; i < count; i++)
-        count_component(measures, (components->is_rgb ? PICTURE_RED : PICTURE_LUMA) + i,
-                        &components->component[i], components->is_full);
-}
+/* Measures of one stream */
 
 static void follow_black(struct picture_measures *measures) {
-    if (!measures->newest.black_measured)
+    if (!(measures->settings.measures & PICTURE_BLACK))
         return;
     const bool is_black =
         measures->newest.black_share_sum >= measures->settings.black_picture_share;
     const unsigned changes =
         spell_step(&measures->black, is_black, measures->time_ns, measures->sequence);
     tell_spell(measures, &measures->black, changes, "black_began", "black_ended");
+}
+
+static void follow_scene(struct picture_measures *measures, const struct change *change) {
+    struct picture_tally *newest = &measures->newest;
+    newest->scenes_measured = 1;
+    newest->scene_score_sum = newest->scene_score_max = change->score;
+    if (change->score < measures->settings.scene_score)
+        return;
+    newest->scene_cuts = 1;
+    tell(measures, "scene_cut",
+         json_pack("{s:f, s:I, s:f}", "time_s", seconds(measures->time_ns), "sequence",
+                   (json_int_t)measures->sequence, "scene_score", change->score));
+}
+
+/* A picture stands still from when it comes until another comes. */
+static void follow_frozen(struct picture_measures *measures, const struct change *change) {
+    struct spell *frozen = &measures->frozen;
+    unsigned changes = 0;
+    if (!change->is_still)
+        changes = spell_end(frozen, measures->time_ns);
+    tell_spell(measures, frozen, changes, "frozen_began", "frozen_ended");
+    changes = spell_step(frozen, true, measures->time_ns, measures->sequence);
+    tell_spell(measures, frozen, changes, "frozen_began", "frozen_ended");
+}
+
+static int follow_changes(struct picture_measures *measures, const AVFrame *readable,
+                          const struct components *components) {
+    struct change change;
+    const int result = changes_step(&measures->changes, readable, components,
+                                    measures->settings.frozen_noise, measures->buffer, &change);
+    if (result < 0)
+        return result;
+    measures->newest.copied += change.is_copied;
+    if (change.is_known)
+        follow_scene(measures, &change);
+    follow_frozen(measures, &change);
+    return 0;
+}
+
+static void add_tally(struct picture_measures *measures, const struct picture_tally *tally) {
+    picture_tally_add(&measures->newest, tally);
+    picture_tally_add(&measures->interval, tally);
+    picture_tally_add(&measures->total, tally);
+}
+
+static int measure(struct picture_measures *measures, const AVFrame *picture,
+                   const AVFrame *readable, const struct shmframe_frame *stamps) {
+    const struct picture_settings *settings = &measures->settings;
+    measures->newest = (struct picture_tally){
+        .pictures = 1,
+        .converted = measures->side[PAIRING_MAIN].scaler != NULL,
+    };
+    step_time(measures, stamps);
+    struct components components;
+    components_read(readable, &components);
+    if (settings->measures & (PICTURE_LEVELS | PICTURE_BLACK))
+        level_reader_read(measures->levels, &components, settings->black_pixel_level,
+                          !(settings->measures & PICTURE_LEVELS), &measures->newest);
+    follow_black(measures);
+    int result = 0;
+    if (settings->measures & PICTURE_CHANGES)
+        result = follow_changes(measures, readable, &components);
+    if (settings->measures & PICTURE_CHECKSUMS)
+        checksums_read(picture, &measures->newest.checksums);
+    const struct picture_tally tally = measures->newest;
+    measures->newest = (struct picture_tally){0};
+    add_tally(measures, &tally);
+    return result;
+}
+
+static int compare(struct picture_measures *measures, enum pairing_side side,
+                   const AVFrame *readable, const struct shmframe_frame *stamps) {
+    struct picture_tally tally = {0};
+    const int result = comparison_add(measures->comparison, side, readable, stamps, &tally);
+    add_tally(measures, &tally);
+    return result;
 }
 
 /* A picture that can be read, which is the caller's. */
@@ -267,72 +291,138 @@ static int make_readable(struct side *side, const AVFrame *picture, AVFrame **ou
     return *out_readable ? 0 : -ENOMEM;
 }
 
-static void measure(struct picture_measures *measures, const AVFrame *readable,
-                    const struct shmframe_frame *stamps) {
-    measures->newest = (struct picture_tally){
-        .pictures = 1,
-        .converted = measures->side[PAIRING_MAIN].scaler != NULL,
-    };
-    step_time(measures, stamps);
-    struct components components;
-    components_read(readable, &components);
-    measure_levels(measures, &components);
-    follow_black(measures);
-    picture_tally_add(&measures->interval, &measures->newest);
-    picture_tally_add(&measures->total, &measures->newest);
-}
-
 int picture_measures_add(struct picture_measures *measures, enum pairing_side side,
                          const AVFrame *picture, const struct shmframe_frame *stamps) {
     AVFrame *readable;
-    const int result = make_readable(&measures->side[side], picture, &readable);
+    int result = make_readable(&measures->side[side], picture, &readable);
     if (result < 0)
         return result;
     if (side == PAIRING_MAIN)
-        measure(measures, readable, stamps);
-    int added = 0;
-    if (measures->pairing) {
-        AVFrame *partner = NULL;
-        added = pairing_add(measures->pairing, side, readable, stamps, &partner);
-        av_frame_free(&partner);
-    }
+        result = measure(measures, picture, readable, stamps);
+    if (result == 0 && measures->comparison)
+        result = compare(measures, side, readable, stamps);
     av_frame_free(&readable);
-    return added < 0 ? added : 0;
+    return result;
 }
 
 bool picture_measures_wants(const struct picture_measures *measures, enum pairing_side side) {
-    return !measures->pairing || pairing_wants(measures->pairing, side);
+    return !measures->comparison || comparison_wants(measures->comparison, side);
 }
 
 void picture_measures_end(struct picture_measures *measures, enum pairing_side side) {
-    if (measures->pairing)
-        pairing_end(measures->pairing, side);
-    if (side == PAIRING_MAIN)
+    if (measures->comparison) {
+        struct picture_tally tally = {0};
+        comparison_end(measures->comparison, side, &tally);
+        add_tally(measures, &tally);
+    }
+    if (side == PAIRING_MAIN) {
         end_spells(measures);
+        changes_reset(&measures->changes);
+    }
 }
 
 /* Reports */
 
-void picture_measures_report_interval(struct picture_measures *measures, json_t *object) {
-    picture_tally_report(&measures->interval, measures->settings.histogram_bins, object);
-    json_object_set_new(object, "is_black", json_boolean(measures->black.is_long));
-    measures->interval = (struct picture_tally){0};
+static void report(const struct picture_measures *measures, const struct picture_tally *tally,
+                   json_t *object) {
+    picture_tally_report(tally, measures->comparison != NULL, measures->settings.histogram_bins,
+                         object);
 }
 
 void picture_measures_report_picture(const struct picture_measures *measures, json_t *object) {
-    picture_tally_report(&measures->newest, measures->settings.histogram_bins, object);
+    report(measures, &measures->newest, object);
 }
 
-void picture_measures_report_total(struct picture_measures *measures, json_t *object) {
-    picture_tally_report(&measures->total, measures->settings.histogram_bins, object);
-    json_object_set_new(object, "black_s", json_real(seconds(spell_total_ns(&measures->black))));
-    json_object_set_new(object, "black_spells", json_integer((json_int_t)measures->black.spells));
+void picture_measures_report_interval(struct picture_measures *measures, json_t *object) {
+    report(measures, &measures->interval, object);
+    json_object_set_new(object, "is_black", json_boolean(measures->black.is_long));
+    json_object_set_new(object, "is_frozen", json_boolean(measures->frozen.is_long));
+    measures->interval = (struct picture_tally){0};
+}
+
+static void report_spells(const struct spell *spell, const char *name, json_t *object) {
+    char key[32];
+    snprintf(key, sizeof(key), "%s_s", name);
+    json_object_set_new(object, key, json_real(seconds(spell_total_ns(spell))));
+    snprintf(key, sizeof(key), "%s_spells", name);
+    json_object_set_new(object, key, json_integer((json_int_t)spell->spells));
+}
+
+void picture_measures_report_total(const struct picture_measures *measures, json_t *object) {
+    report(measures, &measures->total, object);
+    if (measures->settings.measures & PICTURE_BLACK)
+        report_spells(&measures->black, "black", object);
+    if (measures->settings.measures & PICTURE_CHANGES)
+        report_spells(&measures->frozen, "frozen", object);
 }
 
 const char *const *picture_measures_names(void) {
     static const char *const names[] = {
-        "black_pixel_share", "black_s",  "black_spells",       "luma_max",        "luma_mean",
-        "luma_min",          "pictures", "pictures_converted", "pictures_copied", NULL,
+        "black_pixel_share",
+        "black_s",
+        "black_spells",
+        "blue_above_share",
+        "blue_below_share",
+        "blue_max",
+        "blue_mean",
+        "blue_min",
+        "cb_above_share",
+        "cb_below_share",
+        "cb_max",
+        "cb_mean",
+        "cb_min",
+        "cr_above_share",
+        "cr_below_share",
+        "cr_max",
+        "cr_mean",
+        "cr_min",
+        "frozen_s",
+        "frozen_spells",
+        "green_above_share",
+        "green_below_share",
+        "green_max",
+        "green_mean",
+        "green_min",
+        "luma_above_share",
+        "luma_below_share",
+        "luma_max",
+        "luma_mean",
+        "luma_min",
+        "pairs",
+        "pairs_converted",
+        "pairs_equal",
+        "picture_rate_hz",
+        "pictures",
+        "pictures_converted",
+        "pictures_copied",
+        "psnr_avg_db",
+        "psnr_b_db",
+        "psnr_g_db",
+        "psnr_min_db",
+        "psnr_r_db",
+        "psnr_u_db",
+        "psnr_v_db",
+        "psnr_y_db",
+        "red_above_share",
+        "red_below_share",
+        "red_max",
+        "red_mean",
+        "red_min",
+        "scene_cuts",
+        "scene_rate_hz",
+        "scene_score_max",
+        "scene_score_mean",
+        "ssim_all",
+        "ssim_b",
+        "ssim_g",
+        "ssim_min",
+        "ssim_r",
+        "ssim_u",
+        "ssim_v",
+        "ssim_y",
+        "unmatched",
+        "unmatched_reference",
+        NULL,
     };
     return names;
 }

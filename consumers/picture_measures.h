@@ -77,7 +77,7 @@ void picture_measures_end(struct picture_measures *measures, enum pairing_side s
 
 /* Adds what was measured since the last call, or since the beginning, as flat values. */
 void picture_measures_report_interval(struct picture_measures *measures, json_t *object);
-void picture_measures_report_total(struct picture_measures *measures, json_t *object);
+void picture_measures_report_total(const struct picture_measures *measures, json_t *object);
 /* Adds the values of the newest picture. */
 void picture_measures_report_picture(const struct picture_measures *measures, json_t *object);
 

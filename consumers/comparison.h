@@ -1,0 +1,32 @@
+/* Compares the pictures of two streams that belong together. */
+#ifndef CONSUMERS_COMPARISON_H
+#define CONSUMERS_COMPARISON_H
+
+#include "pairing.h"
+#include "picture_tally.h"
+
+struct comparison;
+
+/* Errors: -ENOMEM; -EINVAL. */
+int comparison_create(const struct pairing_settings *settings, bool with_psnr, bool with_ssim,
+                      struct comparison **out_comparison);
+void comparison_destroy(struct comparison *comparison);
+
+/* The unit of a side's pts. */
+void comparison_set_time_base(struct comparison *comparison, enum pairing_side side,
+                              struct shmframe_rational time_base);
+
+/* Adds a picture that can be read, and to an empty tally what came of it: with its partner it is
+ * compared, the reference converted first where format, size or colours differ. Errors: -ENOMEM;
+ * -ENOTSUP the reference cannot be converted. */
+int comparison_add(struct comparison *comparison, enum pairing_side side, const AVFrame *picture,
+                   const struct shmframe_frame *stamps, struct picture_tally *tally);
+
+/* As picture_measures_wants(). */
+bool comparison_wants(const struct comparison *comparison, enum pairing_side side);
+
+/* A side is over; adds to an empty tally what came of it. */
+void comparison_end(struct comparison *comparison, enum pairing_side side,
+                    struct picture_tally *tally);
+
+#endif

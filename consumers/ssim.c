@@ -1,0 +1,146 @@
+#include "ssim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A window is made of four blocks of 4x4 samples; each is summed up once, and is part of four
+ * windows. All sums are whole numbers below 2^53: exact as doubles. */
+enum { BLOCK = 4, WINDOW_SAMPLES = 64 };
+
+/* Sums over a row of blocks. */
+struct blocks {
+    double *a, *b;   /* of the samples */
+    double *squares; /* of a^2 + b^2 */
+    double *product; /* of a * b */
+};
+
+struct ssim {
+    const struct component *a, *b;
+    size_t width, blocks;
+    void *column[4]; /* sums over the four rows of each column: as in struct blocks, of 4 or 8 bytes
+                      */
+    struct blocks upper, lower;
+    void *row_a, *row_b;
+};
+
+/* Adds a row of samples to the columns. Samples of up to 12 bits leave room for a block's squares
+ * in 32 bits. */
+#define DEFINE_ADD_ROW(suffix, sample, sum)                                                        \
+    static void add_row_##suffix(const struct ssim *ssim, const sample *row_a,                     \
+                                 const sample *row_b) {                                            \
+        sum *restrict a = ssim->column[0], *restrict b = ssim->column[1];                          \
+        sum *restrict squares = ssim->column[2], *restrict product = ssim->column[3];              \
+        for (size_t x = 0; x < ssim->width; x++) {                                                 \
+            const sum of_a = row_a[x], of_b = row_b[x];                                            \
+            a[x] += of_a;                                                                          \
+            b[x] += of_b;                                                                          \
+            squares[x] += of_a * of_a + of_b * of_b;                                               \
+            product[x] += of_a * of_b;                                                             \
+        }                                                                                          \
+    }
+
+DEFINE_ADD_ROW(8, uint8_t, uint32_t)
+DEFINE_ADD_ROW(12, uint16_t, uint32_t)
+DEFINE_ADD_ROW(16, uint16_t, uint64_t)
+
+/* Adds the columns of each block up. */
+static void fold(const struct ssim *ssim, int index, double *to) {
+    if (ssim->a->depth > 12) {
+        const uint64_t *column = ssim->column[index];
+        for (size_t i = 0; i < ssim->blocks; i++, column += BLOCK)
+            to[i] = (double)(int64_t)(column[0] + column[1] + column[2] + column[3]);
+    } else {
+        const uint32_t *column = ssim->column[index];
+        for (size_t i = 0; i < ssim->blocks; i++, column += BLOCK)
+            to[i] = (double)(int32_t)(column[0] + column[1] + column[2] + column[3]);
+    }
+}
+
+static void sum_blocks(const struct ssim *ssim, int row, const struct blocks *blocks) {
+    const int depth = ssim->a->depth;
+    for (int i = 0; i < 4; i++)
+        memset(ssim->column[i], 0, ssim->width * (depth > 12 ? 8 : 4));
+    for (int y = row * BLOCK; y < (row + 1) * BLOCK; y++) {
+        const void *a = component_row(ssim->a, y, ssim->row_a);
+        const void *b = component_row(ssim->b, y, ssim->row_b);
+        if (depth > 12)
+            add_row_16(ssim, a, b);
+        else if (depth > 8)
+            add_row_12(ssim, a, b);
+        else
+            add_row_8(ssim, a, b);
+    }
+    fold(ssim, 0, blocks->a);
+    fold(ssim, 1, blocks->b);
+    fold(ssim, 2, blocks->squares);
+    fold(ssim, 3, blocks->product);
+}
+
+static double sum_four(const double *upper, const double *lower, size_t i) {
+    return upper[i] + upper[i + 1] + lower[i] + lower[i + 1];
+}
+
+/* The formula of Wang, Bovik, Sheikh and Simoncelli (2004), K1 0.01 and K2 0.03, multiplied by the
+ * square of the number of samples; its constants are whole numbers here, as FFmpeg's. */
+static double sum_windows(const struct ssim *ssim) {
+    const double peak = (double)((1u << ssim->a->depth) - 1);
+    const double c1 = (double)(int64_t)(0.01 * 0.01 * peak * peak * WINDOW_SAMPLES + 0.5);
+    const double c2 =
+        (double)(int64_t)(0.03 * 0.03 * peak * peak * WINDOW_SAMPLES * (WINDOW_SAMPLES - 1) + 0.5);
+    const struct blocks *upper = &ssim->upper, *lower = &ssim->lower;
+    double sum = 0;
+    for (size_t i = 0; i + 1 < ssim->blocks; i++) {
+        const double a = sum_four(upper->a, lower->a, i);
+        const double b = sum_four(upper->b, lower->b, i);
+        const double squares = sum_four(upper->squares, lower->squares, i);
+        const double product = sum_four(upper->product, lower->product, i);
+        const double variances = squares * WINDOW_SAMPLES - a * a - b * b;
+        const double covariance = product * WINDOW_SAMPLES - a * b;
+        sum += (2 * a * b + c1) * (2 * covariance + c2) / ((a * a + b * b + c1) * (variances + c2));
+    }
+    return sum;
+}
+
+static void *allocate(struct ssim *ssim) {
+    const size_t columns = ssim->width * sizeof(uint64_t);
+    const size_t blocks = ssim->blocks * sizeof(double);
+    uint8_t *const memory = malloc(4 * columns + 8 * blocks + 2 * COMPONENT_ROW_BYTES);
+    if (!memory)
+        return NULL;
+    uint8_t *next = memory;
+    for (int i = 0; i < 4; i++, next += columns)
+        ssim->column[i] = next;
+    double **const sums[] = {
+        &ssim->upper.a, &ssim->upper.b, &ssim->upper.squares, &ssim->upper.product,
+        &ssim->lower.a, &ssim->lower.b, &ssim->lower.squares, &ssim->lower.product,
+    };
+    for (int i = 0; i < 8; i++, next += blocks)
+        *sums[i] = (double *)(void *)next;
+    ssim->row_a = next;
+    ssim->row_b = next + COMPONENT_ROW_BYTES;
+    return memory;
+}
+
+int ssim_measure(const struct component *a, const struct component *b, double *out_mean) {
+    if (a->width < SSIM_SIDE_MIN || a->height < SSIM_SIDE_MIN)
+        return -EINVAL;
+    struct ssim ssim = {
+        .a = a, .b = b, .width = (size_t)a->width, .blocks = (size_t)a->width / BLOCK};
+    void *memory = allocate(&ssim);
+    if (!memory)
+        return -ENOMEM;
+    const int rows = a->height / BLOCK;
+    double sum = 0;
+    sum_blocks(&ssim, 0, &ssim.lower);
+    for (int row = 1; row < rows; row++) {
+        const struct blocks last = ssim.upper;
+        ssim.upper = ssim.lower;
+        ssim.lower = last;
+        sum_blocks(&ssim, row, &ssim.lower);
+        sum += sum_windows(&ssim);
+    }
+    free(memory);
+    *out_mean = sum / (double)(rows - 1) / (double)(ssim.blocks - 1);
+    return 0;
+}
