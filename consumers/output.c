@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "near.h"
 #include "output_file.h"
+#include "picture_side.h"
 
 #include <errno.h>
 #include <libavutil/avstring.h>
@@ -41,7 +42,11 @@ static int add_stream(AVFormatContext *context, const struct recording_stream *s
     AVStream *added = avformat_new_stream(context, NULL);
     if (!added || avcodec_parameters_copy(added->codecpar, stream->parameters) < 0)
         return fault_set(-ENOMEM, "no memory for an output");
-    added->codecpar->codec_tag = 0; /* the container's to choose */
+    /* The container's to choose, but for raw pictures, whose format it tells. */
+    if (added->codecpar->codec_id != AV_CODEC_ID_RAWVIDEO)
+        added->codecpar->codec_tag = 0;
+    if (picture_side_add(added, stream->rotation_degrees, &stream->hdr) < 0)
+        return fault_set(-ENOMEM, "no memory for an output");
     added->time_base = stream->time_base;
     added->avg_frame_rate = stream->frame_rate;
     added->sample_aspect_ratio = stream->parameters->sample_aspect_ratio;

@@ -21,6 +21,8 @@ struct recording_stream {
     AVRational time_base;                /* of the packets' stamps */
     AVRational frame_rate;               /* 0/1: not known */
     const char *name;                    /* title of the track; may be NULL */
+    int32_t rotation_degrees;            /* pictures, as their format tells; likewise: */
+    struct shmframe_hdr hdr;
 };
 
 /* Zero means the documented default. */
