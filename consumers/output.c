@@ -345,7 +345,7 @@ int output_write(struct output *output, AVPacket *packet) {
     return result < 0 ? describe_failure(output, result) : 0;
 }
 
-int output_close(struct output *output, int error) {
+int output_close(struct output *output, int error, uint64_t *out_bytes) {
     int result = 0;
     /* Room for the end is kept, unless a write has failed. */
     const bool can_end = output->file ? !output_file_has_failed(output->file) : error == 0;
@@ -357,6 +357,9 @@ int output_close(struct output *output, int error) {
         avio_flush(output_file_context(output->file));
         if (output_file_has_failed(output->file))
             output_file_cut_back(output->file);
+    }
+    *out_bytes = output_bytes(output);
+    if (output->file) {
         const int closed = output_file_close(output->file);
         result = result < 0 ? result : closed;
         output->file = NULL;

@@ -31,7 +31,7 @@ int output_write(struct output *output, AVPacket *packet);
 
 /* Writes the end, unless `error` says that the target took no more: a file is then cut back to what
  * is whole. Frees in any case; 0, or what the last bytes met, with fault_set(). */
-int output_close(struct output *output, int error);
+int output_close(struct output *output, int error, uint64_t *out_bytes);
 
 uint64_t output_bytes(const struct output *output);
 const char *output_path(const struct output *output);

@@ -1,0 +1,129 @@
+#include "merge.h"
+
+#include <errno.h>
+#include <libavutil/fifo.h>
+#include <stdlib.h>
+
+struct item {
+    AVPacket *packet;
+    int64_t ns;
+};
+
+struct merge {
+    struct {
+        AVFifo *items;
+        AVRational time_base;
+        bool is_video;
+        int64_t lead; /* from decoding to showing, at the last key frame; in time_base */
+    } stream[RECORDING_STREAMS_MAX];
+    uint32_t streams;
+    uint64_t bytes;
+    int64_t newest_ns;
+};
+
+struct merge *merge_create(const struct recording_stream *streams, uint32_t count) {
+    struct merge *merge = calloc(1, sizeof(*merge));
+    if (!merge)
+        return NULL;
+    merge->streams = count;
+    merge->newest_ns = INT64_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        merge->stream[i].time_base = streams[i].time_base;
+        merge->stream[i].is_video = streams[i].parameters->codec_type == AVMEDIA_TYPE_VIDEO;
+        merge->stream[i].items = av_fifo_alloc2(64, sizeof(struct item), AV_FIFO_FLAG_AUTO_GROW);
+        if (!merge->stream[i].items) {
+            merge_destroy(merge);
+            return NULL;
+        }
+    }
+    return merge;
+}
+
+void merge_destroy(struct merge *merge) {
+    if (!merge)
+        return;
+    for (uint32_t i = 0; i < merge->streams && merge->stream[i].items; i++) {
+        struct item item;
+        while (av_fifo_read(merge->stream[i].items, &item, 1) >= 0)
+            av_packet_free(&item.packet);
+        av_fifo_freep2(&merge->stream[i].items);
+    }
+    free(merge);
+}
+
+static int64_t find_time(struct merge *merge, const AVPacket *packet) {
+    const int i = packet->stream_index;
+    if (merge->stream[i].is_video && packet->flags & AV_PKT_FLAG_KEY)
+        merge->stream[i].lead = packet->pts - packet->dts;
+    return av_rescale_q(packet->dts + merge->stream[i].lead, merge->stream[i].time_base,
+                        (AVRational){1, 1000000000});
+}
+
+int merge_push(struct merge *merge, AVPacket *packet) {
+    const struct item item = {.packet = av_packet_alloc(), .ns = find_time(merge, packet)};
+    if (!item.packet || av_fifo_write(merge->stream[packet->stream_index].items, &item, 1) < 0) {
+        AVPacket *none = item.packet;
+        av_packet_free(&none);
+        av_packet_unref(packet);
+        return -ENOMEM;
+    }
+    av_packet_move_ref(item.packet, packet);
+    merge->bytes += (uint64_t)item.packet->size;
+    if (merge->newest_ns < item.ns)
+        merge->newest_ns = item.ns;
+    return 0;
+}
+
+/* The stream with the oldest packet, -1: all are empty; and whether any is. */
+static int find_oldest(const struct merge *merge, struct item *out_item, bool *out_is_any_empty) {
+    int oldest = -1;
+    *out_is_any_empty = false;
+    for (uint32_t i = 0; i < merge->streams; i++) {
+        struct item item;
+        if (av_fifo_peek(merge->stream[i].items, &item, 1, 0) < 0) {
+            *out_is_any_empty = true;
+        } else if (oldest < 0 || item.ns < out_item->ns) {
+            oldest = (int)i;
+            *out_item = item;
+        }
+    }
+    return oldest;
+}
+
+bool merge_pop(struct merge *merge, bool is_ending, AVPacket *out_packet, int64_t *out_ns) {
+    struct item item;
+    bool is_any_empty;
+    const int oldest = find_oldest(merge, &item, &is_any_empty);
+    if (oldest < 0)
+        return false;
+    if (is_any_empty && !is_ending && merge->newest_ns - item.ns < MERGE_WAIT_NS &&
+        merge->bytes < MERGE_WAIT_BYTES)
+        return false;
+    av_fifo_drain2(merge->stream[oldest].items, 1);
+    merge->bytes -= (uint64_t)item.packet->size;
+    *out_ns = item.ns;
+    av_packet_move_ref(out_packet, item.packet);
+    av_packet_free(&item.packet);
+    return true;
+}
+
+uint64_t merge_bytes(const struct merge *merge) {
+    return merge->bytes;
+}
+
+int64_t merge_span_ns(const struct merge *merge) {
+    struct item item;
+    bool is_any_empty;
+    return find_oldest(merge, &item, &is_any_empty) < 0 ? 0 : merge->newest_ns - item.ns;
+}
+
+uint64_t merge_clear(struct merge *merge) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < merge->streams; i++) {
+        struct item item;
+        for (; av_fifo_read(merge->stream[i].items, &item, 1) >= 0; count++)
+            av_packet_free(&item.packet);
+    }
+    merge->bytes = 0;
+    return count;
+}

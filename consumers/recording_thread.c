@@ -1,0 +1,207 @@
+#include "recording_thread.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SECOND_NS      INT64_C(1000000000)
+#define FINISH_NS      (3 * SECOND_NS) /* for a target that takes nothing, after a signal */
+#define BACKOFF_NS     (SECOND_NS / 4)
+#define BACKOFF_NS_MAX (10 * SECOND_NS)
+#define LOOK_NS        (SECOND_NS / 20) /* between two looks whether it ends */
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+int recording_is_interrupted(void *user) {
+    struct recording *recording = user;
+    if (!program_is_stopping())
+        return 0;
+    if (atomic_load(&recording->is_opening))
+        return 1;
+    if (!atomic_load(&recording->is_finishing))
+        return 0;
+    int64_t stopped_ns = 0;
+    const int64_t now = now_ns();
+    if (atomic_compare_exchange_strong(&recording->stopped_ns, &stopped_ns, now))
+        return 0;
+    return now - stopped_ns > FINISH_NS;
+}
+
+/* The thread. Its calls come with the lock held, and let go of it for what takes time. */
+
+void recording_tell(struct recording *recording, const char *text, ...) {
+    struct shared *shared = &recording->shared;
+    if (shared->lines == LINES_MAX) /* the oldest is the least of interest */
+        memmove(shared->line[0], shared->line[1], sizeof(shared->line[0]) * --shared->lines);
+    va_list values;
+    va_start(values, text);
+    vsnprintf(shared->line[shared->lines++], sizeof(shared->line[0]), text, values);
+    va_end(values);
+}
+
+void recording_update_state(struct recording *recording) {
+    struct recording_state *state = &recording->shared.state;
+    outlet_state(recording->outlet, state);
+    if (recording->replay) {
+        state->kept_ns = replay_span_ns(recording->replay);
+        state->kept_bytes = replay_bytes(recording->replay);
+    }
+}
+
+void recording_fail(struct recording *recording, int error) {
+    recording->shared.error = error;
+    snprintf(recording->shared.why, sizeof(recording->shared.why), "%s", fault_text());
+}
+
+int recording_open_outlet(struct recording *recording, int64_t zero_ns) {
+    atomic_store(&recording->is_opening, true);
+    const int result = outlet_open(recording->outlet, zero_ns);
+    atomic_store(&recording->is_opening, false);
+    return result;
+}
+
+static bool is_over(const struct recording *recording) {
+    return recording->shared.is_ending || recording->shared.is_draining || program_is_stopping();
+}
+
+void recording_wait(struct recording *recording, pthread_cond_t *condition, int64_t wait_ns) {
+    const int64_t until_ns = now_ns() + wait_ns;
+    const struct timespec until = {until_ns / SECOND_NS, until_ns % SECOND_NS};
+    pthread_cond_timedwait(condition, &recording->lock, &until);
+}
+
+/* Sleeps for so long, unless it ends. */
+static void wait_back_off(struct recording *recording, int64_t wait_ns) {
+    const int64_t until_ns = now_ns() + wait_ns;
+    while (!is_over(recording) && now_ns() < until_ns)
+        recording_wait(recording, &recording->work, LOOK_NS);
+}
+
+/* Looks for the peer until it is found or everything ends. What comes meanwhile is dropped where it
+ * comes in. */
+static void reconnect(struct recording *recording, const char *reason) {
+    struct shared *shared = &recording->shared;
+    char why[FAULT_BYTES];
+    snprintf(why, sizeof(why), "%s", reason);
+    const int64_t lost_ns = now_ns();
+    const uint64_t dropped = shared->state.dropped;
+    int64_t back_off_ns = BACKOFF_NS;
+    int result = -EAGAIN;
+    recording_tell(recording, "%s; it is looked for again", why);
+    shared->is_away = true;
+    shared->state.dropped += merge_clear(shared->merge);
+    while (result < 0 && !is_over(recording)) {
+        wait_back_off(recording, back_off_ns);
+        back_off_ns = back_off_ns * 2 < BACKOFF_NS_MAX ? back_off_ns * 2 : BACKOFF_NS_MAX;
+        if (is_over(recording))
+            break;
+        pthread_mutex_unlock(&recording->lock);
+        result = recording_open_outlet(recording, 0);
+        pthread_mutex_lock(&recording->lock);
+    }
+    if (result < 0) {
+        fault_set(-ENOTCONN, "%s, and was not there again", why);
+        recording_fail(recording, -ENOTCONN);
+        return;
+    }
+    shared->is_away = false;
+    shared->state.reconnects++;
+    recording_tell(recording, "%s is there again after %.1f s; %llu packets were dropped",
+                   recording->params.target, (double)(now_ns() - lost_ns) / 1e9,
+                   (unsigned long long)(shared->state.dropped - dropped));
+}
+
+static void handle_failure(struct recording *recording, int error) {
+    char why[FAULT_BYTES];
+    snprintf(why, sizeof(why), "%s", fault_text());
+    outlet_close(recording->outlet, error);
+    if (recording->params.is_reconnecting && recording->container.is_network &&
+        !is_over(recording)) {
+        reconnect(recording, why);
+        return;
+    }
+    fault_set(error, "%s", why);
+    recording_fail(recording, error);
+    recording->shared.state.dropped += merge_clear(recording->shared.merge);
+}
+
+/* The caller has marked the packet that begins a file. */
+static bool begins_file(const AVPacket *packet) {
+    return packet->opaque;
+}
+
+static int put(struct recording *recording, AVPacket *packet, int64_t ns) {
+    if (recording->replay)
+        return replay_add(recording->replay, packet, ns,
+                          packet->stream_index == recording->leader &&
+                              packet->flags & AV_PKT_FLAG_KEY);
+    int result = 0;
+    if (begins_file(packet))
+        result = outlet_close(recording->outlet, 0);
+    if (result == 0 && !outlet_is_open(recording->outlet))
+        result = recording_open_outlet(recording, ns);
+    return result == 0 ? outlet_write(recording->outlet, packet) : result;
+}
+
+static void put_next(struct recording *recording, AVPacket *packet, int64_t ns) {
+    pthread_mutex_unlock(&recording->lock);
+    const int result = put(recording, packet, ns);
+    av_packet_unref(packet);
+    pthread_mutex_lock(&recording->lock);
+    recording->shared.state.packets++;
+    if (result < 0)
+        handle_failure(recording, result);
+    recording_update_state(recording);
+}
+
+static void save(struct recording *recording) {
+    struct shared *shared = &recording->shared;
+    char path[RECORDING_PATH_BYTES];
+    memcpy(path, shared->save[0], sizeof(path));
+    const double seconds = (double)replay_span_ns(recording->replay) / 1e9;
+    pthread_mutex_unlock(&recording->lock);
+    const int result = outlet_save(recording->outlet, recording->replay, path);
+    pthread_mutex_lock(&recording->lock);
+    memmove(shared->save[0], shared->save[1], sizeof(path) * --shared->saves);
+    shared->state.saves += result == 0;
+    if (result == 0)
+        recording_tell(recording, "saved the last %.1f s in %s", seconds, path);
+    else
+        recording_tell(recording, "not saved: %s", fault_text());
+    recording_update_state(recording);
+}
+
+void *recording_run(void *user) {
+    struct recording *recording = user;
+    struct shared *shared = &recording->shared;
+    AVPacket *packet = av_packet_alloc();
+    pthread_mutex_lock(&recording->lock);
+    if (shared->is_away)
+        reconnect(recording, shared->why);
+    for (;;) {
+        int64_t ns;
+        if (packet && shared->error == 0 &&
+            merge_pop(shared->merge, shared->is_draining || shared->is_ending, packet, &ns)) {
+            put_next(recording, packet, ns);
+            pthread_cond_signal(&recording->room);
+        } else if (shared->saves > 0) {
+            save(recording);
+        } else if (shared->is_ending) {
+            break;
+        } else {
+            shared->is_idle = true;
+            pthread_cond_signal(&recording->room);
+            pthread_cond_wait(&recording->work, &recording->lock);
+            shared->is_idle = false;
+        }
+    }
+    pthread_mutex_unlock(&recording->lock);
+    av_packet_free(&packet);
+    return NULL;
+}
