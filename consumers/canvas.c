@@ -1,6 +1,5 @@
 #include "canvas.h"
 
-#include "fit.h"
 #include "painter.h"
 #include "texture.h"
 #include <errno.h>
@@ -45,6 +44,10 @@ void canvas_destroy(struct canvas *canvas) {
     }
     drop_texture(canvas);
     free(canvas);
+}
+
+const struct shmframe_format *canvas_format(const struct canvas *canvas) {
+    return canvas->texture ? &canvas->format : NULL;
 }
 
 const char *canvas_trouble(const struct canvas *canvas) {
@@ -97,7 +100,7 @@ int canvas_set_format(struct canvas *canvas, const struct shmframe_format *forma
     if (error) {
         return error;
     }
-    /* The mode is global, and read when a texture is made and when it is drawn: there is one. */
+    /* The mode is global; renderers read it when a texture is made, filled, or drawn. */
     SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
     canvas->texture =
         SDL_CreateTexture(canvas->renderer, canvas->choice.sdl_format, SDL_TEXTUREACCESS_STREAMING,
@@ -135,6 +138,7 @@ int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease) {
     const uint8_t *const first = shmframe_lease_plane(lease, 0);
     const uint8_t *const second = shmframe_lease_plane(lease, 1);
     int failed = 0;
+    SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
     switch (canvas->choice.layout) {
     case TEXTURE_CONVERTED:
         failed = paint(canvas, lease);
@@ -161,19 +165,67 @@ int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease) {
     return 0;
 }
 
-void canvas_draw(struct canvas *canvas, int width, int height) {
-    SDL_SetRenderDrawColor(canvas->renderer, 0, 0, 0, 255);
-    SDL_RenderClear(canvas->renderer);
-    if (!canvas->is_uploaded || width < 1 || height < 1) {
+bool canvas_has_picture(const struct canvas *canvas) {
+    return canvas->is_uploaded;
+}
+
+void canvas_reset(struct canvas *canvas) {
+    const struct shmframe_format format = canvas->format;
+    if (canvas->texture) {
+        canvas_set_format(canvas, &format);
+    }
+}
+
+static SDL_Rect to_rect(struct fit_area area) {
+    return (SDL_Rect){area.x, area.y, area.width, area.height};
+}
+
+void canvas_draw(struct canvas *canvas, struct fit_area room, const struct zoom *zoom) {
+    if (!canvas->is_uploaded || room.width < 1 || room.height < 1) {
         return;
     }
-    const struct fit_rectangle fit =
-        fit_picture(&canvas->format.video, (struct fit_size){width, height});
-    const SDL_Rect to = {fit.x, fit.y, fit.width, fit.height};
-    if (fit.rotation_degrees == 0) {
-        SDL_RenderCopy(canvas->renderer, canvas->texture, NULL, &to);
-    } else {
-        SDL_RenderCopyEx(canvas->renderer, canvas->texture, NULL, &to, fit.rotation_degrees, NULL,
-                         SDL_FLIP_NONE);
+    const struct zoom_place place = zoom_place(zoom, &canvas->format.video, room);
+    struct zoom_part part;
+    if (!zoom_visible(&place, canvas->texture_size, room, &part)) {
+        return;
     }
+    const SDL_Rect clip = to_rect(room), from = to_rect(part.from), to = to_rect(part.to);
+    SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
+    SDL_SetTextureScaleMode(canvas->texture, zoom_scale(&place, canvas->texture_size) > 2
+                                                 ? SDL_ScaleModeNearest
+                                                 : SDL_ScaleModeLinear);
+    SDL_RenderSetClipRect(canvas->renderer, &clip);
+    if (place.rotation_degrees == 0) {
+        SDL_RenderCopy(canvas->renderer, canvas->texture, &from, &to);
+    } else {
+        SDL_RenderCopyEx(canvas->renderer, canvas->texture, &from, &to, place.rotation_degrees,
+                         NULL, SDL_FLIP_NONE);
+    }
+    SDL_RenderSetClipRect(canvas->renderer, NULL);
+}
+
+void canvas_magnify(struct canvas *canvas, struct fit_point pixel, int radius, int scale,
+                    struct fit_point corner) {
+    if (!canvas->is_uploaded) {
+        return;
+    }
+    const int side = 2 * radius + 1;
+    const SDL_Rect whole = {0, 0, canvas->texture_size.width, canvas->texture_size.height};
+    /* A texture may be smaller than its picture. */
+    const struct shmframe_video_format *const video = &canvas->format.video;
+    const int x = (int)((int64_t)pixel.x * whole.w / video->width);
+    const int y = (int)((int64_t)pixel.y * whole.h / video->height);
+    const SDL_Rect wanted = {x - radius, y - radius, side, side};
+    const SDL_Rect all = {corner.x, corner.y, side * scale, side * scale};
+    SDL_Rect from;
+    SDL_SetRenderDrawColor(canvas->renderer, 0, 0, 0, 255);
+    SDL_RenderFillRect(canvas->renderer, &all);
+    if (!SDL_IntersectRect(&whole, &wanted, &from)) {
+        return;
+    }
+    const SDL_Rect to = {corner.x + (from.x - wanted.x) * scale,
+                         corner.y + (from.y - wanted.y) * scale, from.w * scale, from.h * scale};
+    SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
+    SDL_SetTextureScaleMode(canvas->texture, SDL_ScaleModeNearest);
+    SDL_RenderCopy(canvas->renderer, canvas->texture, &from, &to);
 }

@@ -54,25 +54,38 @@ static void fail_to_find(const struct finder *finder) {
     program_fail("stream %s came and went: start again", finder->name);
 }
 
-bool finder_wait(struct finder *finder, struct finder_result *out_result) {
+enum progress { NOTHING, A_PART, ENOUGH };
+
+/* How far the best of them is. */
+static enum progress look(struct finder *const finders[], uint32_t count) {
+    enum progress progress = NOTHING;
+    for (uint32_t i = 0; i < count && progress != ENOUGH; i++) {
+        const struct finder_result found = finder_look(finders[i]);
+        if (found.video || found.audio) {
+            progress = found.is_pair_likely ? A_PART : ENOUGH;
+        }
+        fail_if_data(finders[i]);
+    }
+    return progress;
+}
+
+bool finder_wait(struct finder *const finders[], uint32_t count) {
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
     int64_t pair_deadline_ns = SHMFRAME_FOREVER;
     while (!program_is_stopping()) {
-        *out_result = finder_look(finder);
+        const enum progress progress = look(finders, count);
         const int64_t now_ns = shmframe_now_ns();
-        if (out_result->video || out_result->audio) {
-            if (!out_result->is_pair_likely || now_ns >= pair_deadline_ns) {
-                progress_clear();
-                return true;
-            }
-            if (pair_deadline_ns == SHMFRAME_FOREVER) {
-                pair_deadline_ns = now_ns + pair_ns;
-            }
-        } else if (now_ns >= deadline_ns) {
-            fail_to_find(finder);
+        if (progress == ENOUGH || (progress == A_PART && now_ns >= pair_deadline_ns)) {
+            progress_clear();
+            return true;
         }
-        fail_if_data(finder);
-        progress_update("waiting for stream %s", finder->name);
+        if (progress == A_PART && pair_deadline_ns == SHMFRAME_FOREVER) {
+            pair_deadline_ns = now_ns + pair_ns;
+        }
+        if (progress == NOTHING && now_ns >= deadline_ns) {
+            fail_to_find(finders[0]);
+        }
+        progress_update("waiting for stream %s", finders[0]->name);
         struct pollfd stop = {.fd = program_stop_fd(), .events = POLLIN};
         poll(&stop, 1, LOOK_MS);
     }

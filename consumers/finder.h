@@ -25,8 +25,9 @@ struct finder_result {
 /* What there is at this moment; nothing while no supervisor answers. */
 struct finder_result finder_look(struct finder *finder);
 
-/* Waits as long as --wait allows, and a moment longer for the other of a pair; then one line says
- * what there is instead, and the program ends. False: asked to stop. */
-bool finder_wait(struct finder *finder, struct finder_result *out_result);
+/* Waits as long as --wait allows until one of several has something, and a moment longer for the
+ * other of a pair; if none has, one line says what there is instead, and the program ends. False:
+ * asked to stop. */
+bool finder_wait(struct finder *const finders[], uint32_t count);
 
 #endif

@@ -1,7 +1,6 @@
 #include "fit.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 static int positive(double value) {
     return value < 1 ? 1 : (int)lround(value);

@@ -3,9 +3,18 @@
 #define CONSUMERS_FIT_H
 
 #include <shmframe/format.h>
+#include <stdbool.h>
 
 struct fit_size {
     int width, height;
+};
+
+struct fit_point {
+    int x, y;
+};
+
+struct fit_area {
+    int x, y, width, height;
 };
 
 /* What SDL_RenderCopyEx() wants: a rectangle for the picture as it lies in memory, which is then

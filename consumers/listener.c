@@ -183,6 +183,15 @@ int listener_open(struct listener *listener, struct shmframe_session *session,
     return error ? error : start(listener);
 }
 
+void listener_close(struct listener *listener) {
+    stop(listener);
+    source_close(&listener->source);
+    listener->source = (struct source){.is_staying = listener->source.is_staying};
+    listener->state = (struct listener_state){0};
+    listener->is_stopping = false;
+    sound_jump(listener->sound);
+}
+
 bool listener_is_open(const struct listener *listener) {
     return listener->has_thread;
 }

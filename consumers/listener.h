@@ -1,7 +1,7 @@
 /* Listens to a stream of sound, in a thread of its own: whatever the window is busy with, the
  * speaker is fed.
  *
- * Life: create, open at most once, destroy.
+ * Life: create; open, close, any number of times; destroy.
  * Threads: all calls from one thread, which is not the listener's.
  */
 #ifndef CONSUMERS_LISTENER_H
@@ -30,6 +30,8 @@ void listener_wait_ready(struct listener *listener);
 /* Begins to listen. Errors: as shmframe_reader_open(); -EAGAIN no thread. */
 int listener_open(struct listener *listener, struct shmframe_session *session,
                   const struct shmframe_reader_params *params);
+/* Ends listening; another stream can be opened. What was counted is forgotten. */
+void listener_close(struct listener *listener);
 bool listener_is_open(const struct listener *listener);
 
 /* How long after its capture sound is heard; *out_is_measured: that is not only expected. False:

@@ -91,8 +91,8 @@ static void print_picture(struct overlay *overlay, const struct overlay_facts *f
                           int64_t now_ns) {
     const struct meter_summary shown = meter_summarize(facts->display, now_ns, SECOND_NS);
     print(overlay, false, "%s", facts->picture_title);
-    print(overlay, facts->is_paused, "rate     %6.2f /s   shown %" PRIu64 "%s", shown.rate_hz,
-          facts->shown, facts->is_paused ? "   paused" : "");
+    print(overlay, facts->is_paused, "rate     %6.2f /s   shown %" PRIu64 "   #%" PRIu64 "%s",
+          shown.rate_hz, facts->shown, facts->sequence, facts->is_paused ? "  paused" : "");
     print_times(overlay, "age", facts->age, now_ns);
     print_times(overlay, "display", facts->display, now_ns);
     print(overlay, facts->lost > 0,
@@ -181,15 +181,15 @@ void overlay_update(struct overlay *overlay, const struct overlay_facts *facts, 
     overlay->updated_ns = now_ns;
 }
 
-void overlay_draw(struct overlay *overlay, int width, int height) {
+void overlay_draw(struct overlay *overlay, struct fit_area room) {
     if (!overlay->panel) {
         return;
     }
-    int scale_percent = height >= LARGE_WINDOW_LINES ? 200 : 100;
-    if (width < PANEL_WIDTH) {
-        scale_percent = width * 100 / PANEL_WIDTH;
+    int scale_percent = room.height >= LARGE_WINDOW_LINES ? 200 : 100;
+    if (room.width < PANEL_WIDTH) {
+        scale_percent = room.width * 100 / PANEL_WIDTH;
     }
-    const SDL_Rect to = {0, 0, PANEL_WIDTH * scale_percent / 100,
+    const SDL_Rect to = {room.x, room.y, PANEL_WIDTH * scale_percent / 100,
                          PANEL_HEIGHT * scale_percent / 100};
     SDL_RenderCopy(overlay->renderer, overlay->panel, NULL, &to);
 }

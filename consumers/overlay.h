@@ -3,6 +3,7 @@
 #ifndef CONSUMERS_OVERLAY_H
 #define CONSUMERS_OVERLAY_H
 
+#include "fit.h"
 #include "meter.h"
 #include "sound.h"
 #include <SDL.h>
@@ -20,6 +21,7 @@ struct overlay_facts {
     uint64_t lost, skipped; /* of the picture's reader */
     uint64_t sound_lost;
     struct sound_state sound;
+    uint64_t sequence; /* of the picture on the screen */
     bool is_paused;
     bool is_muted;
 };
@@ -31,8 +33,8 @@ void overlay_destroy(struct overlay *overlay);
 /* Whether the numbers are old enough to be worth gathering again. */
 bool overlay_is_due(const struct overlay *overlay, int64_t now_ns);
 void overlay_update(struct overlay *overlay, const struct overlay_facts *facts, int64_t now_ns);
-/* Draws it into the corner of a window of `width` x `height`. */
-void overlay_draw(struct overlay *overlay, int width, int height);
+/* Draws it into the upper left corner of `room`. */
+void overlay_draw(struct overlay *overlay, struct fit_area room);
 /* The renderer lost its textures. */
 void overlay_reset(struct overlay *overlay);
 

@@ -13,36 +13,35 @@ static const int64_t interval_guess_ns = SECOND_NS / 30;
 static const int64_t patience_ns = 2 * SECOND_NS; /* with a delay that cannot be met */
 enum { DEPTH_SPARE = 2 }; /* pictures that may come while one is brought to the screen */
 
+/* ---- Held ---- */
+
+/* By its writer. */
+static bool is_waited_for(const struct pictures *pictures) {
+    return pictures->source.params.policy == SHMFRAME_LOSSLESS;
+}
+
 int pictures_open(struct pictures *pictures, struct shmframe_session *session,
                   const struct shmframe_reader_params *params) {
-    pictures->is_format_due = true;
     return source_open(&pictures->source, session, params);
 }
 
-/* The first picture goes; what it was to begin, the next one begins. */
-static void drop_first(struct pictures *pictures) {
+static void drop(struct pictures *pictures, uint32_t index) {
     struct held_picture *const held = pictures->held;
-    const bool is_new_format = held[0].is_new_format;
-    shmframe_reader_release(pictures->source.reader, &held[0].lease);
+    shmframe_reader_release(pictures->source.reader, &held[index].lease);
     pictures->held_count--;
-    memmove(held, held + 1, pictures->held_count * sizeof held[0]);
-    if (pictures->held_count > 0) {
-        held[0].is_new_format |= is_new_format;
-    } else {
-        pictures->is_format_due |= is_new_format;
-    }
+    memmove(held + index, held + index + 1, (pictures->held_count - index) * sizeof held[0]);
+    pictures->next -= index < pictures->next;
 }
 
 static void drop_all(struct pictures *pictures) {
     while (pictures->held_count > 0) {
-        drop_first(pictures);
+        drop(pictures, 0);
     }
 }
 
 int pictures_reopen(struct pictures *pictures, struct shmframe_session *session,
                     const struct shmframe_reader_params *params) {
     drop_all(pictures);
-    pictures->is_format_due = true;
     return source_reopen(&pictures->source, session, params);
 }
 
@@ -51,13 +50,42 @@ void pictures_close(struct pictures *pictures) {
     source_close(&pictures->source);
 }
 
+const struct shmframe_lease *pictures_on_screen(const struct pictures *pictures) {
+    return pictures->next > 0 ? &pictures->held[pictures->next - 1].lease : NULL;
+}
+
+bool pictures_are_waiting(const struct pictures *pictures) {
+    return pictures->held_count > pictures->next;
+}
+
+void pictures_set_paused(struct pictures *pictures, bool is_paused) {
+    pictures->is_paused = is_paused;
+    pictures->steps = 0;
+    if (is_paused || is_waited_for(pictures)) {
+        return;
+    }
+    while (pictures_are_waiting(pictures)) {
+        drop(pictures, pictures->next);
+        pictures->passed++;
+    }
+}
+
 /* ---- When ---- */
+
+/* How long pictures can be held; 0: not at all. The one on the screen is held besides. */
+static int64_t delay_max_ns(const struct pictures *pictures) {
+    const struct shmframe_reader_params *const params = &pictures->source.params;
+    const uint32_t held = params->depth + params->leases - 1;
+    return params->policy == SHMFRAME_LATEST || held <= DEPTH_SPARE
+               ? 0
+               : (held - DEPTH_SPARE) * pictures->interval_ns;
+}
 
 /* How long after its capture sound is heard; 0: pictures need not care. */
 static int64_t sound_delay(struct pictures *pictures, bool *out_is_measured) {
     int64_t sound_ns = 0;
     *out_is_measured = false;
-    const bool is_held_for = pictures->delay_max_ns > 0 && pictures->listener &&
+    const bool is_held_for = delay_max_ns(pictures) > 0 && pictures->listener &&
                              listener_delay_ns(pictures->listener, &sound_ns, out_is_measured);
     return is_held_for ? sound_ns : 0;
 }
@@ -66,13 +94,13 @@ static int64_t sound_delay(struct pictures *pictures, bool *out_is_measured) {
 static int64_t delay_ns(struct pictures *pictures) {
     bool is_measured;
     const int64_t sound_ns = sound_delay(pictures, &is_measured);
-    return sound_ns < pictures->delay_max_ns ? sound_ns : pictures->delay_max_ns;
+    return sound_ns < delay_max_ns(pictures) ? sound_ns : delay_max_ns(pictures);
 }
 
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
     bool is_measured;
     const int64_t sound_ns = sound_delay(pictures, &is_measured);
-    if (!is_measured || sound_ns <= pictures->delay_max_ns) {
+    if (!is_measured || sound_ns <= delay_max_ns(pictures)) {
         pictures->short_ns = 0;
         return 0;
     }
@@ -92,8 +120,13 @@ static int64_t due_ns(const struct pictures *pictures, const struct held_picture
 }
 
 int64_t pictures_due_ns(struct pictures *pictures) {
-    return pictures->held_count > 0 ? due_ns(pictures, &pictures->held[0], delay_ns(pictures))
-                                    : INT64_MAX;
+    if (pictures->is_brought || (pictures->steps > 0 && pictures_are_waiting(pictures))) {
+        return 0;
+    }
+    if (pictures->is_paused || !pictures_are_waiting(pictures)) {
+        return INT64_MAX;
+    }
+    return due_ns(pictures, &pictures->held[pictures->next], delay_ns(pictures));
 }
 
 void pictures_judge_lateness(struct pictures *pictures, int64_t now_ns) {
@@ -102,51 +135,99 @@ void pictures_judge_lateness(struct pictures *pictures, int64_t now_ns) {
     }
     pictures->judge_next_ns = now_ns + judge_ns;
     const struct meter_summary skew = meter_summarize(&pictures->skew, now_ns, 2 * judge_ns);
-    const bool is_late = pictures->delay_max_ns > 0 && skew.p50_ns > 0;
-    listener_set_lateness(pictures->listener, is_late ? skew.p50_ns : 0, pictures->delay_max_ns);
+    const bool is_late = delay_max_ns(pictures) > 0 && skew.p50_ns > 0;
+    listener_set_lateness(pictures->listener, is_late ? skew.p50_ns : 0, delay_max_ns(pictures));
 }
 
-/* ---- What ---- */
+/* ---- Taking ---- */
+
+/* How many may be held for good: while paused, one lease stays free for what is passed over. */
+static uint32_t held_max(const struct pictures *pictures) {
+    const uint32_t leases = pictures->source.params.leases;
+    return pictures->is_paused && !is_waited_for(pictures) ? leases - 1 : leases;
+}
+
+/* Whether what is wanted next has yet to come. */
+static bool is_step_due(const struct pictures *pictures) {
+    return pictures->is_paused && pictures->steps > 0 && !pictures_are_waiting(pictures);
+}
 
 bool pictures_has_room(const struct pictures *pictures) {
-    return pictures->held_count < pictures->source.params.leases;
+    return pictures->held_count < held_max(pictures) || is_step_due(pictures) ||
+           (pictures->is_paused && pictures->held_count < pictures->source.params.leases);
 }
 
-/* Takes all there is and may be held. */
+/* A step from the last picture that is held: the first one goes. */
+static bool make_room(struct pictures *pictures) {
+    if (pictures->held_count < held_max(pictures)) {
+        return true;
+    }
+    if (!is_step_due(pictures)) {
+        return false;
+    }
+    if (pictures->held_count > 0) {
+        drop(pictures, 0);
+    }
+    return true;
+}
+
+/* A single lease is not for what has been shown. */
+static void give_back_single(struct pictures *pictures) {
+    while (pictures->source.params.leases == 1 && pictures->next > 0) {
+        drop(pictures, 0);
+    }
+}
+
+/* More may have been waiting when the pause began. */
+static void pass_over_last(struct pictures *pictures) {
+    while (pictures->held_count > held_max(pictures) && pictures_are_waiting(pictures)) {
+        drop(pictures, pictures->held_count - 1);
+        pictures->passed++;
+    }
+}
+
+/* Takes all there is and may be held; while paused, all there is. */
 static void take(struct pictures *pictures) {
-    while (source_is_flowing(&pictures->source) && pictures_has_room(pictures)) {
+    give_back_single(pictures);
+    pass_over_last(pictures);
+    while (source_is_flowing(&pictures->source)) {
+        const bool is_passed = !make_room(pictures);
+        if (is_passed &&
+            (!pictures->is_paused || pictures->held_count >= pictures->source.params.leases)) {
+            return;
+        }
         struct held_picture *const held = &pictures->held[pictures->held_count];
+        *held = (struct held_picture){0};
         if (!source_take(&pictures->source, &held->lease)) {
             return;
         }
         const struct shmframe_lease *const lease = &held->lease;
-        pictures->held_count++;
-        held->is_new_format = pictures->is_format_due || (lease->flags & SHMFRAME_LEASE_NEW_FORMAT);
-        pictures->is_format_due = false;
         meter_add(&pictures->age, lease->acquire_ns, lease->acquire_ns - lease->frame.capture_ns);
+        if (is_passed) {
+            shmframe_reader_release(pictures->source.reader, &held->lease);
+            pictures->passed++;
+        } else {
+            pictures->held_count++;
+        }
     }
 }
 
+/* ---- Showing ---- */
+
 static void begin_format(struct pictures *pictures, const struct shmframe_format *format) {
-    if (screen_set_format(pictures->screen, format)) {
-        program_fail("stream %s: %s", pictures->source.stream, screen_trouble(pictures->screen));
+    if (canvas_set_format(pictures->canvas, format)) {
+        program_fail("stream %s: %s", pictures->source.stream, canvas_trouble(pictures->canvas));
     }
-    if (screen_remark(pictures->screen)) {
-        program_warn("stream %s: %s", pictures->source.stream, screen_remark(pictures->screen));
+    if (canvas_remark(pictures->canvas)) {
+        program_warn("stream %s: %s", pictures->source.stream, canvas_remark(pictures->canvas));
     }
     const struct shmframe_rational rate = format->video.frame_rate;
     pictures->interval_ns =
         rate.num > 0 && rate.den > 0 ? SECOND_NS * rate.den / rate.num : interval_guess_ns;
-    const struct shmframe_reader_params *const params = &pictures->source.params;
-    pictures->delay_max_ns =
-        params->policy == SHMFRAME_LATEST || params->depth + params->leases <= DEPTH_SPARE
-            ? 0
-            : (params->depth + params->leases - DEPTH_SPARE) * pictures->interval_ns;
     char description[128];
     shmframe_format_describe(format, description, sizeof description);
     snprintf(pictures->title, sizeof pictures->title, "%s  %s", pictures->source.stream,
              description);
-    window_set_title(screen_window(pictures->screen), pictures->title);
 }
 
 static void measure_skew(struct pictures *pictures, const struct shmframe_lease *lease,
@@ -162,57 +243,103 @@ static void measure_skew(struct pictures *pictures, const struct shmframe_lease 
     shmframe_histogram_add(&pictures->skew_sizes, skew_ns < 0 ? -skew_ns : skew_ns);
 }
 
-static void show(struct pictures *pictures, struct held_picture *held) {
-    const struct shmframe_lease *const lease = &held->lease;
-    if (held->is_new_format) {
+/* Brings what is on lease at next - 1. */
+static void upload(struct pictures *pictures) {
+    const struct shmframe_lease *const lease = &pictures->held[pictures->next - 1].lease;
+    pictures->brought_ns = shmframe_now_ns();
+    const struct shmframe_format *const before = canvas_format(pictures->canvas);
+    if (!before || !shmframe_format_is_equal(before, lease->format)) {
         begin_format(pictures, lease->format);
-        held->is_new_format = false;
     }
-    const int64_t begin_ns = shmframe_now_ns();
-    int64_t present_ns;
-    if (screen_present(pictures->screen, lease, &present_ns)) {
-        program_fail("stream %s: %s", pictures->source.stream, screen_trouble(pictures->screen));
+    if (canvas_upload(pictures->canvas, lease)) {
+        program_fail("stream %s: %s", pictures->source.stream, canvas_trouble(pictures->canvas));
     }
-    pictures->cost_ns = sync_cost_update_ns(pictures->cost_ns, present_ns - begin_ns);
-    shmframe_reader_present(pictures->source.reader, lease, present_ns);
-    meter_add(&pictures->display, present_ns, present_ns - lease->frame.capture_ns);
-    measure_skew(pictures, lease, present_ns);
-    pictures->shown++;
-    pictures->converted += screen_is_converting(pictures->screen);
+    pictures->sequence = lease->frame.sequence;
+    pictures->is_brought = true;
 }
 
-/* Judges the first picture. False: it waits for its moment. */
-static bool judge_first(struct pictures *pictures) {
+/* Judges the picture that is next. False: it waits for its moment. */
+static bool judge_next(struct pictures *pictures) {
+    const struct held_picture *const held = &pictures->held[pictures->next];
     const int64_t delay = delay_ns(pictures);
     /* Without sound nothing is overdue: each picture that was taken is shown. */
-    const int64_t second_due_ns = pictures->held_count > 1 && delay > 0
-                                      ? due_ns(pictures, &pictures->held[1], delay)
+    const int64_t second_due_ns = pictures->held_count - pictures->next > 1 && delay > 0
+                                      ? due_ns(pictures, held + 1, delay)
                                       : INT64_MAX;
-    const int64_t first_due_ns = due_ns(pictures, &pictures->held[0], delay);
-    switch (sync_picture_judge(first_due_ns, second_due_ns, shmframe_now_ns())) {
+    switch (sync_picture_judge(due_ns(pictures, held, delay), second_due_ns, shmframe_now_ns())) {
     case SYNC_WAIT:
         return false;
     case SYNC_DROP:
         pictures->unshown++;
+        drop(pictures, pictures->next);
         break;
     case SYNC_SHOW:
-        show(pictures, &pictures->held[0]);
+        pictures->next++;
+        upload(pictures);
         break;
     }
-    drop_first(pictures);
     return true;
 }
 
-void pictures_show(struct pictures *pictures, bool is_paused, uint64_t shown_max) {
-    while (shown_max == 0 || pictures->shown < shown_max) {
+bool pictures_bring(struct pictures *pictures) {
+    while (!pictures->is_brought) {
         take(pictures);
-        if (pictures->held_count == 0) {
-            return;
+        if (!pictures_are_waiting(pictures)) {
+            break;
         }
-        if (is_paused) {
-            drop_first(pictures);
-        } else if (!judge_first(pictures)) {
-            return;
+        if (!pictures->is_paused) {
+            if (!judge_next(pictures)) {
+                break;
+            }
+        } else if (pictures->steps > 0) {
+            pictures->steps--;
+            pictures->next++;
+            upload(pictures);
+        } else {
+            break;
         }
     }
+    return pictures->is_brought;
+}
+
+void pictures_step(struct pictures *pictures, bool is_back) {
+    if (!is_back) {
+        pictures->steps++;
+    } else if (pictures->steps > 0) {
+        pictures->steps--;
+    } else if (pictures->next > 1) {
+        pictures->next--;
+        upload(pictures);
+    }
+}
+
+void pictures_renew(struct pictures *pictures) {
+    if (pictures->next > 0) {
+        upload(pictures);
+    }
+}
+
+void pictures_presented(struct pictures *pictures, int64_t present_ns) {
+    if (!pictures->is_brought) {
+        return;
+    }
+    pictures->is_brought = false;
+    struct held_picture *const held = &pictures->held[pictures->next - 1];
+    if (!held->was_shown) {
+        held->was_shown = true;
+        const struct shmframe_lease *const lease = &held->lease;
+        shmframe_reader_present(pictures->source.reader, lease, present_ns);
+        if (!pictures->is_paused) {
+            pictures->cost_ns =
+                sync_cost_update_ns(pictures->cost_ns, present_ns - pictures->brought_ns);
+            meter_add(&pictures->display, present_ns, present_ns - lease->frame.capture_ns);
+            measure_skew(pictures, lease, present_ns);
+        }
+        pictures->shown++;
+        pictures->converted += canvas_is_converted(pictures->canvas);
+    }
+    while (!pictures->is_paused && pictures->next > 1) {
+        drop(pictures, 0);
+    }
+    give_back_single(pictures);
 }

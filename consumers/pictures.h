@@ -1,33 +1,53 @@
-/* The pictures of a stream: taken, held until they are due, shown, measured. */
+/* The pictures of a stream: taken, held until they are due, brought to their canvas, measured.
+ *
+ *   pictures_bring()       -> the canvas has another picture
+ *     (the window is drawn and handed to the display)
+ *   pictures_presented()
+ *
+ * The picture on the screen stays on lease until the next one is there: nothing is copied to keep
+ * it, and its own values can be looked at. (With a single lease it goes as soon as it is shown.)
+ *
+ * While paused, the picture and those that come right after it are held, as many as may be but one,
+ * to be stepped through; all that comes later is taken and passed over by means of that one. A
+ * writer that waits for its readers waits instead, and none is passed over.
+ */
 #ifndef CONSUMERS_PICTURES_H
 #define CONSUMERS_PICTURES_H
 
+#include "canvas.h"
 #include "listener.h"
-#include "screen.h"
+#include "meter.h"
 #include "source.h"
 
-/* A picture that waits for its moment. */
 struct held_picture {
     struct shmframe_lease lease;
-    bool is_new_format; /* screen_set_format() comes first */
+    bool was_shown;
 };
 
 struct pictures {
     struct source source;
-    struct screen *screen;                 /* borrowed */
+    struct canvas *canvas;                 /* borrowed */
     struct listener *listener;             /* borrowed; NULL: nothing to be in step with */
     char title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": none was shown yet */
+    uint64_t sequence;                     /* of the picture on the screen; 0: none yet */
     uint64_t shown, unshown, converted;
+    uint64_t passed; /* over, while paused */
     struct meter age, display, skew;
     struct shmframe_histogram skew_sizes; /* without the sign, since the beginning */
 
-    struct held_picture held[SHMFRAME_LEASES_MAX]; /* in order; the first is shown next */
+    /* In order: first those that were on the screen, the last of them is there now; then from
+     * `next` on those that wait. */
+    struct held_picture held[SHMFRAME_LEASES_MAX];
     uint32_t held_count;
-    bool is_format_due;   /* the next picture needs screen_set_format() */
-    int64_t interval_ns;  /* between two pictures */
-    int64_t delay_max_ns; /* they cannot be held for longer; 0: they are not held */
-    int64_t cost_ns;      /* to bring one to the screen */
-    int64_t short_ns;     /* since when delay_max_ns has not been enough; 0: it is */
+    uint32_t next;
+    bool is_paused;
+    uint32_t steps; /* asked for, not yet taken */
+    bool is_brought;
+    int64_t brought_ns; /* when it was begun to bring it */
+
+    int64_t interval_ns; /* between two pictures */
+    int64_t cost_ns;     /* to bring one to the screen */
+    int64_t short_ns;    /* since when delay_max_ns has not been enough; 0: it is */
     int64_t judge_next_ns;
 };
 
@@ -40,14 +60,29 @@ int pictures_reopen(struct pictures *pictures, struct shmframe_session *session,
                     const struct shmframe_reader_params *params);
 void pictures_close(struct pictures *pictures);
 
-/* Takes what there is and shows what is due; while paused, takes and shows nothing. Stops when
- * `shown_max` have been shown (0: any number). What cannot be shown at all ends the program. */
-void pictures_show(struct pictures *pictures, bool is_paused, uint64_t shown_max);
+/* Takes what there is, and brings to the canvas what is due next. True: there is another picture;
+ * the window is to be drawn, then pictures_presented() called. What cannot be shown at all ends the
+ * program. */
+bool pictures_bring(struct pictures *pictures);
+void pictures_presented(struct pictures *pictures, int64_t present_ns);
 
-/* Whether one more could be held. */
+/* The picture on the screen; NULL: none is held. */
+const struct shmframe_lease *pictures_on_screen(const struct pictures *pictures);
+
+/* Pausing holds what is on the screen; afterwards the newest picture is next. */
+void pictures_set_paused(struct pictures *pictures, bool is_paused);
+/* While paused: the next picture, as soon as there is one, or the one before if it is held. */
+void pictures_step(struct pictures *pictures, bool is_back);
+
+/* The canvas lost its picture: it is brought again, if it is held. */
+void pictures_renew(struct pictures *pictures);
+
+/* Whether one more could be held, or passed over. */
 bool pictures_has_room(const struct pictures *pictures);
 /* When the next picture is to be shown; INT64_MAX: there is none. */
 int64_t pictures_due_ns(struct pictures *pictures);
+/* Whether pictures wait to be shown. */
+bool pictures_are_waiting(const struct pictures *pictures);
 /* The depth that is needed to hold pictures until their sound is heard; 0: the present one does. */
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns);
 /* To be called now and then: tells the listener by how much pictures are later than their sound. */

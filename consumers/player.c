@@ -4,7 +4,6 @@
 #include "progress.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +33,24 @@ struct player {
 
 /* ---- What the user sees and wants ---- */
 
-static void gather_facts(struct player *player, int64_t now_ns) {
-    struct stage *const stage = player->stage;
-    const struct pictures *const pictures = &stage->pictures;
+static void add_sound_facts(const struct stage *stage, struct listener_state *sound,
+                            struct overlay_facts *facts) {
+    const struct shmframe_reader_counters sounds =
+        source_counters(listener_source(stage->listener));
+    listener_get_state(stage->listener, sound);
+    facts->sound_title = sound->title[0] != '\0' ? sound->title : NULL;
+    facts->sound_lost = sounds.lost_late + sounds.lost_restart;
+    facts->sound = sound->sound;
+}
+
+static void gather_facts(const struct player *player, uint32_t index, int64_t now_ns) {
+    const struct stage *const stage = player->stage;
+    const struct tile *const tile = &stage->tile[index];
+    const struct pictures *const pictures = &tile->pictures;
     const struct shmframe_reader_counters counters = source_counters(&pictures->source);
     const bool has_picture = pictures->title[0] != '\0';
-    struct listener_state sound = {0};
+    const bool is_heard = stage->heard == (int)index;
+    struct listener_state sound;
     struct overlay_facts facts = {
         .picture_title = has_picture ? pictures->title : NULL,
         .age = &pictures->age,
@@ -50,18 +61,14 @@ static void gather_facts(struct player *player, int64_t now_ns) {
         .converted = pictures->converted,
         .lost = counters.lost_late + counters.lost_restart,
         .skipped = counters.skipped,
+        .sequence = pictures->sequence,
         .is_paused = player->is_paused,
         .is_muted = player->is_muted,
     };
-    if (stage->listener) {
-        const struct shmframe_reader_counters sounds =
-            source_counters(listener_source(stage->listener));
-        listener_get_state(stage->listener, &sound);
-        facts.sound_title = sound.title[0] != '\0' ? sound.title : NULL;
-        facts.sound_lost = sounds.lost_late + sounds.lost_restart;
-        facts.sound = sound.sound;
+    if (is_heard) {
+        add_sound_facts(stage, &sound, &facts);
     }
-    screen_set_facts(stage->screen, &facts, now_ns);
+    overlay_update(tile->pane->overlay, &facts, now_ns);
 }
 
 static bool save_screen(struct player *player, const char *path) {
@@ -79,31 +86,78 @@ static void save_screen_by_time(struct player *player) {
     char instant[32], path[128];
     localtime_r(&now, &parts);
     strftime(instant, sizeof instant, "%Y%m%d-%H%M%S", &parts);
-    snprintf(path, sizeof path, "%s-%s.png", player->settings.stage.name, instant);
+    snprintf(path, sizeof path, "%s-%s.png", player->settings.stage.names[0], instant);
     if (save_screen(player, path)) {
         program_warn("saved %s", path);
     }
 }
 
-static void obey_user(struct player *player) {
+static void set_paused(struct player *player, bool is_paused) {
+    player->is_paused = is_paused;
+    stage_set_paused(player->stage, is_paused);
+}
+
+static void obey(struct player *player, const struct window_event *event) {
     struct listener *const listener = player->stage->listener;
-    enum window_command command;
-    while ((command = screen_next_command(player->stage->screen)) != WINDOW_NOTHING) {
-        if (command == WINDOW_QUIT) {
-            program_stop();
-        } else if (command == WINDOW_PAUSE) {
-            player->is_paused = !player->is_paused;
-            if (listener) {
-                listener_set_paused(listener, player->is_paused);
-            }
-        } else if (command == WINDOW_SCREENSHOT) {
-            save_screen_by_time(player);
-        } else if (command == WINDOW_MUTE && listener) {
+    switch (event->command) {
+    case WINDOW_QUIT:
+        program_stop();
+        break;
+    case WINDOW_PAUSE:
+        set_paused(player, !player->is_paused);
+        break;
+    case WINDOW_STEP:
+    case WINDOW_STEP_BACK:
+        if (!player->is_paused) {
+            set_paused(player, true);
+        }
+        stage_step(player->stage, event->command == WINDOW_STEP_BACK);
+        break;
+    case WINDOW_SCREENSHOT:
+        save_screen_by_time(player);
+        break;
+    case WINDOW_MUTE:
+        if (listener) {
             player->is_muted = !player->is_muted;
             listener_set_muted(listener, player->is_muted);
         }
+        break;
+    case WINDOW_SOUND:
+        stage_choose_sound(player->stage, event->number);
+        break;
+    case WINDOW_RESET:
+        stage_renew(player->stage);
+        break;
+    case WINDOW_INSPECT:
+    case WINDOW_POINT:
+    case WINDOW_SAVE:
+    case WINDOW_NOTHING:
+    case WINDOW_OVERLAY:
+    case WINDOW_LAYOUT:
+    case WINDOW_ENLARGE:
+    case WINDOW_ZOOM:
+    case WINDOW_ZOOM_FIT:
+    case WINDOW_ZOOM_NATURAL:
+    case WINDOW_PAN:
+    case WINDOW_REDRAW:
+        break;
+    }
+}
+
+static void obey_user(struct player *player) {
+    struct window_event event;
+    while ((event = screen_next_event(player->stage->screen)).command != WINDOW_NOTHING) {
+        obey(player, &event);
         player->refresh_next_ns = 0;
     }
+}
+
+static uint64_t count_shown(const struct player *player) {
+    uint64_t shown = 0;
+    for (uint32_t i = 0; i < player->stage->tiles; i++) {
+        shown += player->stage->tile[i].pictures.shown;
+    }
+    return shown;
 }
 
 static void tell_progress(struct player *player, int64_t now_ns) {
@@ -111,30 +165,34 @@ static void tell_progress(struct player *player, int64_t now_ns) {
         return;
     }
     player->progress_next_ns = now_ns + SECOND_NS;
-    const struct pictures *const pictures = &player->stage->pictures;
+    const struct pictures *const pictures = &player->stage->tile[0].pictures;
     const struct meter_summary shown = meter_summarize(&pictures->display, now_ns, SECOND_NS);
     const struct shmframe_reader_counters counters = source_counters(&pictures->source);
     progress_update("%s: %.1f /s, capture to display p50 %.2f ms, lost %" PRIu64
                     ", unshown %" PRIu64,
-                    player->settings.stage.name, shown.rate_hz, (double)shown.p50_ns / 1e6,
+                    player->settings.stage.names[0], shown.rate_hz, (double)shown.p50_ns / 1e6,
                     counters.lost_late + counters.lost_restart, pictures->unshown);
 }
 
 static void update_screen(struct player *player, int64_t now_ns) {
+    struct stage *const stage = player->stage;
     if (now_ns >= player->events_next_ns) {
         player->events_next_ns = now_ns + events_ns;
         obey_user(player);
     }
-    if (screen_wants_facts(player->stage->screen, now_ns)) {
-        gather_facts(player, now_ns);
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        if (screen_wants_facts(stage->screen, i, now_ns)) {
+            gather_facts(player, i, now_ns);
+        }
     }
     if (now_ns >= player->refresh_next_ns) {
         player->refresh_next_ns = now_ns + refresh_ns;
         /* A picture that was shown meanwhile brought the numbers along. */
-        if (player->shown_before == player->stage->pictures.shown) {
-            screen_refresh(player->stage->screen);
+        const uint64_t shown = count_shown(player);
+        if (player->shown_before == shown && window_is_shown(screen_window(stage->screen))) {
+            screen_present(stage->screen);
         }
-        player->shown_before = player->stage->pictures.shown;
+        player->shown_before = shown;
     }
     tell_progress(player, now_ns);
 }
@@ -162,28 +220,33 @@ void player_destroy(struct player *player) {
 
 /* ---- The loop ---- */
 
+/* Whether one of them has shown, or where there are no pictures played, what --frames asked for. */
+static bool has_enough(const struct stage *stage) {
+    bool is_picture_there = false;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        is_picture_there |= stage->tile[i].pictures.source.stream[0] != '\0';
+        if (consumer_has_enough(stage->tile[i].pictures.shown)) {
+            return true;
+        }
+    }
+    return !is_picture_there && stage->listener &&
+           consumer_has_enough(source_counters(listener_source(stage->listener)).delivered);
+}
+
 /* Whether nothing is to come, to be shown or to be heard any more. */
 static bool is_over(const struct player *player, int64_t now_ns) {
-    if (program_is_stopping() || now_ns >= player->end_ns || player->has_failed) {
-        return true;
-    }
-    const struct source *source = &player->stage->pictures.source;
-    if (source->stream[0] == '\0') {
-        source = listener_source(player->stage->listener);
-    }
-    if (consumer_has_enough(source == &player->stage->pictures.source
-                                ? player->stage->pictures.shown
-                                : source_counters(source).delivered)) {
-        return true;
-    }
-    return !player->settings.stage.is_staying && stage_is_over(player->stage);
+    return program_is_stopping() || now_ns >= player->end_ns || player->has_failed ||
+           has_enough(player->stage) ||
+           (!player->settings.stage.is_staying && stage_is_over(player->stage));
 }
 
 /* Whether --deadline is over, which is told. */
 static bool is_late(struct player *player, int64_t now_ns) {
     const struct source *const sounds = player_sounds(player);
-    const uint64_t frames = source_counters(&player->stage->pictures.source).delivered +
-                            (sounds ? source_counters(sounds).delivered : 0);
+    uint64_t frames = sounds ? source_counters(sounds).delivered : 0;
+    for (uint32_t i = 0; i < player->stage->tiles; i++) {
+        frames += source_counters(&player->stage->tile[i].pictures.source).delivered;
+    }
     if (frames != player->frames) {
         player->frame_ns = now_ns;
         player->frames = frames;
@@ -191,41 +254,17 @@ static bool is_late(struct player *player, int64_t now_ns) {
     if (now_ns < consumer_late_ns(player->frame_ns)) {
         return false;
     }
-    consumer_tell_late(player->settings.stage.name);
+    consumer_tell_late(player->settings.stage.names[0]);
     return true;
 }
 
-/* Sleeps without a reader: until the instant, a signal, or mail. */
-static void nap(struct shmframe_session *session, int64_t until_ns) {
-    const int64_t left_ns = until_ns - shmframe_now_ns();
-    if (left_ns <= 0) {
-        return;
-    }
-    struct pollfd descriptors[] = {
-        {.fd = program_stop_fd(), .events = POLLIN},
-        {.fd = shmframe_session_fd(session), .events = POLLIN},
-    };
-    const struct timespec timeout = {
-        .tv_sec = left_ns / SECOND_NS,
-        .tv_nsec = left_ns % SECOND_NS,
-    };
-    ppoll(descriptors, 2, &timeout, NULL);
-    shmframe_session_dispatch(session);
+/* Of several streams the others go on when one is taken away. */
+static bool is_evicted(const struct stage *stage) {
+    return stage->tiles == 1 && stage_is_evicted(stage);
 }
 
-/* Sleeps until a picture can be taken, one is due, or the user may want something. */
-static void wait(struct player *player) {
-    struct pictures *const pictures = &player->stage->pictures;
-    const int64_t due_ns = pictures_due_ns(pictures);
-    int64_t until_ns = player->events_next_ns < due_ns ? player->events_next_ns : due_ns;
-    if (until_ns > player->end_ns) {
-        until_ns = player->end_ns;
-    }
-    if (source_can_wait(&pictures->source) && pictures_has_room(pictures)) {
-        shmframe_reader_wait(pictures->source.reader, until_ns);
-    } else {
-        nap(player->stage->session, until_ns);
-    }
+static int64_t earlier(int64_t a_ns, int64_t b_ns) {
+    return a_ns < b_ns ? a_ns : b_ns;
 }
 
 int player_run(struct player *player) {
@@ -235,15 +274,16 @@ int player_run(struct player *player) {
     player->frame_ns = player->started_ns;
     int64_t now_ns = player->started_ns;
     while (!is_over(player, now_ns)) {
-        wait(player);
+        stage_wait(stage, earlier(player->events_next_ns, player->end_ns));
         now_ns = shmframe_now_ns();
-        pictures_show(&stage->pictures, player->is_paused, consumer_settings.frames);
+        stage_show(stage, consumer_settings.frames);
         update_screen(player, now_ns);
         stage_look_after(stage, now_ns);
-        player->has_failed |= stage->pictures.source.is_evicted || is_late(player, now_ns);
+        player->has_failed |= is_evicted(stage) || is_late(player, now_ns);
     }
     player->ended_ns = shmframe_now_ns();
     progress_clear();
+    player->has_failed |= stage_is_evicted(stage);
     if (player->settings.screenshot && !save_screen(player, player->settings.screenshot)) {
         player->has_failed = true;
     }
@@ -251,14 +291,17 @@ int player_run(struct player *player) {
 }
 
 void player_get_report(const struct player *player, struct player_report *out_report) {
-    const struct pictures *const pictures = &player->stage->pictures;
-    *out_report = (struct player_report){
-        .duration_ns = player->ended_ns - player->started_ns,
-        .shown = pictures->shown,
-        .unshown = pictures->unshown,
-        .converted = pictures->converted,
-        .skew = pictures->skew_sizes,
-    };
+    *out_report = (struct player_report){.duration_ns = player->ended_ns - player->started_ns};
+    for (uint32_t i = 0; i < player->stage->tiles; i++) {
+        const struct pictures *const pictures = &player->stage->tile[i].pictures;
+        out_report->shown += pictures->shown;
+        out_report->unshown += pictures->unshown;
+        out_report->converted += pictures->converted;
+        out_report->passed += pictures->passed;
+    }
+    if (player->stage->heard >= 0) {
+        out_report->skew = player->stage->tile[player->stage->heard].pictures.skew_sizes;
+    }
     if (player->stage->listener) {
         struct listener_state state;
         listener_get_state(player->stage->listener, &state);
@@ -269,9 +312,9 @@ void player_get_report(const struct player *player, struct player_report *out_re
     }
 }
 
-const struct source *player_pictures(const struct player *player) {
-    const struct source *const source = &player->stage->pictures.source;
-    return source->stream[0] != '\0' ? source : NULL;
+const struct pictures *player_pictures(const struct player *player, uint32_t index) {
+    const struct pictures *const pictures = &player->stage->tile[index].pictures;
+    return pictures->source.stream[0] != '\0' ? pictures : NULL;
 }
 
 const struct source *player_sounds(const struct player *player) {

@@ -16,6 +16,7 @@ struct player_report {
     uint64_t shown;
     uint64_t unshown;   /* taken, but overtaken by the next before they could be shown */
     uint64_t converted; /* by libswscale, since SDL does not have their format */
+    uint64_t passed;    /* over, while paused */
     uint64_t heard;     /* blocks of sound whose instant of being heard is known */
     uint64_t dropouts;
     int64_t sound_delay_ns;
@@ -32,7 +33,7 @@ int player_run(struct player *player);
 
 void player_get_report(const struct player *player, struct player_report *out_report);
 /* For tables at the end; NULL: there was none. */
-const struct source *player_pictures(const struct player *player);
+const struct pictures *player_pictures(const struct player *player, uint32_t index);
 const struct source *player_sounds(const struct player *player);
 
 #endif

@@ -1,32 +1,34 @@
 #include "screen.h"
 
-#include "canvas.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct fit_size alone_size = {640, 240};
 
 struct screen {
     struct window *window;
-    struct canvas *canvas;
-    struct overlay *overlay;
-    struct shmframe_format format; /* kind SHMFRAME_NONE: no picture yet */
+    struct pane pane[LAYOUT_MAX];
+    uint32_t panes;
+    enum layout layout;
+    int enlarged; /* the pane that fills the window; -1: none */
+    struct fit_point pointer;
     bool has_overlay;
+    bool is_stale; /* what the window shows */
 };
 
-int screen_create(const struct window_params *params, bool has_overlay,
-                  struct screen **out_screen) {
+int screen_create(const struct screen_params *params, struct screen **out_screen) {
     struct screen *const screen = calloc(1, sizeof *screen);
     if (!screen) {
         return -ENOMEM;
     }
-    screen->has_overlay = has_overlay;
-    int error = window_create(params, &screen->window);
-    if (!error) {
-        error = canvas_create(window_renderer(screen->window), &screen->canvas);
-    }
-    if (!error) {
-        error = overlay_create(window_renderer(screen->window), &screen->overlay);
+    screen->has_overlay = params->has_overlay;
+    screen->layout = params->layout;
+    screen->enlarged = -1;
+    screen->pointer = (struct fit_point){-1, -1};
+    int error = window_create(&params->window, &screen->window);
+    while (!error && screen->panes < params->panes) {
+        error = pane_init(&screen->pane[screen->panes++], window_renderer(screen->window));
     }
     if (error) {
         screen_destroy(screen);
@@ -40,8 +42,9 @@ void screen_destroy(struct screen *screen) {
     if (!screen) {
         return;
     }
-    overlay_destroy(screen->overlay);
-    canvas_destroy(screen->canvas);
+    for (uint32_t i = 0; i < screen->panes; i++) {
+        pane_finish(&screen->pane[i]);
+    }
     window_destroy(screen->window);
     free(screen);
 }
@@ -50,13 +53,24 @@ struct window *screen_window(struct screen *screen) {
     return screen->window;
 }
 
-int screen_set_format(struct screen *screen, const struct shmframe_format *format) {
-    screen->format = *format;
-    const int error = canvas_set_format(screen->canvas, format);
-    if (!error) {
-        window_fit(screen->window, fit_natural_size(&format->video));
+struct pane *screen_pane(struct screen *screen, uint32_t pane) {
+    return &screen->pane[pane];
+}
+
+void screen_appear(struct screen *screen) {
+    const struct shmframe_format *format = NULL;
+    for (uint32_t i = 0; i < screen->panes && !format; i++) {
+        format = canvas_format(screen->pane[i].canvas);
     }
-    return error;
+    if (!format || window_is_shown(screen->window)) {
+        return;
+    }
+    const struct fit_size one = fit_natural_size(&format->video);
+    const bool is_grid = screen->layout == LAYOUT_AUTO || screen->layout == LAYOUT_GRID;
+    const struct fit_size cells =
+        is_grid ? layout_grid(screen->panes, one) : (struct fit_size){1, 1};
+    window_fit(screen->window,
+               (struct fit_size){one.width * cells.width, one.height * cells.height});
 }
 
 void screen_show_alone(struct screen *screen) {
@@ -67,40 +81,45 @@ void screen_show_alone(struct screen *screen) {
     window_fit(screen->window, alone_size);
 }
 
-const char *screen_trouble(const struct screen *screen) {
-    return canvas_trouble(screen->canvas);
+void screen_set_caption(struct screen *screen, uint32_t pane, const char *text) {
+    if (screen->panes == 1) {
+        window_set_title(screen->window, text);
+        return;
+    }
+    snprintf(screen->pane[pane].caption, sizeof screen->pane[pane].caption, "%s", text);
+    screen->is_stale = true;
 }
 
-const char *screen_remark(const struct screen *screen) {
-    return canvas_remark(screen->canvas);
-}
+/* ---- Drawing ---- */
 
-bool screen_is_converting(const struct screen *screen) {
-    return canvas_is_converted(screen->canvas);
+static void place(struct screen *screen) {
+    const struct fit_size size = window_size(screen->window);
+    struct fit_area area[LAYOUT_MAX] = {{0}};
+    if (screen->enlarged >= 0) {
+        layout_place(LAYOUT_AUTO, 1, size, &area[screen->enlarged]);
+    } else {
+        layout_place(screen->layout, screen->panes, size, area);
+    }
+    for (uint32_t i = 0; i < screen->panes; i++) {
+        screen->pane[i].area = area[i];
+    }
 }
 
 static void draw(struct screen *screen) {
-    const struct fit_size size = window_size(screen->window);
-    canvas_draw(screen->canvas, size.width, size.height);
-    if (screen->has_overlay) {
-        overlay_draw(screen->overlay, size.width, size.height);
+    SDL_Renderer *const renderer = window_renderer(screen->window);
+    place(screen);
+    SDL_SetRenderDrawColor(renderer, 0, 0, 0, 255);
+    SDL_RenderClear(renderer);
+    for (uint32_t i = 0; i < screen->panes; i++) {
+        pane_draw(&screen->pane[i], screen->has_overlay);
     }
+    screen->is_stale = false;
 }
 
-int screen_present(struct screen *screen, const struct shmframe_lease *lease,
-                   int64_t *out_present_ns) {
-    const int error = canvas_upload(screen->canvas, lease);
-    if (error) {
-        return error;
-    }
-    screen_refresh(screen);
-    *out_present_ns = shmframe_now_ns();
-    return 0;
-}
-
-void screen_refresh(struct screen *screen) {
+int64_t screen_present(struct screen *screen) {
     draw(screen);
     SDL_RenderPresent(window_renderer(screen->window));
+    return shmframe_now_ns();
 }
 
 int screen_save(struct screen *screen, const char *path) {
@@ -110,37 +129,117 @@ int screen_save(struct screen *screen, const char *path) {
     return error;
 }
 
-bool screen_wants_facts(const struct screen *screen, int64_t now_ns) {
-    return screen->has_overlay && overlay_is_due(screen->overlay, now_ns);
+bool screen_wants_facts(const struct screen *screen, uint32_t pane, int64_t now_ns) {
+    return screen->has_overlay && overlay_is_due(screen->pane[pane].overlay, now_ns);
 }
 
-void screen_set_facts(struct screen *screen, const struct overlay_facts *facts, int64_t now_ns) {
-    overlay_update(screen->overlay, facts, now_ns);
+/* ---- What the user wants ---- */
+
+static int find_pane(const struct screen *screen, struct fit_point point) {
+    struct fit_area area[LAYOUT_MAX];
+    for (uint32_t i = 0; i < screen->panes; i++) {
+        area[i] = screen->pane[i].area;
+    }
+    return layout_find(area, screen->panes, point);
 }
 
-/* The textures are gone: made again, empty until the next picture. */
-static void reset(struct screen *screen) {
-    overlay_reset(screen->overlay);
-    if (screen->format.kind == SHMFRAME_VIDEO) {
-        canvas_set_format(screen->canvas, &screen->format);
+int screen_pointed(const struct screen *screen) {
+    const int found = find_pane(screen, screen->pointer);
+    if (found >= 0) {
+        return found;
+    }
+    return screen->enlarged >= 0 ? screen->enlarged : screen->panes == 1 ? 0 : -1;
+}
+
+/* Keys act where the mouse is; without it in the middle of the first picture. */
+static struct pane *aim(struct screen *screen, struct fit_point *out_point) {
+    const int found = screen_pointed(screen);
+    struct pane *const pane = &screen->pane[found >= 0 ? found : 0];
+    const struct fit_area *const area = &pane->area;
+    *out_point = find_pane(screen, screen->pointer) >= 0
+                     ? screen->pointer
+                     : (struct fit_point){area->x + area->width / 2, area->y + area->height / 2};
+    return pane;
+}
+
+static void enlarge(struct screen *screen) {
+    struct fit_point point;
+    const struct pane *const pane = aim(screen, &point);
+    if (screen->panes > 1) {
+        screen->enlarged = screen->enlarged >= 0 ? -1 : (int)(pane - screen->pane);
     }
 }
 
-enum window_command screen_next_command(struct screen *screen) {
-    bool is_stale = false;
-    enum window_command command;
-    while ((command = window_next_command(screen->window)) != WINDOW_NOTHING) {
-        if (command == WINDOW_RESET) {
-            reset(screen);
-        } else if (command == WINDOW_OVERLAY) {
-            screen->has_overlay = !screen->has_overlay;
-        } else if (command != WINDOW_REDRAW) {
-            break;
+static void look(struct screen *screen, const struct window_event *event) {
+    struct fit_point point;
+    struct pane *const pane = aim(screen, &point);
+    if (event->command == WINDOW_ZOOM) {
+        pane_zoom_by(pane, event->times, point);
+    } else if (event->command == WINDOW_ZOOM_NATURAL) {
+        pane_zoom_to_natural(pane, point);
+    } else if (event->command == WINDOW_ZOOM_FIT) {
+        pane->zoom = (struct zoom){0};
+    } else if (event->command == WINDOW_PAN) {
+        pane_pan(pane, event->distance);
+    }
+}
+
+/* Whether it was for the screen. */
+static bool obey(struct screen *screen, const struct window_event *event) {
+    screen->pointer = event->point;
+    switch (event->command) {
+    case WINDOW_ZOOM:
+    case WINDOW_ZOOM_FIT:
+    case WINDOW_ZOOM_NATURAL:
+    case WINDOW_PAN:
+        look(screen, event);
+        return true;
+    case WINDOW_ENLARGE:
+        enlarge(screen);
+        return true;
+    case WINDOW_LAYOUT:
+        if (screen->layout != LAYOUT_DIFFERENCE) {
+            screen->layout = screen->layout == LAYOUT_PIP ? LAYOUT_GRID : LAYOUT_PIP;
         }
-        is_stale = true;
+        return true;
+    case WINDOW_OVERLAY:
+        screen->has_overlay = !screen->has_overlay;
+        return true;
+    case WINDOW_REDRAW:
+        return true;
+    case WINDOW_RESET:
+        for (uint32_t i = 0; i < screen->panes; i++) {
+            pane_reset(&screen->pane[i]);
+        }
+        return false;
+    case WINDOW_NOTHING:
+    case WINDOW_QUIT:
+    case WINDOW_PAUSE:
+    case WINDOW_STEP:
+    case WINDOW_STEP_BACK:
+    case WINDOW_INSPECT:
+    case WINDOW_POINT:
+    case WINDOW_SCREENSHOT:
+    case WINDOW_SAVE:
+    case WINDOW_MUTE:
+    case WINDOW_SOUND:
+        break;
     }
-    if (is_stale) {
-        screen_refresh(screen);
+    return false;
+}
+
+struct window_event screen_next_event(struct screen *screen) {
+    for (;;) {
+        const struct window_event event = window_next_event(screen->window);
+        if (event.command == WINDOW_NOTHING) {
+            if (screen->is_stale && window_is_shown(screen->window)) {
+                screen_present(screen);
+            }
+            return event;
+        }
+        if (!obey(screen, &event)) {
+            return event;
+        }
+        screen->is_stale = true;
     }
-    return command;
 }

@@ -1,42 +1,49 @@
-/* What the user sees: the window with the picture and the overlay in it. */
+/* What the user sees: the window with its panes in it, each with a picture and what is said of it.
+ */
 #ifndef CONSUMERS_SCREEN_H
 #define CONSUMERS_SCREEN_H
 
-#include "overlay.h"
+#include "layout.h"
+#include "pane.h"
 #include "window.h"
 
 struct screen;
 
+struct screen_params {
+    struct window_params window;
+    enum layout layout;
+    uint32_t panes; /* 1 to LAYOUT_MAX */
+    bool has_overlay;
+};
+
 /* Errors: as window_create(). */
-int screen_create(const struct window_params *params, bool has_overlay, struct screen **out_screen);
+int screen_create(const struct screen_params *params, struct screen **out_screen);
 void screen_destroy(struct screen *screen);
 struct window *screen_window(struct screen *screen);
+struct pane *screen_pane(struct screen *screen, uint32_t pane);
 
-/* Pictures of `format` come next; the window appears, if it has not. Errors: -ENOTSUP, with
- * screen_trouble(). */
-int screen_set_format(struct screen *screen, const struct shmframe_format *format);
+/* The window appears, if it has not, large enough for pictures of the first format that is there;
+ * without any it stays hidden. */
+void screen_appear(struct screen *screen);
 /* There is sound, but no picture: the window appears, if it has not, and shows the overlay. */
 void screen_show_alone(struct screen *screen);
-const char *screen_trouble(const struct screen *screen);
-/* NULL, or what of its colours is not shown as it is: a line. */
-const char *screen_remark(const struct screen *screen);
-bool screen_is_converting(const struct screen *screen);
 
-/* Shows a picture. `out_present_ns` is the instant after it went to the display. Errors: -ENOTSUP,
- * with screen_trouble(). */
-int screen_present(struct screen *screen, const struct shmframe_lease *lease,
-                   int64_t *out_present_ns);
-/* Shows the same again: the window or the numbers have changed. */
-void screen_refresh(struct screen *screen);
+/* What is said at a pane's lower edge; of a pane that is alone, in the window's title. */
+void screen_set_caption(struct screen *screen, uint32_t pane, const char *text);
+
+/* Draws everything and hands it to the display; returns the instant after that. */
+int64_t screen_present(struct screen *screen);
 /* Writes what the window shows to a PNG file. Errors: as png_write(). */
 int screen_save(struct screen *screen, const char *path);
 
-/* Whether the overlay is shown, and its numbers are due. */
-bool screen_wants_facts(const struct screen *screen, int64_t now_ns);
-void screen_set_facts(struct screen *screen, const struct overlay_facts *facts, int64_t now_ns);
+/* Whether a pane's overlay is shown, and its numbers are due. */
+bool screen_wants_facts(const struct screen *screen, uint32_t pane, int64_t now_ns);
 
-/* What the user wants next and the screen cannot do itself: WINDOW_QUIT, WINDOW_PAUSE, WINDOW_MUTE,
- * WINDOW_SCREENSHOT; WINDOW_NOTHING: no more. */
-enum window_command screen_next_command(struct screen *screen);
+/* The pane that the mouse is on, or the only one that is seen; -1: none. */
+int screen_pointed(const struct screen *screen);
+
+/* What the user wants next and the screen cannot do itself; WINDOW_NOTHING: no more. WINDOW_RESET
+ * is passed on too: pictures are to be uploaded again. */
+struct window_event screen_next_event(struct screen *screen);
 
 #endif

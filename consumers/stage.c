@@ -2,28 +2,33 @@
 
 #include "consumer.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum {
-    PICTURE_DEPTH =
-        8, /* with the leases 200 ms at 60 Hz: what sound needs, and time to oversleep */
-    PICTURE_LEASES = SHMFRAME_LEASES_MAX,
-    SOUND_DEPTH = 64,
-};
-static const int64_t look_again_ns = 1000000000; /* for the stream that is missing */
+#define SECOND_NS INT64_C(1000000000)
+
+enum { SOUND_DEPTH = 64 };
+static const int64_t look_again_ns = 500000000; /* for streams that are missing */
 
 /* ---- Devices ---- */
 
 static void open_devices(struct stage *stage, const struct stage_settings *settings) {
-    const struct window_params window = {
-        .title = settings->name,
-        .size = settings->size,
-        .is_fullscreen = settings->is_fullscreen,
-        .has_vsync = settings->has_vsync,
+    const struct screen_params screen = {
+        .window =
+            {
+                .title = settings->names[0],
+                .size = settings->size,
+                .is_fullscreen = settings->is_fullscreen,
+                .has_vsync = settings->has_vsync,
+            },
+        .layout = settings->layout,
+        .panes = settings->count,
+        .has_overlay = settings->has_overlay,
     };
-    if (screen_create(&window, settings->has_overlay, &stage->screen)) {
+    if (screen_create(&screen, &stage->screen)) {
         program_fail("no window can be made: %s", SDL_GetError());
     }
     const char *const trouble = window_trouble(screen_window(stage->screen));
@@ -34,36 +39,21 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
         listener_create(settings->is_muted, settings->is_staying, &stage->listener)) {
         program_fail("no memory for the sound");
     }
-    stage->pictures.screen = stage->screen;
-    stage->pictures.listener = stage->listener;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        stage->tile[i].pane = screen_pane(stage->screen, i);
+        stage->tile[i].pictures.canvas = stage->tile[i].pane->canvas;
+    }
 }
 
-/* ---- Streams ---- */
+/* ---- Sound ---- */
 
 static bool is_listening(const struct stage *stage) {
     return stage->listener && listener_is_open(stage->listener);
 }
 
-/* Pictures with sound wait for it, so each of them is wanted; alone the newest is the best. */
-static struct shmframe_reader_params picture_params(const struct stage *stage, const char *stream) {
-    if (stage->has_auto_policy) {
-        const bool is_each_wanted = is_listening(stage) || consumer_settings.depth > 0;
-        consumer_settings.policy = is_each_wanted ? "in-order" : "latest";
-    }
-    struct shmframe_reader_params params = consumer_reader_params(stream);
-    const bool is_latest = params.policy == SHMFRAME_LATEST;
-    if (params.depth == 0 && !is_latest) {
-        params.depth = stage->wanted_depth > 0 ? stage->wanted_depth : PICTURE_DEPTH;
-    }
-    if (params.leases == 0) {
-        params.leases = is_latest ? 1 : PICTURE_LEASES;
-    }
-    return params;
-}
-
-static struct shmframe_reader_params sound_params(const struct stage *stage, const char *stream) {
+static struct shmframe_reader_params sound_params(const char *stream) {
     const bool is_lossless =
-        !stage->has_auto_policy && strcmp(consumer_settings.policy, "lossless") == 0;
+        consumer_settings.policy && strcmp(consumer_settings.policy, "lossless") == 0;
     return (struct shmframe_reader_params){
         .stream = stream,
         .policy = is_lossless ? SHMFRAME_LOSSLESS : SHMFRAME_IN_ORDER,
@@ -71,140 +61,273 @@ static struct shmframe_reader_params sound_params(const struct stage *stage, con
     };
 }
 
+/* Pictures with sound wait for it, so each of them is wanted; alone the newest is the best. */
+static void set_heard(struct stage *stage, int heard) {
+    stage->heard = heard;
+    for (int i = 0; i < (int)stage->tiles; i++) {
+        struct tile *const tile = &stage->tile[i];
+        const bool has_changed = tile->is_each_wanted != (i == heard);
+        tile->is_each_wanted = i == heard;
+        tile->pictures.listener = i == heard ? stage->listener : NULL;
+        if (has_changed && tile_is_open(tile) && !consumer_settings.policy) {
+            tile_reopen(tile);
+        }
+    }
+}
+
+static int open_sound(struct stage *stage, uint32_t tile, const char *stream, int64_t deadline_ns) {
+    struct shmframe_reader_params params = sound_params(stream);
+    params.deadline_ns = deadline_ns;
+    if (is_listening(stage)) {
+        listener_close(stage->listener);
+    }
+    const int error = listener_open(stage->listener, stage->session, &params);
+    if (!error) {
+        set_heard(stage, (int)tile);
+    }
+    return error;
+}
+
+void stage_choose_sound(struct stage *stage, uint32_t tile) {
+    if (!stage->listener || tile >= stage->tiles || (int)tile == stage->heard) {
+        return;
+    }
+    const struct finder_result found = finder_look(&stage->tile[tile].finder);
+    if (!found.audio) {
+        program_warn("%s has no sound", stage->tile[tile].finder.name);
+    } else if (open_sound(stage, tile, found.audio, 0)) {
+        program_warn("stream %s cannot be read: %s", found.audio, shmframe_last_error());
+        set_heard(stage, -1);
+    }
+}
+
+static bool is_sound_missing(const struct stage *stage) {
+    if (!stage->listener || stage->has_lost_sound) {
+        return false;
+    }
+    if (!listener_is_open(stage->listener)) {
+        return true;
+    }
+    /* Of several streams another one may have sound when this one is at its end. */
+    struct listener_state state;
+    listener_get_state(stage->listener, &state);
+    return stage->tiles > 1 && state.is_over;
+}
+
+/* ---- Streams ---- */
+
 static void fail_unless_stopping(const char *stream, int error) {
     if (error && error != -EINTR) {
         program_fail("stream %s cannot be read: %s", stream, shmframe_last_error());
     }
 }
 
-static void open_streams(struct stage *stage) {
+/* One alone is waited for; it fails if it cannot be had. */
+static void open_alone(struct stage *stage) {
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
-    struct finder_result found;
-    if (!finder_wait(&stage->finder, &found)) {
-        return;
-    }
+    struct tile *const tile = &stage->tile[0];
+    const struct finder_result found = finder_look(&tile->finder);
     if (found.audio && stage->listener) {
         listener_wait_ready(stage->listener);
-        struct shmframe_reader_params params = sound_params(stage, found.audio);
-        params.deadline_ns = deadline_ns;
-        fail_unless_stopping(found.audio, listener_open(stage->listener, stage->session, &params));
+        fail_unless_stopping(found.audio, open_sound(stage, 0, found.audio, deadline_ns));
     }
     if (found.video) {
-        struct shmframe_reader_params params = picture_params(stage, found.video);
-        params.deadline_ns = deadline_ns;
-        fail_unless_stopping(found.video, pictures_open(&stage->pictures, stage->session, &params));
+        fail_unless_stopping(found.video, tile_open(tile, found.video, deadline_ns));
     } else if (!stage->listener) {
-        program_fail("%s is sound only: leave out --no-sound", stage->finder.name);
+        program_fail("%s is sound only: leave out --no-sound", tile->finder.name);
     }
-}
-
-/* Reads the pictures as it is right now. Where that cannot be had they go on as before. */
-static bool reopen_pictures(struct stage *stage) {
-    const struct shmframe_reader_params params =
-        picture_params(stage, stage->pictures.source.stream);
-    return pictures_reopen(&stage->pictures, stage->session, &params) == 0;
-}
-
-/* Some sound devices take longer than pictures are kept by default. */
-static void look_after_depth(struct stage *stage, int64_t now_ns) {
-    const uint32_t wanted = pictures_wanted_depth(&stage->pictures, now_ns);
-    if (wanted == 0 || stage->has_told_short) {
-        return;
-    }
-    if (consumer_settings.depth == 0 && wanted > stage->wanted_depth &&
-        wanted <= SHMFRAME_DEPTH_MAX) {
-        stage->wanted_depth = wanted;
-        if (reopen_pictures(stage)) {
-            return;
-        }
-    }
-    stage->has_told_short = true;
-    program_warn("pictures are shown before their sound is heard: they cannot be held for long "
-                 "enough; that takes --depth %u",
-                 wanted);
 }
 
 /* A stream that is gone again, or a supervisor that does not answer, is looked for another time. */
-static bool is_open(struct stage *stage, const char *stream, int error) {
-    if (error && error != -ENOENT && error != -ENOTCONN && error != -ETIMEDOUT && error != -EINTR) {
-        stage->has_lost_hope = true;
-        program_warn("stream %s cannot be read: %s", stream, shmframe_last_error());
+static bool is_hopeless(const char *stream, int error) {
+    if (!error || error == -ENOENT || error == -ENOTCONN || error == -ETIMEDOUT ||
+        error == -EINTR) {
+        return false;
     }
-    return !error;
+    program_warn("stream %s cannot be read: %s", stream, shmframe_last_error());
+    return true;
 }
 
-/* One of the pair may come later than the other. */
-static void look_for_missing(struct stage *stage, int64_t now_ns) {
-    const bool is_sound_missing = stage->listener && !is_listening(stage);
-    const bool is_picture_missing = stage->pictures.source.stream[0] == '\0';
-    if (now_ns < stage->look_next_ns || stage->has_lost_hope ||
-        (!is_sound_missing && !is_picture_missing)) {
-        return;
-    }
-    stage->look_next_ns = now_ns + look_again_ns;
-    const struct finder_result found = finder_look(&stage->finder);
-    if (is_sound_missing && found.audio) {
-        const struct shmframe_reader_params params = sound_params(stage, found.audio);
-        if (is_open(stage, found.audio, listener_open(stage->listener, stage->session, &params)) &&
-            stage->pictures.source.reader && stage->has_auto_policy) {
-            reopen_pictures(stage);
+/* One of several is shown when it is there; so is the sound of one, or its picture. */
+static void look_for_missing(struct stage *stage) {
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        struct tile *const tile = &stage->tile[i];
+        const bool is_picture_missing = !tile_is_open(tile) && !tile->has_lost_hope;
+        if (!is_picture_missing && !is_sound_missing(stage)) {
+            continue;
         }
-    }
-    if (is_picture_missing && found.video) {
-        const struct shmframe_reader_params params = picture_params(stage, found.video);
-        is_open(stage, found.video, pictures_open(&stage->pictures, stage->session, &params));
+        const struct finder_result found = finder_look(&tile->finder);
+        if (found.audio && is_sound_missing(stage)) {
+            const int error = open_sound(stage, i, found.audio, 0);
+            stage->has_lost_sound = is_hopeless(found.audio, error);
+        }
+        if (found.video && is_picture_missing) {
+            const int error = tile_open(tile, found.video, 0);
+            tile->has_lost_hope = is_hopeless(found.video, error);
+        }
     }
 }
 
 /* ---- Life ---- */
+
+static void set_tiles(struct stage *stage, const struct stage_settings *settings) {
+    stage->tiles = settings->count;
+    stage->heard = -1;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        struct tile *const tile = &stage->tile[i];
+        tile->finder.session = stage->session;
+        tile->finder.name = settings->names[i];
+        tile->is_one_of_several = settings->count > 1;
+        tile->pictures.source.is_staying = settings->is_staying || tile->is_one_of_several;
+    }
+}
+
+static bool find_streams(struct stage *stage) {
+    struct finder *finders[LAYOUT_MAX];
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        finders[i] = &stage->tile[i].finder;
+    }
+    return finder_wait(finders, stage->tiles);
+}
 
 int stage_create(const struct stage_settings *settings, struct stage **out_stage) {
     struct stage *const stage = calloc(1, sizeof *stage);
     if (!stage) {
         return -ENOMEM;
     }
-    stage->has_auto_policy = !consumer_settings.policy;
-    stage->pictures.source.is_staying = settings->is_staying;
-    picture_params(stage, settings->name); /* for its checks */
-
+    *out_stage = stage;
+    for (uint32_t i = 0; i < settings->count; i++) {
+        tile_reader_params(&stage->tile[i], settings->names[i]); /* for its checks */
+    }
     stage->session = program_open_session();
-    stage->finder.session = stage->session;
-    stage->finder.name = settings->name;
+    set_tiles(stage, settings);
     program_stop_on_signals(stage->session);
     /* Devices take a while: they come before the streams, so that nothing is missed. */
     open_devices(stage, settings);
-    open_streams(stage);
-    *out_stage = stage;
-    return stage->pictures.source.reader || is_listening(stage) ? 0 : -EINTR;
+    if (!find_streams(stage)) {
+        return -EINTR;
+    }
+    if (stage->tiles == 1) {
+        open_alone(stage);
+    } else {
+        if (stage->listener) {
+            listener_wait_ready(stage->listener);
+        }
+        look_for_missing(stage);
+    }
+    return stage->tiles > 1 || tile_is_open(&stage->tile[0]) || is_listening(stage) ? 0 : -EINTR;
 }
 
 void stage_destroy(struct stage *stage) {
     if (!stage) {
         return;
     }
-    pictures_close(&stage->pictures);
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        tile_close(&stage->tile[i]);
+    }
     listener_destroy(stage->listener);
     screen_destroy(stage->screen);
     program_close_session(stage->session);
     free(stage);
 }
 
-void stage_look_after(struct stage *stage, int64_t now_ns) {
-    source_tell(&stage->pictures.source);
-    if (stage->listener) {
-        listener_tell(stage->listener);
+/* ---- The loop ---- */
+
+static bool bring(struct stage *stage, uint64_t shown_max) {
+    bool is_new = false;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        struct pictures *const pictures = &stage->tile[i].pictures;
+        if (shown_max == 0 || pictures->shown < shown_max) {
+            is_new |= pictures_bring(pictures);
+        }
     }
-    pictures_judge_lateness(&stage->pictures, now_ns);
-    look_for_missing(stage, now_ns);
-    look_after_depth(stage, now_ns);
-    if (!stage->pictures.source.reader) {
-        screen_show_alone(stage->screen);
+    return is_new;
+}
+
+void stage_show(struct stage *stage, uint64_t shown_max) {
+    while (bring(stage, shown_max)) {
+        screen_appear(stage->screen);
+        const int64_t present_ns = screen_present(stage->screen);
+        for (uint32_t i = 0; i < stage->tiles; i++) {
+            pictures_presented(&stage->tile[i].pictures, present_ns);
+        }
     }
 }
 
+/* Sleeps without a reader: until the instant, a signal, or mail. */
+static void nap(struct shmframe_session *session, int64_t until_ns) {
+    const int64_t left_ns = until_ns - shmframe_now_ns();
+    if (left_ns <= 0) {
+        return;
+    }
+    struct pollfd descriptors[] = {
+        {.fd = program_stop_fd(), .events = POLLIN},
+        {.fd = shmframe_session_fd(session), .events = POLLIN},
+    };
+    const struct timespec timeout = {
+        .tv_sec = left_ns / SECOND_NS,
+        .tv_nsec = left_ns % SECOND_NS,
+    };
+    ppoll(descriptors, 2, &timeout, NULL);
+    shmframe_session_dispatch(session);
+}
+
+void stage_wait(struct stage *stage, int64_t until_ns) {
+    struct shmframe_reader *readers[LAYOUT_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        struct pictures *const pictures = &stage->tile[i].pictures;
+        const int64_t due_ns = pictures_due_ns(pictures);
+        until_ns = due_ns < until_ns ? due_ns : until_ns;
+        if (source_can_wait(&pictures->source) && pictures_has_room(pictures)) {
+            readers[count++] = pictures->source.reader;
+        }
+    }
+    uint64_t ready;
+    if (count == 0) {
+        nap(stage->session, until_ns);
+    } else if (count == 1) {
+        shmframe_reader_wait(readers[0], until_ns);
+    } else {
+        shmframe_readers_wait(readers, count, until_ns, &ready);
+    }
+}
+
+static void update_captions(struct stage *stage) {
+    char text[sizeof stage->tile[0].pane->caption];
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        struct tile *const tile = &stage->tile[i];
+        tile_describe(tile, stage->tiles > 1 && stage->heard == (int)i, text, sizeof text);
+        if (strcmp(text, tile->pane->caption) != 0) {
+            screen_set_caption(stage->screen, i, text);
+        }
+    }
+}
+
+void stage_look_after(struct stage *stage, int64_t now_ns) {
+    bool is_picture_there = false;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        tile_look_after(&stage->tile[i], now_ns);
+        is_picture_there |= tile_is_open(&stage->tile[i]);
+    }
+    if (stage->listener) {
+        listener_tell(stage->listener);
+    }
+    if (now_ns >= stage->look_next_ns) {
+        stage->look_next_ns = now_ns + look_again_ns;
+        look_for_missing(stage);
+    }
+    if (!is_picture_there) {
+        screen_show_alone(stage->screen);
+    }
+    update_captions(stage);
+}
+
 bool stage_is_over(const struct stage *stage) {
-    if (source_is_flowing(&stage->pictures.source) || stage->pictures.held_count > 0) {
-        return false;
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        if (!tile_is_over(&stage->tile[i])) {
+            return false;
+        }
     }
     if (!is_listening(stage)) {
         return true;
@@ -212,4 +335,36 @@ bool stage_is_over(const struct stage *stage) {
     struct listener_state state;
     listener_get_state(stage->listener, &state);
     return state.is_over;
+}
+
+bool stage_is_evicted(const struct stage *stage) {
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        if (stage->tile[i].pictures.source.is_evicted) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- What the user wants ---- */
+
+void stage_set_paused(struct stage *stage, bool is_paused) {
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        pictures_set_paused(&stage->tile[i].pictures, is_paused);
+    }
+    if (stage->listener) {
+        listener_set_paused(stage->listener, is_paused);
+    }
+}
+
+void stage_step(struct stage *stage, bool is_back) {
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        pictures_step(&stage->tile[i].pictures, is_back);
+    }
+}
+
+void stage_renew(struct stage *stage) {
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        pictures_renew(&stage->tile[i].pictures);
+    }
 }

@@ -1,19 +1,23 @@
-/* What a player plays with: the window, the speaker, the stream of pictures and that of sounds.
+/* What a player plays with: the window, the speaker, the streams of pictures and that of sounds.
  *
- *   source --> pictures (held until they are due) --> screen: window, picture, overlay
+ *   source --> pictures (held until they are due) --> pane ... screen: the window
  *                  ^ when
  *   source --> listener: sound (conversion, queue) --> speaker
  *
- * Whatever cannot be had is told in one clear line and ends the program.
+ * Of several streams each has a tile; the sound is that of the first that has one, or of the one
+ * that the user chose. What cannot be had is told in one clear line; it ends the program if there
+ * is nothing else.
  */
 #ifndef CONSUMERS_STAGE_H
 #define CONSUMERS_STAGE_H
 
-#include "finder.h"
-#include "pictures.h"
+#include "screen.h"
+#include "tile.h"
 
 struct stage_settings {
-    const char *name;     /* stream or group */
+    char *const *names; /* streams or groups, at least one */
+    uint32_t count;
+    enum layout layout;
     struct fit_size size; /* of the window; 0x0: as the picture */
     bool is_fullscreen;
     bool has_vsync;
@@ -27,15 +31,12 @@ struct stage {
     struct shmframe_session *session;
     struct screen *screen;
     struct listener *listener; /* NULL: sound is not wanted */
-    struct pictures pictures;
+    struct tile tile[LAYOUT_MAX];
+    uint32_t tiles;
+    int heard; /* the tile whose sound it is; -1: none is heard yet */
 
-    struct finder finder;
-    int64_t look_next_ns; /* for the stream that is missing */
-    bool has_auto_policy;
-    uint32_t wanted_depth; /* of pictures, found out while playing; 0: the default */
-    bool has_lost_hope;    /* in the stream that is missing: it cannot be read */
-    bool has_told_silence; /* that there is no sound device */
-    bool has_told_short;   /* that pictures cannot be held for as long as the sound takes */
+    int64_t look_next_ns; /* for streams that are missing */
+    bool has_lost_sound;  /* the hope for it: it cannot be read */
 };
 
 /* Opens window, speaker and streams; how streams are read is in consumer_settings, where policy
@@ -44,10 +45,26 @@ struct stage {
 int stage_create(const struct stage_settings *settings, struct stage **out_stage);
 void stage_destroy(struct stage *stage);
 
+/* Shows the pictures that are due, at most `shown_max` of each stream in all (0: any number). */
+void stage_show(struct stage *stage, uint64_t shown_max);
+
+/* Sleeps until a picture can be taken or is due, mail comes, or `until_ns`. */
+void stage_wait(struct stage *stage, int64_t until_ns);
+
 /* What is to be looked at now and then: streams that come later, devices that go. */
 void stage_look_after(struct stage *stage, int64_t now_ns);
 
 /* Whether nothing is to come, to be shown or to be heard any more. */
 bool stage_is_over(const struct stage *stage);
+/* Whether a stream was taken away from this reader. */
+bool stage_is_evicted(const struct stage *stage);
+
+/* What the user wants. */
+void stage_set_paused(struct stage *stage, bool is_paused);
+void stage_step(struct stage *stage, bool is_back);
+/* The sound of a tile, if it has one. */
+void stage_choose_sound(struct stage *stage, uint32_t tile);
+/* The renderer lost what was uploaded. */
+void stage_renew(struct stage *stage);
 
 #endif

@@ -1,4 +1,4 @@
-/* shmframe-view: shows a stream's pictures in a window and plays its sound, in step.
+/* shmframe-view: shows the pictures of streams in a window and plays the sound, in step.
  *
  * What happens to a frame on its way is in player.c; here are options and the words at the end.
  */
@@ -15,6 +15,7 @@ static struct {
     uint32_t size[2];
     const char *screenshot;
     const char *format;
+    const char *layout;
     bool has_no_sound;
     bool is_fullscreen;
     bool has_overlay;
@@ -23,7 +24,18 @@ static struct {
     bool is_staying;
 } settings = {.format = "text"};
 
+static struct {
+    char **names;
+    uint32_t count;
+} streams;
+
 static const struct option_spec options[] = {
+    {.name = "layout",
+     .kind = OPTION_TEXT,
+     .out = &settings.layout,
+     .argument = "LAYOUT",
+     .help = "of several streams: grid (side by side), or pip (the first fills the window, the "
+             "others lie in its corners)"},
     {.name = "size",
      .kind = OPTION_SIZE,
      .out = settings.size,
@@ -71,14 +83,18 @@ static const struct option_spec options[] = {
 
 static const struct program program = {
     .name = "shmframe-view",
-    .purpose = "Shows the pictures of a stream in a window and plays the sound of its group.",
-    .operands = "[STREAM]",
+    .purpose = "Shows the pictures of streams in a window and plays the sound of a group.",
+    .operands = "[STREAM ...]",
     .notes =
         "STREAM is a stream or a group (demo). With sound, pictures are read in order and held "
         "until\n"
-        "their sound is heard; alone the newest is shown at once. --policy decides otherwise.\n"
+        "their sound is heard; alone the newest is shown at once. --policy decides otherwise. Of\n"
+        "several streams the first that has sound is heard; they may come and go.\n"
         "\n"
-        "Keys: q, Esc quit   space pause   f full screen   i numbers   s screenshot   m mute",
+        "Keys: q, Esc quit        space pause        . , step        s screenshot\n"
+        "      f full screen      i numbers          m mute          1 to 9 whose sound\n"
+        "      l layout           Enter one alone    + - zoom        0 all of it   z 1:1\n"
+        "Mouse: wheel zooms, dragging moves the picture, a double click shows one alone.",
     .options = options,
     .options2 = consumer_options,
 };
@@ -87,14 +103,34 @@ static double to_ms(int64_t ns) {
     return (double)ns / 1e6;
 }
 
+/* Every stream that was opened, pictures before the sound, at the most one each and one. */
+static uint32_t list_sources(const struct player *player, const struct source *out_source[]) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < streams.count; i++) {
+        const struct pictures *const pictures = player_pictures(player, i);
+        if (pictures) {
+            out_source[count++] = &pictures->source;
+        }
+    }
+    const struct source *const sounds = player_sounds(player);
+    if (sounds) {
+        out_source[count++] = sounds;
+    }
+    return count;
+}
+
 static void print_text(const struct player *player, const struct player_report *report) {
-    const struct source *const sources[] = {player_pictures(player), player_sounds(player)};
+    const struct source *sources[LAYOUT_MAX + 1];
+    const uint32_t count = list_sources(player, sources);
     const double seconds = (double)report->duration_ns / 1e9;
     printf("shmframe-view: %" PRIu64 " pictures shown in %.1f s (%.2f /s), %" PRIu64
            " unshown, %" PRIu64 " converted",
            report->shown, seconds, seconds > 0 ? (double)report->shown / seconds : 0,
            report->unshown, report->converted);
-    if (sources[1]) {
+    if (report->passed > 0) {
+        printf(", %" PRIu64 " passed over while paused", report->passed);
+    }
+    if (player_sounds(player)) {
         printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
                to_ms(report->sound_delay_ns), report->dropouts);
         if (report->sound_dropped_ns > 0) {
@@ -108,13 +144,11 @@ static void print_text(const struct player *player, const struct player_report *
                to_ms(report->skew.max_ns));
     }
     putchar('\n');
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (sources[i]) {
-            static struct hops hops;
-            source_read_hops(sources[i], &hops);
-            printf("\n%s\n", sources[i]->stream);
-            hops_print(stdout, &hops);
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        static struct hops hops;
+        source_read_hops(sources[i], &hops);
+        printf("\n%s\n", sources[i]->stream);
+        hops_print(stdout, &hops);
     }
     report_flush();
 }
@@ -126,39 +160,74 @@ static json_t *make_skew(const struct shmframe_histogram *skew) {
                      (json_int_t)skew->max_ns);
 }
 
-static void print_json(const struct player *player, const struct player_report *report) {
-    const struct source *const sources[] = {player_pictures(player), player_sounds(player)};
-    json_t *const streams = json_array();
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (sources[i]) {
-            static struct hops hops;
-            source_read_hops(sources[i], &hops);
-            json_t *const stream = json_pack("{s:s}", "stream", sources[i]->stream);
-            hops_add_json(stream, &hops);
-            json_array_append_new(streams, stream);
+static json_t *make_stream(const struct source *source) {
+    static struct hops hops;
+    source_read_hops(source, &hops);
+    json_t *const stream = json_pack("{s:s}", "stream", source->stream);
+    hops_add_json(stream, &hops);
+    return stream;
+}
+
+static json_t *make_streams(const struct player *player) {
+    json_t *const array = json_array();
+    for (uint32_t i = 0; i < streams.count; i++) {
+        const struct pictures *const pictures = player_pictures(player, i);
+        if (pictures) {
+            json_t *const stream = make_stream(&pictures->source);
+            json_object_set_new(stream, "shown", json_integer((json_int_t)pictures->shown));
+            json_object_set_new(stream, "sequence", json_integer((json_int_t)pictures->sequence));
+            json_array_append_new(array, stream);
         }
     }
-    report_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
-                                (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown,
-                                "unshown", (json_int_t)report->unshown, "converted",
-                                (json_int_t)report->converted, "heard", (json_int_t)report->heard,
-                                "dropouts", (json_int_t)report->dropouts, "sound_delay_ns",
-                                (json_int_t)report->sound_delay_ns, "sound_dropped_ns",
-                                (json_int_t)report->sound_dropped_ns, "skew",
-                                make_skew(&report->skew), "streams", streams));
+    const struct source *const sounds = player_sounds(player);
+    if (sounds) {
+        json_array_append_new(array, make_stream(sounds));
+    }
+    return array;
+}
+
+static void print_json(const struct player *player, const struct player_report *report) {
+    report_print_json(json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
+        (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown, "unshown",
+        (json_int_t)report->unshown, "converted", (json_int_t)report->converted, "passed",
+        (json_int_t)report->passed, "heard", (json_int_t)report->heard, "dropouts",
+        (json_int_t)report->dropouts, "sound_delay_ns", (json_int_t)report->sound_delay_ns,
+        "sound_dropped_ns", (json_int_t)report->sound_dropped_ns, "skew", make_skew(&report->skew),
+        "streams", make_streams(player)));
+}
+
+static void choose_streams_to_show(int argc, char **argv, int operand) {
+    static char *fallback[] = {"demo"};
+    streams.names = operand < argc ? argv + operand : fallback;
+    streams.count = operand < argc ? (uint32_t)(argc - operand) : 1;
+    if (streams.count > LAYOUT_MAX) {
+        program_fail_usage("%d streams can be shown at once, not %u", LAYOUT_MAX, streams.count);
+    }
+}
+
+static enum layout choose_layout(void) {
+    if (!settings.layout) {
+        return LAYOUT_AUTO;
+    }
+    const enum layout layout = layout_parse(settings.layout);
+    if (layout == LAYOUT_AUTO) {
+        program_fail_usage("--layout: \"%s\" should be grid or pip", settings.layout);
+    }
+    return layout;
 }
 
 int main(int argc, char **argv) {
     /* Which pictures are wanted depends on whether there is sound; see player.h. */
     consumer_settings.policy = NULL;
     const int operand = program_start(&program, argc, argv);
-    if (argc - operand > 1) {
-        program_fail_usage("one stream or group is to be named, not %d", argc - operand);
-    }
+    choose_streams_to_show(argc, argv, operand);
     const struct player_settings player_settings = {
         .stage =
             {
-                .name = operand < argc ? argv[operand] : "demo",
+                .names = streams.names,
+                .count = streams.count,
+                .layout = choose_layout(),
                 .size = {(int)settings.size[0], (int)settings.size[1]},
                 .is_fullscreen = settings.is_fullscreen,
                 .has_vsync = settings.has_vsync,

@@ -2,12 +2,15 @@
 
 #include "png.h"
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct fit_size hidden_size = {640, 360};
 static const double screen_share = 0.9; /* of the usable desktop, at most */
+static const double zoom_step = 1.25;
+static const struct fit_point nowhere = {-1, -1};
 
 struct window {
     SDL_Window *window;
@@ -15,6 +18,7 @@ struct window {
     struct window_params params;
     bool has_display;
     bool is_shown;
+    struct fit_point pointer; /* where the mouse is */
     char description[64];
 };
 
@@ -108,6 +112,7 @@ int window_create(const struct window_params *params, struct window **out_window
         return -ENOMEM;
     }
     window->params = *params;
+    window->pointer = nowhere;
     if (open_display(&window->has_display) != 0 || !open_best_window(window)) {
         window_destroy(window);
         return -ENOTSUP;
@@ -186,56 +191,121 @@ static bool is_fullscreen(const struct window *window) {
     return SDL_GetWindowFlags(window->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
 }
 
-static enum window_command key_command(struct window *window, const SDL_KeyboardEvent *key) {
+static struct window_event key_event(struct window *window, const SDL_KeyboardEvent *key) {
     static const struct {
         SDL_Keycode key;
         enum window_command command;
+        bool is_repeated; /* while the key is held */
     } keys[] = {
-        {SDLK_q, WINDOW_QUIT},    {SDLK_ESCAPE, WINDOW_QUIT},  {SDLK_SPACE, WINDOW_PAUSE},
-        {SDLK_i, WINDOW_OVERLAY}, {SDLK_s, WINDOW_SCREENSHOT}, {SDLK_m, WINDOW_MUTE},
+        {SDLK_q, WINDOW_QUIT, false},           {SDLK_ESCAPE, WINDOW_QUIT, false},
+        {SDLK_SPACE, WINDOW_PAUSE, false},      {SDLK_PERIOD, WINDOW_STEP, true},
+        {SDLK_COMMA, WINDOW_STEP_BACK, true},   {SDLK_i, WINDOW_OVERLAY, false},
+        {SDLK_l, WINDOW_LAYOUT, false},         {SDLK_RETURN, WINDOW_ENLARGE, false},
+        {SDLK_KP_ENTER, WINDOW_ENLARGE, false}, {SDLK_p, WINDOW_INSPECT, false},
+        {SDLK_0, WINDOW_ZOOM_FIT, false},       {SDLK_KP_0, WINDOW_ZOOM_FIT, false},
+        {SDLK_z, WINDOW_ZOOM_NATURAL, false},   {SDLK_m, WINDOW_MUTE, false},
     };
-    if (key->repeat) {
-        return WINDOW_NOTHING;
+    const SDL_Keycode symbol = key->keysym.sym;
+    if (symbol == SDLK_PLUS || symbol == SDLK_EQUALS || symbol == SDLK_KP_PLUS) {
+        return (struct window_event){.command = WINDOW_ZOOM, .times = zoom_step};
     }
-    if (key->keysym.sym == SDLK_f) {
-        set_fullscreen(window, !is_fullscreen(window));
-        return WINDOW_REDRAW;
+    if (symbol == SDLK_MINUS || symbol == SDLK_KP_MINUS) {
+        return (struct window_event){.command = WINDOW_ZOOM, .times = 1 / zoom_step};
     }
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (keys[i].key == key->keysym.sym) {
-            return keys[i].command;
+        if (keys[i].key == symbol && (keys[i].is_repeated || !key->repeat)) {
+            return (struct window_event){.command = keys[i].command};
         }
     }
-    return WINDOW_NOTHING;
+    if (key->repeat) {
+        return (struct window_event){0};
+    }
+    if (symbol == SDLK_s) {
+        return (struct window_event){.command = key->keysym.mod & KMOD_SHIFT ? WINDOW_SAVE
+                                                                             : WINDOW_SCREENSHOT};
+    }
+    if (symbol >= SDLK_1 && symbol <= SDLK_9) {
+        return (struct window_event){.command = WINDOW_SOUND,
+                                     .number = (uint32_t)(symbol - SDLK_1)};
+    }
+    if (symbol == SDLK_f) {
+        set_fullscreen(window, !is_fullscreen(window));
+        return (struct window_event){.command = WINDOW_REDRAW};
+    }
+    return (struct window_event){0};
 }
 
-static enum window_command event_command(struct window *window, const SDL_Event *event) {
+/* SDL counts the mouse's points in units of the desktop, of which a pixel may be a part. */
+static struct fit_point to_pixels(const struct window *window, int x, int y) {
+    int width = 1, height = 1;
+    SDL_GetWindowSize(window->window, &width, &height);
+    const struct fit_size size = window_size(window);
+    return (struct fit_point){
+        .x = width > 0 ? (int)((int64_t)x * size.width / width) : x,
+        .y = height > 0 ? (int)((int64_t)y * size.height / height) : y,
+    };
+}
+
+static struct window_event move_event(struct window *window, const SDL_MouseMotionEvent *move) {
+    window->pointer = to_pixels(window, move->x, move->y);
+    if (move->state & SDL_BUTTON_LMASK) {
+        return (struct window_event){.command = WINDOW_PAN,
+                                     .distance = to_pixels(window, move->xrel, move->yrel)};
+    }
+    return (struct window_event){.command = WINDOW_POINT};
+}
+
+static struct window_event mouse_event(struct window *window, const SDL_Event *event) {
+    if (event->type == SDL_MOUSEMOTION) {
+        return move_event(window, &event->motion);
+    }
+    if (event->type == SDL_MOUSEWHEEL) {
+        const int direction = event->wheel.direction == SDL_MOUSEWHEEL_FLIPPED ? -1 : 1;
+        return (struct window_event){.command = WINDOW_ZOOM,
+                                     .times = pow(zoom_step, direction * event->wheel.y)};
+    }
+    window->pointer = to_pixels(window, event->button.x, event->button.y);
+    const bool is_double = event->button.button == SDL_BUTTON_LEFT && event->button.clicks == 2;
+    return (struct window_event){.command = is_double ? WINDOW_ENLARGE : WINDOW_POINT};
+}
+
+static struct window_event window_event(struct window *window, const SDL_Event *event) {
     switch (event->type) {
     case SDL_QUIT:
-        return WINDOW_QUIT;
+        return (struct window_event){.command = WINDOW_QUIT};
     case SDL_KEYDOWN:
-        return key_command(window, &event->key);
+        return key_event(window, &event->key);
+    case SDL_MOUSEMOTION:
+    case SDL_MOUSEWHEEL:
+    case SDL_MOUSEBUTTONDOWN:
+        return mouse_event(window, event);
     case SDL_WINDOWEVENT:
-        return event->window.event == SDL_WINDOWEVENT_EXPOSED ||
-                       event->window.event == SDL_WINDOWEVENT_SIZE_CHANGED
-                   ? WINDOW_REDRAW
-                   : WINDOW_NOTHING;
+        if (event->window.event == SDL_WINDOWEVENT_LEAVE) {
+            window->pointer = nowhere;
+            return (struct window_event){.command = WINDOW_POINT};
+        }
+        if (event->window.event == SDL_WINDOWEVENT_EXPOSED ||
+            event->window.event == SDL_WINDOWEVENT_SIZE_CHANGED) {
+            return (struct window_event){.command = WINDOW_REDRAW};
+        }
+        break;
     case SDL_RENDER_TARGETS_RESET:
     case SDL_RENDER_DEVICE_RESET:
-        return WINDOW_RESET;
+        return (struct window_event){.command = WINDOW_RESET};
     }
-    return WINDOW_NOTHING;
+    return (struct window_event){0};
 }
 
-enum window_command window_next_command(struct window *window) {
+struct window_event window_next_event(struct window *window) {
     SDL_Event event;
     while (SDL_PollEvent(&event)) {
-        const enum window_command command = event_command(window, &event);
-        if (command != WINDOW_NOTHING) {
-            return command;
+        struct window_event known = window_event(window, &event);
+        if (known.command != WINDOW_NOTHING) {
+            known.point = window->pointer;
+            return known;
         }
     }
-    return WINDOW_NOTHING;
+    return (struct window_event){0};
 }
 
 int window_save(const struct window *window, const char *path) {

@@ -19,15 +19,37 @@ struct window_params {
     bool has_vsync; /* pictures wait for the screen's next refresh: no tearing, but later */
 };
 
+/* What the user wants. Where it is about a picture, it is the one at `point`. */
 enum window_command {
     WINDOW_NOTHING = 0,
     WINDOW_QUIT,
     WINDOW_PAUSE,
+    WINDOW_STEP,
+    WINDOW_STEP_BACK,
     WINDOW_OVERLAY,
+    WINDOW_LAYOUT,  /* the other one */
+    WINDOW_ENLARGE, /* the picture fills the window, or no longer */
+    WINDOW_INSPECT,
+    WINDOW_POINT, /* the mouse moved, or left: then `point` is outside */
+    WINDOW_ZOOM,  /* `times` larger */
+    WINDOW_ZOOM_FIT,
+    WINDOW_ZOOM_NATURAL,
+    WINDOW_PAN, /* by `distance` */
     WINDOW_SCREENSHOT,
+    WINDOW_SAVE, /* the picture itself */
     WINDOW_MUTE,
+    WINDOW_SOUND,  /* of the picture `number`, from 0 */
     WINDOW_REDRAW, /* its contents were lost, or its size changed */
     WINDOW_RESET,  /* the renderer lost its textures too */
+};
+
+/* Points are in pixels of the window, as window_size() is. */
+struct window_event {
+    enum window_command command;
+    struct fit_point point;    /* where the mouse is */
+    struct fit_point distance; /* WINDOW_PAN */
+    double times;              /* WINDOW_ZOOM */
+    uint32_t number;           /* WINDOW_SOUND */
 };
 
 /* Opens SDL's display and a window that stays hidden until window_fit(). Without a display, SDL
@@ -52,7 +74,7 @@ void window_set_title(struct window *window, const char *title);
 struct fit_size window_size(const struct window *window);
 
 /* What the user did next; WINDOW_NOTHING: no more. Full screen (f) is dealt with here. */
-enum window_command window_next_command(struct window *window);
+struct window_event window_next_event(struct window *window);
 
 /* Writes what has been drawn since the last present to a PNG file. Call before present: afterwards
  * it is undefined. Errors: as png_write(); -ENOTSUP the renderer cannot be read. */

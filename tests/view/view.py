@@ -265,7 +265,7 @@ class View(unittest.TestCase):
         self.assertIn(path, done.stderr)
 
     def test_mistakes_are_usage_errors(self):
-        for arguments in (["a", "b"], ["UPPER"], ["--policy", "some"], ["--format", "xml"],
+        for arguments in (["a", "--layout", "heap"], ["a"] * 17, ["UPPER"], ["a", "UPPER"], ["--policy", "some"], ["--format", "xml"],
                           ["--size", "big"], ["--policy", "latest", "--depth", "3"]):
             self.assertEqual(self.view(*arguments, wanted=2).stdout, "", arguments)
 

@@ -1,0 +1,48 @@
+/* One of the streams in the window: found, read, and what is to be said of it.
+ *
+ *   finder --> pictures (held until they are due) --> pane: canvas, caption, overlay
+ *
+ * Streams may come later, go, and come again; of several, none is missed so badly that the others
+ * are not shown.
+ */
+#ifndef CONSUMERS_TILE_H
+#define CONSUMERS_TILE_H
+
+#include "finder.h"
+#include "pane.h"
+#include "pictures.h"
+
+struct tile {
+    struct finder finder;
+    struct pictures pictures;
+    struct pane *pane; /* borrowed; NULL: it has none of its own */
+    bool is_one_of_several;
+    bool is_each_wanted; /* every picture, not only the newest, where --policy leaves the choice */
+    bool is_orphan;      /* its writer is gone, and another one is waited for */
+    bool has_lost_hope;  /* it cannot be read */
+    bool has_told_short; /* that pictures cannot be held for as long as the sound takes */
+    bool has_told_trouble; /* that it cannot be shown */
+    uint32_t wanted_depth; /* of pictures, found out while playing; 0: the default */
+};
+
+/* How pictures of `stream` are read by the settings, of which mistakes end the program. */
+struct shmframe_reader_params tile_reader_params(const struct tile *tile, const char *stream);
+
+/* Opens it, waiting until the deadline. Errors: as source_open(). */
+int tile_open(struct tile *tile, const char *stream, int64_t deadline_ns);
+bool tile_is_open(const struct tile *tile);
+/* Reads it as it is to be read now. Where that cannot be had it goes on as before. */
+bool tile_reopen(struct tile *tile);
+void tile_close(struct tile *tile);
+
+/* What is to be looked at now and then: what happened to the stream is told, and pictures are read
+ * deeper where the sound is late. What cannot be shown at all ends the program, if it is alone. */
+void tile_look_after(struct tile *tile, int64_t now_ns);
+
+/* Whether nothing is to come or to be shown any more. */
+bool tile_is_over(const struct tile *tile);
+
+/* What is said at its lower edge: stream, format, what has become of it. */
+void tile_describe(const struct tile *tile, bool is_heard, char *out_text, size_t text_bytes);
+
+#endif
