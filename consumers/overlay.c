@@ -20,6 +20,7 @@ enum {
     CURVE_TOP = MARGIN + LINES * LINE + 4,
     PANEL_HEIGHT = CURVE_TOP + CURVE_HEIGHT + MARGIN,
     CURVE_WIDTH = PANEL_WIDTH - 2 * MARGIN,
+    READABLE_PERCENT = 50,     /* in less room than for that nothing is drawn */
     LARGE_WINDOW_LINES = 1400, /* from here on everything is drawn twice as large */
 };
 static const int64_t update_ns = SECOND_NS / 8;
@@ -188,6 +189,9 @@ void overlay_draw(struct overlay *overlay, struct fit_area room) {
     int scale_percent = room.height >= LARGE_WINDOW_LINES ? 200 : 100;
     if (room.width < PANEL_WIDTH) {
         scale_percent = room.width * 100 / PANEL_WIDTH;
+    }
+    if (scale_percent < READABLE_PERCENT) {
+        return;
     }
     const SDL_Rect to = {room.x, room.y, PANEL_WIDTH * scale_percent / 100,
                          PANEL_HEIGHT * scale_percent / 100};

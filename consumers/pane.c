@@ -27,8 +27,10 @@ static void draw_caption(const struct pane *pane) {
     }
     snprintf(text, sizeof text, "%.*s", letters, pane->caption);
     const int height = LETTER_HEIGHT + 2 * PADDING;
-    const SDL_Rect strip = {area->x, area->y + area->height - height,
-                            (int)strlen(text) * LETTER_WIDTH + 2 * PADDING, height};
+    /* In the middle, where pictures in the corners do not lie on it. */
+    const int width = (int)strlen(text) * LETTER_WIDTH + 2 * PADDING;
+    const SDL_Rect strip = {area->x + (area->width - width) / 2, area->y + area->height - height,
+                            width, height};
     SDL_SetRenderDrawBlendMode(pane->renderer, SDL_BLENDMODE_BLEND);
     SDL_SetRenderDrawColor(pane->renderer, 0, 0, 0, 170);
     SDL_RenderFillRect(pane->renderer, &strip);
