@@ -1,0 +1,248 @@
+/* shmframe-pipe: the frames of streams in a FIFO, a file or standard output, straight from their
+ * slots, for programs that know nothing of them; and with --in, by shmframe-pipe-in, back.
+ */
+#include "consumer.h"
+#include "pipe_run.h"
+#include "progress.h"
+#include "report.h"
+#include "selection.h"
+
+#include <errno.h>
+#include <libavutil/log.h>
+#include <libavutil/pixdesc.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+    const char *in; /* for --help: acted upon before options are read */
+    const char *container;
+    const char *pixel_format, *sample_format;
+    const char *on_change;
+    const char *format;
+    bool is_exact, is_staying;
+} settings = {.on_change = "end", .format = "text"};
+
+static const struct option_spec options[] = {
+    {"as", 'a', OPTION_TEXT, &settings.container, "CONTAINER",
+     "y4m, nut, wav or raw; default: what FILE ends in, or what carries the stream as it is"},
+    {"pixel-format", 'p', OPTION_TEXT, &settings.pixel_format, "NAME",
+     "convert pictures to this, as FFmpeg calls it"},
+    {"sample-format", 'f', OPTION_TEXT, &settings.sample_format, "NAME",
+     "convert sound to this: u8, s16, s32, s64, flt or dbl"},
+    {"exact", 0, OPTION_FLAG, &settings.is_exact, NULL,
+     "fail rather than convert what the container cannot carry"},
+    {"on-change", 0, OPTION_TEXT, &settings.on_change, "end|convert",
+     "what to do when a stream changes its format: end (the default), or go on in the first one"},
+    {"stay", 0, OPTION_FLAG, &settings.is_staying, NULL,
+     "wait for the next reader of a FIFO when one goes away"},
+    {"format", 0, OPTION_TEXT, &settings.format, "text|json", "how to print the report at the end"},
+    {"in", 'i', OPTION_TEXT, &settings.in, "NAME",
+     "the other way round: make a stream of what FILE or standard input brings; "
+     "shmframe-pipe-in --help has its options"},
+    {0},
+};
+
+static const struct program program = {
+    .name = "shmframe-pipe",
+    .purpose = "Writes the frames of streams into a FIFO, a file or standard output, or reads them "
+               "from there.",
+    .operands = "STREAM... [FILE|-]",
+    .notes =
+        "The last of several names is a FILE if it has a slash, ends in .y4m, .nut, .wav, .raw,\n"
+        ".yuv, .rgb or .pcm, or is a FIFO. Without one it is standard output.\n"
+        "\n"
+        "Examples: shmframe pipe cam | mpv -\n"
+        "          shmframe pipe mic | sox -t wav - quiet.flac\n"
+        "          ffmpeg -i film.mp4 -f yuv4mpegpipe - | shmframe pipe --in film",
+    .options = options,
+    .options2 = consumer_options,
+};
+
+/* --in. */
+
+/* The place of "--in NAME", "-i NAME" or "--in=NAME"; 0: there is none. */
+static int find_in(int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--in") == 0 || strcmp(argv[i], "-i") == 0 ||
+            strncmp(argv[i], "--in=", 5) == 0)
+            return i;
+    return 0;
+}
+
+/* Producers lie beside consumers: in the same folder, in a build in the next one, or in PATH. */
+static void execute_beside(const char *name, char **argv) {
+    char own[PATH_MAX], path[PATH_MAX + 64];
+    const ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    if (length > 0) {
+        own[length] = '\0';
+        *strrchr(own, '/') = '\0';
+        snprintf(path, sizeof(path), "%s/%s", own, name);
+        execv(path, argv);
+        snprintf(path, sizeof(path), "%s/../producers/%s", own, name);
+        execv(path, argv);
+    }
+    execvp(name, argv);
+}
+
+/* Becomes shmframe-pipe-in, where "--in" is "--stream". */
+_Noreturn static void become_producer(int place, int argc, char **argv) {
+    static const char name[] = "shmframe-pipe-in";
+    char **arguments = calloc((size_t)argc + 1, sizeof(*arguments));
+    char stream[128] = "--stream";
+    if (!arguments)
+        program_fail("no memory");
+    if (strncmp(argv[place], "--in=", 5) == 0)
+        snprintf(stream, sizeof(stream), "--stream=%s", argv[place] + 5);
+    memcpy(arguments, argv, (size_t)argc * sizeof(*arguments));
+    arguments[0] = (char *)name;
+    arguments[place] = stream;
+    execute_beside(name, arguments);
+    program_fail("%s cannot be run: %m; it belongs beside shmframe-pipe", name);
+}
+
+/* Settings. */
+
+/* Names of streams have dots as well: a FILE is what can be nothing else. */
+static bool is_file_name(const char *name) {
+    return strcmp(name, "-") == 0 || strchr(name, '/') || pipe_container_find_by_path(name) ||
+           pipe_outlet_is_pipe(name);
+}
+
+static void check_settings(struct pipe_run *run) {
+    const struct pipe_run wanted = {
+        .path = run->path,
+        .pixel_format = settings.pixel_format,
+        .sample_format = settings.sample_format,
+        .is_exact = settings.is_exact,
+        .is_staying = settings.is_staying,
+        .is_adapting = strcmp(settings.on_change, "convert") == 0,
+    };
+    *run = wanted;
+    if (!run->is_adapting && strcmp(settings.on_change, "end") != 0)
+        program_fail_usage("--on-change: \"%s\" should be end or convert", settings.on_change);
+    if (settings.pixel_format && av_get_pix_fmt(settings.pixel_format) == AV_PIX_FMT_NONE)
+        program_fail_usage("--pixel-format: FFmpeg has no \"%s\"; ffmpeg -pix_fmts lists them",
+                           settings.pixel_format);
+    if (settings.sample_format && !pipe_run_knows_samples(settings.sample_format))
+        program_fail_usage("--sample-format: \"%s\" should be u8, s16, s32, s64, flt or dbl",
+                           settings.sample_format);
+    run->container.kind = settings.container ? pipe_container_find(settings.container)
+                                             : pipe_container_find_by_path(run->path);
+    if (settings.container && run->container.kind == PIPE_NONE)
+        program_fail_usage("--as: \"%s\" should be y4m, nut, wav or raw", settings.container);
+    if (strcmp(run->path, "-") == 0 && isatty(STDOUT_FILENO))
+        program_fail_usage(
+            "standard output is a terminal: name a FILE, or put \"| PROGRAM\" behind");
+    if (run->is_staying && (strcmp(run->path, "-") == 0 || !pipe_outlet_is_pipe(run->path)))
+        program_fail_usage("--stay: %s is no FIFO, nobody reads it a second time; mkfifo makes one",
+                           run->path);
+}
+
+/* Report. */
+
+static json_t *describe_lane(const struct pipe_lane *lane) {
+    const struct shmframe_reader_counters counters = source_counters(lane->source);
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stream",
+        lane->source->stream, "policy", consumer_policy_name(lane->source->params.policy), "frames",
+        (json_int_t)lane->frames, "in_place",
+        (json_int_t)(lane->frames - lane->adapter.converted - lane->adapter.packed - lane->packed),
+        "converted", (json_int_t)lane->adapter.converted, "packed",
+        (json_int_t)(lane->adapter.packed + lane->packed), "lost_late",
+        (json_int_t)counters.lost_late, "lost_restart", (json_int_t)counters.lost_restart,
+        "skipped", (json_int_t)counters.skipped, "unread", (json_int_t)lane->unread, "early",
+        (json_int_t)lane->early, "silent_samples", (json_int_t)lane->silent);
+}
+
+static json_t *describe_run(const struct pipe_run *run, double seconds) {
+    json_t *streams = json_array();
+    for (uint32_t i = 0; i < run->lanes; i++)
+        json_array_append_new(streams, describe_lane(&run->lane[i]));
+    return json_pack("{s:s, s:s, s:f, s:I, s:I, s:I, s:s, s:o}", "file", run->path, "container",
+                     pipe_container_name(run->container.kind), "seconds", seconds, "bytes",
+                     (json_int_t)run->bytes, "readers", (json_int_t)run->readers, "full_ns",
+                     (json_int_t)run->full_ns, "ended_by", run->reason, "streams", streams);
+}
+
+static json_int_t read_number(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
+static void print_lane(const json_t *lane) {
+    static const struct {
+        const char *key, *text;
+    } figures[] = {
+        {"converted", "converted"},
+        {"packed", "moved together"},
+        {"lost_late", "lost late"},
+        {"lost_restart", "lost at a restart"},
+        {"skipped", "skipped"},
+        {"unread", "while nobody read"},
+        {"early", "from before the beginning"},
+        {"silent_samples", "samples of silence for lost ones"},
+    };
+    printf("%s, %s: %lld frames, %lld straight from the slot",
+           json_string_value(json_object_get(lane, "stream")),
+           json_string_value(json_object_get(lane, "policy")),
+           (long long)read_number(lane, "frames"), (long long)read_number(lane, "in_place"));
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+        if (read_number(lane, figures[i].key))
+            printf(", %lld %s", (long long)read_number(lane, figures[i].key), figures[i].text);
+    putchar('\n');
+}
+
+static void print_report(const struct pipe_run *run, enum report_format format) {
+    const double seconds = (double)(shmframe_now_ns() - run->start_ns) / 1e9;
+    json_t *report = describe_run(run, seconds);
+    progress_clear();
+    if (format == REPORT_JSON) {
+        report_print_json(report);
+        return;
+    }
+    printf("%s, %s: %.1f MB in %.1f s, %.1f s of it full, ended by %s\n", run->path,
+           pipe_container_name(run->container.kind), (double)run->bytes / 1e6, seconds,
+           (double)run->full_ns / 1e9, run->reason);
+    size_t i;
+    const json_t *lane;
+    json_array_foreach(json_object_get(report, "streams"), i, lane) print_lane(lane);
+    json_decref(report);
+    report_flush();
+}
+
+int main(int argc, char **argv) {
+    static struct pipe_run run;
+    const int in = find_in(argc, argv);
+    if (in)
+        become_producer(in, argc, argv);
+    consumer_settings.policy = NULL;
+    const int operand = program_start(&program, argc, argv);
+    int names = argc - operand;
+    run.path = "-";
+    if (names > 1 && is_file_name(argv[argc - 1]))
+        run.path = argv[operand + --names];
+    if (names < 1)
+        program_fail_usage("at least one STREAM is to be named");
+    const enum report_format format = report_format_parse(settings.format);
+    check_settings(&run);
+    for (int i = 0; i < names; i++)
+        consumer_reader_params(argv[operand + i]); /* whose checks end the program */
+    av_log_set_level(AV_LOG_ERROR);
+
+    struct shmframe_session *session = program_open_session();
+    program_stop_on_signals(session);
+    run.sources.session = session;
+    struct selection selection;
+    int exit_code = EXIT_DONE;
+    if (selection_find(session, &argv[operand], (uint32_t)names, &selection) &&
+        pipe_run_open(&run, &selection)) {
+        exit_code = pipe_run(&run);
+        print_report(&run, format);
+    }
+    pipe_run_close(&run);
+    program_close_session(session);
+    return exit_code;
+}

@@ -1,0 +1,46 @@
+/* Outlet: a FIFO, a file or standard output, written to without ever waiting.
+ *
+ * The bytes are written, not given: vmsplice() would let the reader see the slot itself, but nobody
+ * is told when it has taken the pages out of the pipe, so that the lease would have to be kept for
+ * ever, or the writer of the stream would paint over what is still to be read.
+ *
+ * Threads: one.
+ */
+#ifndef CONSUMERS_PIPE_OUTLET_H
+#define CONSUMERS_PIPE_OUTLET_H
+
+#include "pipe_message.h"
+
+struct pipe_outlet {
+    const char *path; /* "-": standard output */
+    int fd;           /* -1: closed */
+    bool is_fifo;     /* by its path: readers may come again */
+    bool is_file;     /* what was written can be gone back to */
+    int flags;        /* of standard output that were changed; -1: none were */
+    uint64_t sent;    /* bytes since it was opened */
+    uint64_t whole;   /* of these, up to the end of a message */
+};
+
+/* Opens it; `pipe_bytes` is how much a pipe should hold, as far as the kernel allows. Reports that
+ * go to standard output go to standard error from then on, if the frames take its place.
+ * Errors: -ENXIO a FIFO that nobody reads; as open(). */
+int pipe_outlet_open(struct pipe_outlet *outlet, const char *path, uint64_t pipe_bytes);
+void pipe_outlet_close(struct pipe_outlet *outlet);
+
+/* Whether `path` is a FIFO, or standard output is a pipe. */
+bool pipe_outlet_is_pipe(const char *path);
+
+/* Sends what it takes at once. Errors: -EAGAIN it is full, poll its descriptor for output;
+ * -EPIPE nobody reads it; as write(). */
+int pipe_outlet_push(struct pipe_outlet *outlet, struct pipe_message *message);
+
+/* Whether nobody reads it any more, while nothing is written. */
+bool pipe_outlet_is_left(const struct pipe_outlet *outlet);
+
+/* Writes anew at a place of a file. Errors: as pwrite(). */
+int pipe_outlet_patch(struct pipe_outlet *outlet, uint64_t at, const void *data, size_t bytes);
+
+/* The message that was begun will not be ended: a file forgets its beginning. */
+void pipe_outlet_cut(struct pipe_outlet *outlet);
+
+#endif
