@@ -10,6 +10,7 @@
 #include "report.h"
 #include "supervisor.h"
 #include "x_grab.h"
+#include "x_server.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -42,45 +43,6 @@ static const struct program program = {
     .purpose = "Time per captured picture, beside a bare request to the X server.",
     .options = specs,
 };
-
-/* The X server. */
-
-static char display_name[32];
-static pid_t xvfb;
-
-static void run_xvfb(void *argument) {
-    const int number_fd = *(const int *)argument;
-    char fd[16], screen[32];
-    snprintf(fd, sizeof(fd), "%d", number_fd);
-    snprintf(screen, sizeof(screen), "%ux%ux24", options.size[0], options.size[1]);
-    if (!freopen("/dev/null", "w", stderr))
-        _exit(EXIT_FAILED);
-    execlp("Xvfb", "Xvfb", "-displayfd", fd, "-screen", "0", screen, "-nolisten", "tcp", "-noreset",
-           (char *)NULL);
-    exit(EXIT_FAILED);
-}
-
-/* Asked to, it takes its lock and its socket away. */
-static void stop_xvfb(void) {
-    kill(xvfb, SIGTERM);
-    waitpid(xvfb, NULL, 0);
-}
-
-static void start_xvfb(void) {
-    int ends[2];
-    if (pipe(ends) < 0)
-        program_fail("no pipe for an X server: %m");
-    xvfb = process_start(run_xvfb, &ends[1]);
-    atexit(stop_xvfb);
-    close(ends[1]);
-    FILE *number = fdopen(ends[0], "r");
-    int display;
-    if (!number || fscanf(number, "%d", &display) != 1)
-        program_fail("Xvfb does not start; install it, or name an X server with --display");
-    fclose(number);
-    snprintf(display_name, sizeof(display_name), ":%d", display);
-    options.display = display_name;
-}
 
 /* Lanes. */
 
@@ -323,7 +285,7 @@ int main(int argc, char **argv) {
                            REPEATS_MAX);
     supervisor_start();
     if (!options.display)
-        start_xvfb();
+        options.display = x_server_start(options.size[0], options.size[1]);
     for (int i = 0; i < LANES; i++) {
         lanes[i].sample_ns =
             calloc((size_t)options.frames * options.repeats, sizeof(*lanes[i].sample_ns));
