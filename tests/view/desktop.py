@@ -257,58 +257,6 @@ class Desktop(unittest.TestCase):
         power = sum(value * value for value in samples)
         return 2 * (real * real + imaginary * imaginary) / len(samples) / power
 
-    def capture(self, at):
-        """What ffmpeg sees of a small square at `at` and hears for five seconds: pairs of instant and
-        brightness, and of instant and loudness."""
-        path = os.path.join(self.folder, "capture.nut")
-        subprocess.run(
-            ["ffmpeg", "-v", "error", "-f", "x11grab", "-framerate", "100", "-video_size", "16x16",
-             "-i", f"{self.env['DISPLAY']}+{at[0]},{at[1]}", "-f", "pulse", "-fragment_size", "960",
-             "-i", "null.monitor", "-copyts", "-c:v", "rawvideo", "-pix_fmt", "gray",
-             "-c:a", "pcm_s16le", "-ac", "1", "-frames:v", "500", "-shortest", path],
-            env=self.env, stdin=subprocess.DEVNULL, timeout=60, check=True)
-        instants = {0: [], 1: []}
-        for line in subprocess.run(
-                ["ffprobe", "-v", "error", "-show_entries", "packet=stream_index,pts_time",
-                 "-of", "csv=p=0", path], text=True, stdout=subprocess.PIPE, check=True,
-                timeout=60).stdout.splitlines():
-            stream, instant = line.split(",")[:2]
-            instants[int(stream)].append(float(instant))
-        seen, heard = (subprocess.run(
-            ["ffmpeg", "-v", "error", "-i", path, "-map", kind, "-fps_mode", "passthrough", "-f",
-             form, "-"], stdout=subprocess.PIPE, check=True, timeout=60).stdout
-            for kind, form in (("0:v", "rawvideo"), ("0:a", "s16le")))
-        samples, block = array.array("h", heard), RATE_HZ // 1000
-        return ([(instant, max(seen[256 * i:256 * (i + 1)]))
-                 for i, instant in enumerate(instants[0]) if seen[256 * i:256 * (i + 1)]],
-                [(instants[1][0] + i / RATE_HZ, rms(samples[i:i + block]))
-                 for i in range(0, len(samples) - block, block)])
-
-    @staticmethod
-    def rises(values, threshold):
-        """The instants at which values come above the threshold after a fifth of a second below."""
-        found, above = [], -math.inf
-        for instant, value in values:
-            if value > threshold:
-                if instant - above > 0.2:
-                    found.append(instant)
-                above = instant
-        return found[1:]  # the first one may have begun before
-
-    def test_flash_and_beep_come_together(self):
-        self.processes.append(start_supervisor(SUPERVISOR, self.env))
-        self.start(PATTERN, "--size", "320x180", "--rate", "50", "--wait-readers", "1")
-        view = self.start(VIEW)
-        wait_for(lambda: self.ask_desktop("search", "--onlyvisible", "--pid", str(view.pid)),
-                 "the window")
-        # The window is in the middle, the patch that flashes at its lower right.
-        picture, sound = self.capture(((SCREEN[0] + 320) // 2 - 24, (SCREEN[1] + 180) // 2 - 24))
-        flashes, beeps = self.rises(picture, 150), self.rises(sound, 5000)
-        self.assertGreaterEqual(min(len(flashes), len(beeps)), 3, (flashes, beeps))
-        apart = sorted(flash - min(beeps, key=lambda beep: abs(beep - flash)) for flash in flashes)
-        # A frame of the pattern is 20 ms, one of the capture 10.
-        self.assertLess(abs(apart[len(apart) // 2]), 0.04, apart)
-
     def test_m_is_silence(self):
         samples, _ = self.record("--duration", "2", "--mute")
         self.assertEqual(max(samples, default=0), 0)
