@@ -4,6 +4,7 @@
  * data, a verdict and a chart.
  */
 #include "analysis.h"
+#include "analysis_chart.h"
 #include "consumer.h"
 #include "digest.h"
 #include "expectation.h"
@@ -20,6 +21,7 @@ static struct {
     const char *reference;
     const char *match;
     const char *control;
+    const char *chart;
     struct option_list expectations;
     int64_t interval_ns;
     double silence_dbfs;
@@ -81,6 +83,11 @@ static const struct option_spec options[] = {
      .out = &settings.histogram_bins,
      .argument = "BINS",
      .help = "add histograms of pictures to the JSON objects, of 2 to 256 bins"},
+    {.name = "chart",
+     .kind = OPTION_TEXT,
+     .out = &settings.chart,
+     .argument = "FILE.png",
+     .help = "at the end, draw what was measured, over time, into this file"},
     {.name = "control",
      .kind = OPTION_TEXT,
      .out = &settings.control,
@@ -160,6 +167,7 @@ static void parse_settings(struct analyzer *a) {
     to->sound = sound_settings_default;
     to->sound.silence_dbfs = settings.silence_dbfs;
     to->sound.silence_ns = settings.silence_ns;
+    to->sound.has_history = settings.chart != NULL;
     to->picture = picture_settings_default;
     to->picture.black_ns = settings.black_ns;
     to->picture.frozen_ns = settings.frozen_ns;
@@ -267,6 +275,14 @@ static void tell_totals(struct analyzer *a) {
     }
 }
 
+static void draw(struct analyzer *a) {
+    const int result = analysis_chart_write(a->analysis, a->count, settings.chart);
+    if (result == 0)
+        return;
+    program_warn("%s cannot be written: %s", settings.chart, strerror(-result));
+    a->has_failed = true;
+}
+
 /* Requests. */
 
 static int run_stats(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
@@ -364,6 +380,8 @@ static int analyze(struct analyzer *a, struct shmframe_session *session, char *c
     if ((a->control || !settings.control) && open_streams(a, &selection)) {
         measure(a);
         tell_totals(a);
+        if (settings.chart)
+            draw(a);
         const bool is_late = strcmp(a->reason, "deadline") == 0;
         a->has_failed = a->has_failed || is_late || sources_have_failed(&a->sources);
     }

@@ -8,7 +8,7 @@ static void name_channels(struct sound_history *history,
                           const struct shmframe_audio_format *format) {
     AVChannelLayout layout;
     sound_layout(format, &layout);
-    for (uint32_t c = 0; c < history->channels; c++) {
+    for (uint32_t c = 0; c < format->channels; c++) {
         const enum AVChannel channel = av_channel_layout_channel_from_index(&layout, c);
         if (channel < 0 || av_channel_name(history->channel_name[c],
                                            sizeof(history->channel_name[c]), channel) < 0)

@@ -13,7 +13,7 @@ enum {
 
 struct sound_history {
     struct curve waveform[HISTORY_CHANNELS]; /* a value a sample */
-    char channel_name[HISTORY_CHANNELS][16];
+    char channel_name[SHMFRAME_CHANNELS_MAX][16];
     uint32_t channels;
     uint32_t sample_rate;
     uint32_t pair_left, pair_right; /* equal: there is none */
