@@ -6,6 +6,7 @@
 #include "analysis.h"
 #include "analysis_chart.h"
 #include "consumer.h"
+#include "dashboard.h"
 #include "digest.h"
 #include "expectation.h"
 #include "report.h"
@@ -15,6 +16,8 @@
 #include <string.h>
 
 enum { EXPECTATIONS_MAX = 16 };
+/* How often the live view is drawn, and what it shows is of. */
+static const int64_t glance_ns = INT64_C(100000000);
 
 static struct {
     const char *format;
@@ -34,7 +37,8 @@ static const struct option_spec options[] = {
      .kind = OPTION_DURATION,
      .out = &settings.interval_ns,
      .argument = "TIME",
-     .help = "tell the values of each stretch of so long (1s); 0: only the total"},
+     .help = "tell the values of each stretch of so long (1s; in the live view 100ms); 0: only the "
+             "total"},
     {.name = "format",
      .kind = OPTION_TEXT,
      .out = &settings.format,
@@ -122,6 +126,7 @@ static struct analyzer {
     struct control *control; /* NULL: none */
     const char *reason;      /* why it ended */
     bool has_failed;
+    bool has_dashboard;
 } analyzer;
 
 /* Settings. */
@@ -138,7 +143,7 @@ static void set_defaults(void) {
     consumer_settings.policy = NULL;
     settings.format = "text";
     settings.match = "origin";
-    settings.interval_ns = INT64_C(1000000000);
+    settings.interval_ns = -1;
     settings.silence_dbfs = sound_settings_default.silence_dbfs;
     settings.silence_ns = sound_settings_default.silence_ns;
     settings.black_ns = picture_settings_default.black_ns;
@@ -161,8 +166,11 @@ static void parse_settings(struct analyzer *a) {
     if (settings.histogram_bins == 1 || settings.histogram_bins > 256)
         program_fail_usage("--histogram: %u should be 2 to 256", settings.histogram_bins);
     parse_expectations(a);
+    a->has_dashboard = a->format == REPORT_TEXT && dashboard_is_possible();
     struct analysis_settings *to = &a->analysis_settings;
     to->interval_ns = settings.interval_ns;
+    if (to->interval_ns < 0)
+        to->interval_ns = a->has_dashboard ? glance_ns : INT64_C(1000000000);
     to->reference = settings.reference;
     to->sound = sound_settings_default;
     to->sound.silence_dbfs = settings.silence_dbfs;
@@ -226,9 +234,13 @@ static void tell(void *user, json_t *object) {
         report_print_json(object);
         return;
     }
-    digest_print(stdout, object);
+    if (a->has_dashboard)
+        dashboard_tell(object);
+    else
+        digest_print(stdout, object);
     json_decref(object);
-    report_flush();
+    if (!a->has_dashboard)
+        report_flush();
 }
 
 /* Judges what stands in the totals; returns the verdicts of those that concern this one. */
@@ -262,9 +274,12 @@ static void tell_total(struct analyzer *a, struct analysis *analysis) {
     tell(a, total);
 }
 
-static void tell_totals(struct analyzer *a) {
+static void end_intervals(struct analyzer *a) {
     for (uint32_t i = 0; i < a->count; i++)
         analysis_end(&a->analysis[i]);
+}
+
+static void tell_totals(struct analyzer *a) {
     for (uint32_t i = 0; i < a->count; i++)
         tell_total(a, &a->analysis[i]);
     for (uint32_t i = 0; i < a->expectations; i++) {
@@ -299,11 +314,14 @@ static int run_stats(void *user, const char *argument, char answer[SHMFRAME_ARGU
     return 0;
 }
 
-static int run_reset(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
-    struct analyzer *a = user;
-    (void)argument;
+static void reset(struct analyzer *a) {
     for (uint32_t i = 0; i < a->count; i++)
         analysis_reset(&a->analysis[i]);
+}
+
+static int run_reset(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
+    (void)argument;
+    reset(user);
     strcpy(answer, "begun anew");
     return 0;
 }
@@ -340,31 +358,50 @@ static void take(struct analyzer *a, uint64_t ready) {
         a->reason = "frames";
 }
 
+static void serve_keys(struct analyzer *a) {
+    enum dashboard_key key;
+    while ((key = dashboard_next_key()) != DASHBOARD_NO_KEY) {
+        if (key == DASHBOARD_QUIT)
+            a->reason = "key";
+        else
+            reset(a);
+    }
+}
+
+/* Waits for frames, and measures them. */
+static void step(struct analyzer *a, int64_t until_ns, int64_t end_ns) {
+    uint64_t ready;
+    switch (sources_wait(&a->sources, until_ns, &ready)) {
+    case SOURCES_READY:
+        take(a, ready);
+        break;
+    case SOURCES_ASKED:
+    case SOURCES_DUE:
+        break;
+    case SOURCES_OVER:
+        a->reason = sources_have_failed(&a->sources) ? "failure" : "end of stream";
+        break;
+    case SOURCES_LATE:
+        a->reason = "deadline";
+        break;
+    case SOURCES_STOP:
+        a->reason = "signal";
+        break;
+    }
+    if (!a->reason && shmframe_now_ns() >= end_ns)
+        a->reason = "duration";
+}
+
 static void measure(struct analyzer *a) {
     const int64_t end_ns = consumer_end_ns();
+    int64_t draw_ns = a->has_dashboard ? shmframe_now_ns() : SHMFRAME_FOREVER;
     while (!a->reason) {
-        uint64_t ready;
-        switch (sources_wait(&a->sources, end_ns, &ready)) {
-        case SOURCES_READY:
-            take(a, ready);
-            if (shmframe_now_ns() >= end_ns)
-                a->reason = "duration";
-            break;
-        case SOURCES_ASKED:
-            break;
-        case SOURCES_DUE:
-            a->reason = "duration";
-            break;
-        case SOURCES_OVER:
-            a->reason = sources_have_failed(&a->sources) ? "failure" : "end of stream";
-            break;
-        case SOURCES_LATE:
-            a->reason = "deadline";
-            break;
-        case SOURCES_STOP:
-            a->reason = "signal";
-            break;
-        }
+        step(a, draw_ns < end_ns ? draw_ns : end_ns, end_ns);
+        if (shmframe_now_ns() < draw_ns)
+            continue;
+        serve_keys(a);
+        dashboard_draw();
+        draw_ns = shmframe_deadline_ns(glance_ns);
     }
 }
 
@@ -378,7 +415,11 @@ static int analyze(struct analyzer *a, struct shmframe_session *session, char *c
         a->control = control_open(session, settings.control, verbs, a);
     a->sources.control = a->control;
     if ((a->control || !settings.control) && open_streams(a, &selection)) {
+        a->has_dashboard = a->has_dashboard && dashboard_open() == 0;
         measure(a);
+        end_intervals(a);
+        dashboard_close();
+        a->has_dashboard = false;
         tell_totals(a);
         if (settings.chart)
             draw(a);

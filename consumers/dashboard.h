@@ -1,0 +1,36 @@
+/* Results of an analysis on a terminal, as they come: meters and numbers.
+ *
+ * It has the whole terminal between open and close. What is said meanwhile with program_warn() is
+ * shown in its last line, and printed when it closes, also if the program exits.
+ *
+ * Threads: one.
+ */
+#ifndef CONSUMERS_DASHBOARD_H
+#define CONSUMERS_DASHBOARD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Whether the program has a terminal to itself: input and output are one, that can be drawn on, and
+ * no other program is in its foreground. */
+bool dashboard_is_possible(void);
+
+/* Errors: -ENOTSUP the terminal cannot do it; -ENOMEM. */
+int dashboard_open(void);
+/* Nothing if it is not open. */
+void dashboard_close(void);
+
+/* Takes note of what an interval, or an event, tells. */
+void dashboard_tell(const json_t *object);
+/* Shows it. */
+void dashboard_draw(void);
+
+enum dashboard_key {
+    DASHBOARD_NO_KEY = 0,
+    DASHBOARD_QUIT,
+    DASHBOARD_RESET,
+};
+/* The next key that was pressed; keys that mean nothing are passed over. */
+enum dashboard_key dashboard_next_key(void);
+
+#endif
