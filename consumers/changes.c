@@ -21,11 +21,12 @@ static struct means compare(const AVFrame *with, const struct components *compon
                             void *const buffers[2]) {
     struct components other;
     components_read(with, &other);
-    uint64_t sum = 0, samples = 0;
+    uint64_t sums[COMPONENTS_MAX], sum = 0, samples = 0;
+    difference_absolute(components, &other, buffers, sums);
     struct means means = {0};
     for (int i = 0; i < components->count; i++) {
         const struct component *component = &components->component[i];
-        sum += difference_absolute(component, &other.component[i], buffers[0], buffers[1]);
+        sum += sums[i];
         samples += (uint64_t)component->width * (uint64_t)component->height;
         means.all = (double)sum / (double)samples / (double)(1u << component->depth);
         if (i == 0 || components->is_rgb)

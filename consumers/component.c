@@ -6,8 +6,10 @@
 #include <libswscale/swscale.h>
 #include <string.h>
 
-/* BT.709, in 1/65536; their sum is 65536, so that 16-bit samples just fit. */
+/* BT.709, in 1/65536; their sum is 65536, so that 16-bit samples just fit. For 8-bit samples 1/256
+ * is enough, and fits 16 bits. */
 enum { RED_WEIGHT = 13933, GREEN_WEIGHT = 46871, BLUE_WEIGHT = 4732 };
+enum { RED_WEIGHT_8 = 54, GREEN_WEIGHT_8 = 183, BLUE_WEIGHT_8 = 19 };
 
 bool components_can_read(enum AVPixelFormat format) {
     const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(format);
@@ -71,30 +73,62 @@ void components_read(const AVFrame *picture, struct components *out_components) 
         out_components->component[i] = read_component(picture, descriptor, i);
 }
 
-/* Steps that are known when this is compiled let the loops become vector code. */
-static inline __attribute__((always_inline)) void
-unpack_bytes(const uint8_t *from, int step, const struct component *component, uint8_t *to) {
-    const int shift = component->shift;
-    const uint8_t mask = (uint8_t)((1u << component->depth) - 1);
-    for (int x = 0; x < component->width; x++)
-        to[x] = (uint8_t)(from[(ptrdiff_t)x * step] >> shift) & mask;
+/* Unpacking: with steps and shifts that are known when this is compiled the loops become vector
+ * code; those of 2 and 4 bytes a step by reading whole words, the last of which could end behind
+ * the row. */
+
+static void unpack_every_2nd(const uint8_t *from, uint8_t *restrict to, int width) {
+    for (int x = 0; x < width - 1; x++) {
+        uint16_t word;
+        memcpy(&word, from + (ptrdiff_t)x * 2, sizeof(word));
+        to[x] = (uint8_t)word;
+    }
+    to[width - 1] = from[(ptrdiff_t)(width - 1) * 2];
 }
 
+static void unpack_every_4th(const uint8_t *from, uint8_t *restrict to, int width) {
+    for (int x = 0; x < width - 1; x++) {
+        uint32_t word;
+        memcpy(&word, from + (ptrdiff_t)x * 4, sizeof(word));
+        to[x] = (uint8_t)word;
+    }
+    to[width - 1] = from[(ptrdiff_t)(width - 1) * 4];
+}
+
+static void unpack_every_3rd(const uint8_t *from, uint8_t *restrict to, int width) {
+    for (int x = 0; x < width; x++)
+        to[x] = from[(ptrdiff_t)x * 3];
+}
+
+/* Words of two bytes. */
 static inline __attribute__((always_inline)) void
-unpack_words(const uint8_t *from, int step, const struct component *component, uint16_t *to) {
-    const int shift = component->shift;
-    const uint16_t mask = (uint16_t)((1u << component->depth) - 1);
-    for (int x = 0; x < component->width; x++) {
+unpack_words(const uint8_t *from, int step, int shift, int width, uint16_t mask, uint16_t *to) {
+    for (int x = 0; x < width; x++) {
         uint16_t word;
         memcpy(&word, from + (ptrdiff_t)x * step, sizeof(word));
         to[x] = (uint16_t)(word >> shift) & mask;
     }
 }
 
-/* The rest: samples of up to 8 bits in words of two bytes, and all in words of four. */
+static void unpack_deep(const uint8_t *from, const struct component *component, uint16_t *to) {
+    const int step = component->step_bytes, shift = component->shift, width = component->width;
+    const uint16_t mask = (uint16_t)((1u << component->depth) - 1);
+    if (step == 2 && shift == 6) /* luma of P010 */
+        unpack_words(from, 2, 6, width, mask, to);
+    else if (step == 4 && shift == 6) /* its chroma */
+        unpack_words(from, 4, 6, width, mask, to);
+    else if (step == 2)
+        unpack_words(from, 2, shift, width, mask, to);
+    else if (step == 4)
+        unpack_words(from, 4, shift, width, mask, to);
+    else
+        unpack_words(from, step, shift, width, mask, to);
+}
+
 static void unpack_any(const uint8_t *from, const struct component *component, void *to) {
     const uint32_t mask = (1u << component->depth) - 1;
-    for (int x = 0; x < component->width; x++, from += component->step_bytes) {
+    const int width = component->width;
+    for (int x = 0; x < width; x++, from += component->step_bytes) {
         uint32_t word = 0;
         memcpy(&word, from, (size_t)component->word_bytes);
         const uint32_t value = word >> component->shift & mask;
@@ -105,34 +139,28 @@ static void unpack_any(const uint8_t *from, const struct component *component, v
     }
 }
 
+/* Bytes and words of two bytes that need no unpacking, or nothing else. */
+static bool is_plain(const struct component *component) {
+    return component->shift == 0 && component->depth >= 8 &&
+           component->word_bytes == (component->depth > 8 ? 2 : 1);
+}
+
 const void *component_row(const struct component *component, int y, void *buffer) {
     const uint8_t *from = component->data + (ptrdiff_t)y * component->line_bytes;
     const int step = component->step_bytes;
-    const bool is_wide = component->depth > 8;
-    if (step == component->word_bytes && component->shift == 0 && component->word_bytes < 4 &&
-        component->word_bytes == (is_wide ? 2 : 1) && component->depth >= 8)
+    if (is_plain(component) && step == component->word_bytes)
         return from;
-    if (component->word_bytes == 1 && step == 2)
-        unpack_bytes(from, 2, component, buffer);
-    else if (component->word_bytes == 1 && step == 3)
-        unpack_bytes(from, 3, component, buffer);
-    else if (component->word_bytes == 1 && step == 4)
-        unpack_bytes(from, 4, component, buffer);
-    else if (component->word_bytes == 1)
-        unpack_bytes(from, step, component, buffer);
-    else if (component->word_bytes == 2 && is_wide && step == 2)
-        unpack_words(from, 2, component, buffer);
-    else if (component->word_bytes == 2 && is_wide && step == 4)
-        unpack_words(from, 4, component, buffer);
-    else if (component->word_bytes == 2 && is_wide)
-        unpack_words(from, step, component, buffer);
+    if (is_plain(component) && component->word_bytes == 1 && step == 2)
+        unpack_every_2nd(from, buffer, component->width);
+    else if (is_plain(component) && component->word_bytes == 1 && step == 3)
+        unpack_every_3rd(from, buffer, component->width);
+    else if (is_plain(component) && component->word_bytes == 1 && step == 4)
+        unpack_every_4th(from, buffer, component->width);
+    else if (component->depth > 8 && component->word_bytes == 2)
+        unpack_deep(from, component, buffer);
     else
         unpack_any(from, component, buffer);
     return buffer;
-}
-
-static inline uint32_t weigh(uint32_t red, uint32_t green, uint32_t blue) {
-    return (red * RED_WEIGHT + green * GREEN_WEIGHT + blue * BLUE_WEIGHT + 32767) >> 16;
 }
 
 void component_rgb_luma(const void *const rows[3], void *to, int width, int depth) {
@@ -140,11 +168,17 @@ void component_rgb_luma(const void *const rows[3], void *to, int width, int dept
         const uint16_t *red = rows[0], *green = rows[1], *blue = rows[2];
         uint16_t *restrict luma = to;
         for (int x = 0; x < width; x++)
-            luma[x] = (uint16_t)weigh(red[x], green[x], blue[x]);
+            luma[x] =
+                (uint16_t)(((uint32_t)red[x] * RED_WEIGHT + (uint32_t)green[x] * GREEN_WEIGHT +
+                            (uint32_t)blue[x] * BLUE_WEIGHT + 32767) >>
+                           16);
     } else {
         const uint8_t *red = rows[0], *green = rows[1], *blue = rows[2];
         uint8_t *restrict luma = to;
-        for (int x = 0; x < width; x++)
-            luma[x] = (uint8_t)weigh(red[x], green[x], blue[x]);
+        for (int x = 0; x < width; x++) {
+            const uint16_t sum = (uint16_t)(red[x] * RED_WEIGHT_8 + green[x] * GREEN_WEIGHT_8 +
+                                            blue[x] * BLUE_WEIGHT_8 + 128);
+            luma[x] = (uint8_t)(sum >> 8);
+        }
     }
 }

@@ -1,6 +1,7 @@
 #include "difference.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Sums of a row of at most 16384 samples: |a - b| fits 32 bits at any depth, (a - b)^2 up to 8. */
 
@@ -52,27 +53,39 @@ static uint64_t squared_words(const uint16_t *a, const uint16_t *b, int width) {
     return sum;
 }
 
-uint64_t difference_absolute(const struct component *a, const struct component *b, void *buffer_a,
-                             void *buffer_b) {
-    uint64_t sum = 0;
-    for (int y = 0; y < a->height; y++) {
-        const void *row_a = component_row(a, y, buffer_a);
-        const void *row_b = component_row(b, y, buffer_b);
-        sum += a->depth > 8 ? absolute_words(row_a, row_b, a->width)
-                            : absolute_bytes(row_a, row_b, a->width);
-    }
-    return sum;
+static uint64_t absolute_row(const void *a, const void *b, int width, int depth) {
+    return depth > 8 ? absolute_words(a, b, width) : absolute_bytes(a, b, width);
 }
 
-uint64_t difference_squared(const struct component *a, const struct component *b, void *buffer_a,
-                            void *buffer_b) {
-    uint64_t sum = 0;
-    for (int y = 0; y < a->height; y++) {
-        const void *row_a = component_row(a, y, buffer_a);
-        const void *row_b = component_row(b, y, buffer_b);
-        sum += a->depth > 12  ? squared_words(row_a, row_b, a->width)
-               : a->depth > 8 ? squared_words_12(row_a, row_b, a->width)
-                              : squared_bytes(row_a, row_b, a->width);
+static uint64_t squared_row(const void *a, const void *b, int width, int depth) {
+    return depth > 12  ? squared_words(a, b, width)
+           : depth > 8 ? squared_words_12(a, b, width)
+                       : squared_bytes(a, b, width);
+}
+
+/* Row by row, so that components that lie in the same memory find it in the cache. */
+static inline __attribute__((always_inline)) void
+add_rows(const struct components *a, const struct components *b, void *const buffers[2],
+         uint64_t (*row_sum)(const void *, const void *, int, int),
+         uint64_t out_sums[COMPONENTS_MAX]) {
+    memset(out_sums, 0, COMPONENTS_MAX * sizeof(*out_sums));
+    for (int y = 0; y < a->component[0].height; y++) {
+        for (int i = 0; i < a->count; i++) {
+            const struct component *of_a = &a->component[i], *of_b = &b->component[i];
+            if (y < of_a->height)
+                out_sums[i] +=
+                    row_sum(component_row(of_a, y, buffers[0]), component_row(of_b, y, buffers[1]),
+                            of_a->width, of_a->depth);
+        }
     }
-    return sum;
+}
+
+void difference_absolute(const struct components *a, const struct components *b,
+                         void *const buffers[2], uint64_t out_sums[COMPONENTS_MAX]) {
+    add_rows(a, b, buffers, absolute_row, out_sums);
+}
+
+void difference_squared(const struct components *a, const struct components *b,
+                        void *const buffers[2], uint64_t out_sums[COMPONENTS_MAX]) {
+    add_rows(a, b, buffers, squared_row, out_sums);
 }

@@ -1,13 +1,14 @@
-/* How much the samples of two components of the same size and depth differ. */
+/* How much the samples of two pictures differ that have components of the same sizes and depths. */
 #ifndef CONSUMERS_DIFFERENCE_H
 #define CONSUMERS_DIFFERENCE_H
 
 #include "component.h"
 
-/* Sums over all samples of |a - b| and of (a - b)^2; the buffers are of COMPONENT_ROW_BYTES. */
-uint64_t difference_absolute(const struct component *a, const struct component *b, void *buffer_a,
-                             void *buffer_b);
-uint64_t difference_squared(const struct component *a, const struct component *b, void *buffer_a,
-                            void *buffer_b);
+/* Sums over all samples of each component, of |a - b| and of (a - b)^2; the buffers are of
+ * COMPONENT_ROW_BYTES. */
+void difference_absolute(const struct components *a, const struct components *b,
+                         void *const buffers[2], uint64_t out_sums[COMPONENTS_MAX]);
+void difference_squared(const struct components *a, const struct components *b,
+                        void *const buffers[2], uint64_t out_sums[COMPONENTS_MAX]);
 
 #endif

@@ -58,13 +58,14 @@ static int init_pair(struct pair *pair, const AVFrame *a, const AVFrame *b) {
 }
 
 static void measure_difference(const struct pair *pair, struct likeness_measure *out_measure) {
+    uint64_t squares[COMPONENTS_MAX];
+    difference_squared(&pair->a, &pair->b, pair->buffer, squares);
     *out_measure = (struct likeness_measure){.count = 1};
     for (int i = 0; i < pair->a.count; i++) {
         const struct component *component = &pair->a.component[i];
         const double peak = (double)((1u << component->depth) - 1);
-        const uint64_t squared =
-            difference_squared(component, &pair->b.component[i], pair->buffer[0], pair->buffer[1]);
-        out_measure->sum[i] = (double)squared / component->width / component->height / peak / peak;
+        out_measure->sum[i] =
+            (double)squares[i] / component->width / component->height / peak / peak;
         out_measure->all += pair->weight[i] * out_measure->sum[i];
     }
     out_measure->worst = out_measure->all;
