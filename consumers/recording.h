@@ -81,7 +81,7 @@ int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYT
  * there is none. To be asked now and then, and after finish. */
 bool recording_next_line(struct recording *recording, char out_line[RECORDING_PATH_BYTES]);
 
-/* Writes what is left and closes; a target that does not take it gets 3 s after a signal to stop.
+/* Writes what is left and closes; a target that does not take it gets 2 s after a signal to stop.
  */
 int recording_finish(struct recording *recording);
 
@@ -93,6 +93,7 @@ struct recording_state {
     uint32_t saves;        /* ended well */
     uint32_t reconnects;   /* ended well */
     int64_t media_ns;      /* from the first stamp to the end of the last packet that was given */
+    int64_t written_ns;    /* time of the newest packet that the target was given */
     uint64_t dropped;      /* packets that the target was too slow for, or away */
     int64_t dropped_ns;    /* of the leading stream */
     uint64_t late;         /* packets of one stream that came too late to go beside the others' */

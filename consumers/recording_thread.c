@@ -155,6 +155,7 @@ static void put_next(struct recording *recording, AVPacket *packet, int64_t ns) 
     av_packet_unref(packet);
     pthread_mutex_lock(&recording->lock);
     recording->shared.state.packets++;
+    recording->shared.state.written_ns = ns;
     if (result < 0)
         handle_failure(recording, result);
     recording_update_state(recording);

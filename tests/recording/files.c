@@ -107,7 +107,7 @@ int main(void) {
     Suite *suite = suite_create("recording files");
     TCase *tests = tcase_create("files");
     tcase_set_timeout(tests, 60);
-    tcase_add_unchecked_fixture(tests, NULL, material_remove_folder);
+    tcase_add_unchecked_fixture(tests, material_make_folder, material_remove_folder);
     tcase_add_loop_test(tests, each_container_takes_picture_and_sound_and_plays_them_whole, 0,
                         sizeof(table) / sizeof(*table));
     tcase_add_test(tests, a_wrong_container_is_told_with_names_near_it);

@@ -294,13 +294,14 @@ void material_read(const char *path, struct material_content *out_content) {
 
 static char folder[64];
 
+void material_make_folder(void) {
+    snprintf(folder, sizeof(folder), "/tmp/shmframe-recording.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
 const char *material_path(const char *name) {
     static char paths[8][256];
     static unsigned next;
-    if (!folder[0]) {
-        snprintf(folder, sizeof(folder), "/tmp/shmframe-recording.XXXXXX");
-        ck_assert_ptr_nonnull(mkdtemp(folder));
-    }
     char *path = paths[next++ % 8];
     snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
     return path;
@@ -314,7 +315,5 @@ static int remove_one(const char *path, const struct stat *what, int kind, struc
 }
 
 void material_remove_folder(void) {
-    if (folder[0])
-        nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    folder[0] = '\0';
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -44,8 +44,10 @@ void material_read(const char *path, struct material_content *out_content);
 /* Adds what the file has to `content`, as if it went on. */
 void material_read_more(const char *path, struct material_content *content);
 
-/* A folder of the test's own, and a path in it; lives until the next call but seven. */
-const char *material_path(const char *name);
+/* A folder for all tests of a program: unchecked fixtures. */
+void material_make_folder(void);
 void material_remove_folder(void);
+/* A path in it; lives until the next call but seven. */
+const char *material_path(const char *name);
 
 #endif

@@ -1,0 +1,249 @@
+/* Recording: whatever ends it, what was written is playable. */
+#include "material.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct recording *begin(const struct recording_params *params) {
+    struct recording *recording;
+    ck_assert_msg(recording_create(params, &recording) == 0, "%s", recording_error());
+    return recording;
+}
+
+/* SIGKILL. */
+
+static const struct {
+    const char *name, *picture, *sound;
+    int b_frames;
+} killed[] = {
+    {"killed.mkv", "libx264", "flac", 2},    {"killed.mp4", "libx264", "aac", 2},
+    {"killed.mov", "mpeg4", "pcm_s16le", 0}, {"killed.webm", "libvpx", "libopus", 0},
+    {"killed.ts", "libx264", "aac", 2},      {"killed.nut", "ffv1", "pcm_s16le", 0},
+    {"killed.ogg", NULL, "flac", 0},         {"killed.wav", NULL, "pcm_s16le", 0},
+    {"killed.flac", NULL, "flac", 0},
+};
+
+/* Nine seconds and a little on disk, or on its way there; the one and only key frame at their
+ * beginning; then it waits for its end. */
+static void record_until_killed(const char *path, int index, int ready_fd) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct recording *recording = begin(&(struct recording_params){.target = path});
+    const struct material_params params = {.picture = killed[index].picture,
+                                           .sound = killed[index].sound,
+                                           .b_frames = killed[index].b_frames};
+    struct material *material = material_begin(&params, recording);
+    for (int i = 0; i < 10 * MATERIAL_RATE; i++)
+        material_step(material);
+    struct recording_state state;
+    do {
+        usleep(1000);
+        recording_state(recording, &state);
+    } while (state.written_ns < INT64_C(9000000000));
+    (void)!write(ready_fd, "", 1);
+    for (;;)
+        pause();
+}
+
+START_TEST(a_file_that_is_killed_plays_up_to_the_last_two_seconds) {
+    const char *path = material_path(killed[_i].name);
+    int ready[2];
+    ck_assert_int_eq(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        record_until_killed(path, _i, ready[1]);
+    close(ready[1]);
+    char byte;
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(ready[0]);
+
+    struct material_content content;
+    material_read(path, &content);
+    if (killed[_i].picture)
+        ck_assert_int_ge(content.last_picture_us, 7900000);
+    if (killed[_i].sound)
+        ck_assert_int_ge(content.end_sound_us, 7900000);
+}
+END_TEST
+
+/* No room. */
+
+/* Writes until it fails, and says with what. */
+static int fill(const struct recording_params *params, const char *sound,
+                char out_why[RECORDING_PATH_BYTES]) {
+    struct recording *recording = begin(params);
+    const struct material_params noise = {.picture = "mpeg4",
+                                          .sound = sound,
+                                          .gop = 10,
+                                          .width = 320,
+                                          .height = 240,
+                                          .is_noise = true};
+    struct material *material = material_begin(&noise, recording);
+    int result = 0;
+    for (int i = 0; i < 1000 && result == 0; i++)
+        result = material_step(material);
+    snprintf(out_why, RECORDING_PATH_BYTES, "%s", recording_error());
+    material_end(material);
+    ck_assert_int_eq(recording_finish(recording), result);
+    recording_destroy(recording);
+    return result;
+}
+
+static void expect_playable(const char *path, int64_t least_us) {
+    struct material_content content;
+    material_read(path, &content);
+    ck_assert_int_ge(content.last_picture_us, least_us);
+    ck_assert_int_ge(content.end_sound_us, least_us);
+}
+
+static const struct {
+    const char *name, *sound;
+} full[] = {
+    {"full.mkv", "pcm_s16le"}, {"full.mp4", "aac"}, {"full.nut", "pcm_s16le"},
+    {"full.avi", "pcm_s16le"}, {"full.ts", "aac"},
+};
+
+START_TEST(at_the_limit_of_a_files_size_it_is_ended_well) {
+    const char *path = material_path(full[_i].name);
+    signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit limit = {6 << 20, 6 << 20};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    char why[RECORDING_PATH_BYTES];
+    ck_assert_int_eq(fill(&(struct recording_params){.target = path}, full[_i].sound, why), -EFBIG);
+    ck_assert_msg(strstr(why, path) && strstr(why, "MB"), "%s", why);
+    expect_playable(path, 900000);
+}
+END_TEST
+
+static bool mount_small(const char *path) {
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           (mkdir(path, 0700) == 0 || errno == EEXIST) &&
+           mount("small", path, "tmpfs", 0, "size=8m") == 0;
+}
+
+START_TEST(on_a_full_disk_it_is_ended_well) {
+    const char *folder = material_path("small");
+    if (!mount_small(folder)) {
+        fprintf(stderr, "skipped: a file system of one's own needs root (%m)\n");
+        return;
+    }
+    char path[300], why[RECORDING_PATH_BYTES];
+    snprintf(path, sizeof(path), "%s/%s", folder, full[_i].name);
+    ck_assert_int_eq(fill(&(struct recording_params){.target = path}, full[_i].sound, why),
+                     -ENOSPC);
+    ck_assert_msg(strstr(why, path) && strstr(why, "No space left"), "%s", why);
+    expect_playable(path, 900000);
+    /* What was reserved for the end is given back. */
+    struct stat what;
+    ck_assert_int_eq(stat(path, &what), 0);
+    ck_assert_int_le(what.st_blocks * 512, what.st_size + 4096);
+    umount(folder);
+    rmdir(folder);
+}
+END_TEST
+
+/* Slow and closed pipes. */
+
+static int record_into(int fd, bool is_waiting, int pictures, struct recording_state *out_state) {
+    ck_assert_int_eq(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+    close(fd);
+    struct recording *recording = begin(
+        &(struct recording_params){.target = "-", .container = "nut", .is_waiting = is_waiting});
+    const struct material_params params = {.picture = "mpeg4", .gop = 10};
+    struct material *material = material_begin(&params, recording);
+    for (int i = 0; i < pictures; i++)
+        material_step(material);
+    const int result = material_end(material);
+    if (result == 0 && !is_waiting)
+        program_stop(); /* nobody reads: only a signal ends it */
+    const int finished = recording_finish(recording);
+    recording_state(recording, out_state);
+    recording_destroy(recording);
+    return result < 0 ? result : finished;
+}
+
+START_TEST(a_pipe_that_nobody_reads_loses_packets_and_can_be_left) {
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    program_stop_on_signals(NULL);
+    struct recording_state state;
+    /* A minute of pictures; ten seconds may wait, and the pipe holds a few more. */
+    ck_assert_int_lt(record_into(ends[1], false, 60 * MATERIAL_RATE, &state), 0);
+    ck_assert_uint_ge(state.dropped, 10 * MATERIAL_RATE);
+    ck_assert_int_ge(state.dropped_ns, INT64_C(10000000000));
+    close(ends[0]);
+}
+END_TEST
+
+START_TEST(a_pipe_that_is_read_slowly_loses_nothing_where_packets_wait) {
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(ends[0], STDIN_FILENO);
+        close(ends[1]);
+        /* Small bites: the writer is faster than that. */
+        execlp("sh", "sh", "-c",
+               "test $(dd bs=512 status=none | ffprobe -v error -count_packets "
+               "-show_entries stream=nb_read_packets -of csv=p=0 -) = 1500",
+               (char *)NULL);
+        _exit(127);
+    }
+    close(ends[0]);
+    program_stop_on_signals(NULL);
+    struct recording_state state;
+    ck_assert_int_eq(record_into(ends[1], true, 60 * MATERIAL_RATE, &state), 0);
+    close(STDOUT_FILENO);
+    ck_assert_uint_eq(state.dropped, 0);
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+START_TEST(a_pipe_that_is_closed_ends_the_recording_with_a_line) {
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    close(ends[0]);
+    program_stop_on_signals(NULL);
+    struct recording_state state;
+    ck_assert_int_eq(record_into(ends[1], true, 60 * MATERIAL_RATE, &state), -EPIPE);
+    ck_assert_ptr_nonnull(strstr(recording_error(), "standard output"));
+}
+END_TEST
+
+int main(void) {
+    av_log_set_level(AV_LOG_QUIET);
+    Suite *suite = suite_create("recording endings");
+    TCase *tests = tcase_create("endings");
+    tcase_set_timeout(tests, 60);
+    tcase_add_unchecked_fixture(tests, material_make_folder, material_remove_folder);
+    tcase_add_loop_test(tests, a_file_that_is_killed_plays_up_to_the_last_two_seconds, 0,
+                        sizeof(killed) / sizeof(*killed));
+    tcase_add_loop_test(tests, at_the_limit_of_a_files_size_it_is_ended_well, 0,
+                        sizeof(full) / sizeof(*full));
+    tcase_add_loop_test(tests, on_a_full_disk_it_is_ended_well, 0, sizeof(full) / sizeof(*full));
+    tcase_add_test(tests, a_pipe_that_nobody_reads_loses_packets_and_can_be_left);
+    tcase_add_test(tests, a_pipe_that_is_read_slowly_loses_nothing_where_packets_wait);
+    tcase_add_test(tests, a_pipe_that_is_closed_ends_the_recording_with_a_line);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
