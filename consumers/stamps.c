@@ -17,6 +17,7 @@ static bool is_jump(const struct stamps_place *place, int64_t time_ns, bool is_b
 
 int64_t stamps_find(struct stamps *stamps, struct stamps_place *place, int64_t time_ns,
                     int64_t duration_ns, bool is_break) {
+    time_ns -= stamps->skipped_ns;
     if (!place->has_begun || !stamps->is_jumping) {
         place->zero_ns = stamps->zero_ns;
         place->jumps = stamps->jumps;
@@ -42,7 +43,7 @@ int64_t stamps_find(struct stamps *stamps, struct stamps_place *place, int64_t t
 }
 
 void stamps_skip(struct stamps *stamps, int64_t length_ns) {
-    stamps->zero_ns += length_ns;
+    stamps->skipped_ns += length_ns;
 }
 
 int64_t picture_stamps_next(struct picture_stamps *stamps, int64_t time_ns) {

@@ -15,9 +15,10 @@
 
 struct stamps {
     int64_t zero_ns;
-    int64_t end_ns;  /* how far any stream has come */
-    uint32_t jumps;  /* how often the zero was set anew */
-    bool is_jumping; /* the times that come in may begin anew: where a file does */
+    int64_t skipped_ns; /* pauses so far */
+    int64_t end_ns;     /* how far any stream has come */
+    uint32_t jumps;     /* how often the zero was set anew */
+    bool is_jumping;    /* the times that come in may begin anew: where a file does */
 };
 
 /* Where one stream is on it. */
