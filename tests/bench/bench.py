@@ -9,6 +9,7 @@ import unittest
 LATENCY = os.environ["BENCH_LATENCY"]
 FRAMES = os.environ["BENCH_FRAMES"]
 SCREEN = os.environ["BENCH_SCREEN"]
+CONSUMERS = os.environ["BENCH_CONSUMERS"]
 SCRIPTS = os.environ["BENCH_SCRIPTS"]
 LEVELS = ["p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"]
 
@@ -109,6 +110,41 @@ class Screen(unittest.TestCase):
         done = call(SCREEN, "--display", ":64999")
         self.assertEqual(done.returncode, 1)
         self.assertIn(":64999", done.stderr)
+
+
+class Consumers(unittest.TestCase):
+    def test_every_frame_of_every_road_is_accounted_for(self):
+        done = call(CONSUMERS, "--quick", "--format", "json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = json.loads(done.stdout)
+        self.assertEqual((told["width"], told["height"]), (320, 240))
+        roads = {road["road"]: road for road in told["roads"]}
+        self.assertEqual(list(roads), ["none", "ring", "socket", "pipe"])
+        frames = told["frames"] * told["repeats"]
+        for road in roads.values():
+            self.assertEqual(road["received"] + road["lost"], 4 * (frames - road["dropped"]), road)
+            self.assertGreater(road["work_ns"]["median"], 0)
+        # Each reader has its own clock there, and misses nothing.
+        self.assertEqual(roads["none"]["dropped"], 0)
+        for name in ("socket", "pipe"):
+            # Four times into the kernel, four times out of it, each with a line of its own.
+            self.assertEqual(roads[name]["copied_bytes"], 8 * (told["frame_bytes"] + 64))
+            self.assertEqual(roads[name]["lost"], 0)
+        self.assertEqual(roads["ring"]["copied_bytes"], 0)
+        self.assertEqual(roads["ring"]["to_ring"]["median"], 1)
+        self.check_programs(told["programs"])
+
+    def check_programs(self, programs):
+        self.assertEqual([program["program"] for program in programs],
+                         ["shmframe-view", "shmframe-encode", "shmframe-analyze",
+                          "shmframe-latency", "shmframe-pattern"])
+        for program in programs[:4]:
+            if program["share"] is not None:
+                self.assertGreater(program["delivered"] + program["lost"], 0, program)
+
+    def test_mistakes_are_usage_errors(self):
+        for arguments in (["--repeats", "0"], ["--rate", "0"], ["cam"]):
+            self.assertEqual(call(CONSUMERS, *arguments).returncode, 2, arguments)
 
 
 class Scripts(unittest.TestCase):
