@@ -26,6 +26,7 @@ struct player {
     bool is_muted;
     int volume_db; /* at most 0 */
     struct stage_delays delays;
+    enum canvas_ground ground;
     bool has_gauges;
     bool is_gauges_key; /* the user has said so, or not: has_gauges counts alone */
     int64_t gauges_next_ns;
@@ -187,6 +188,12 @@ static void obey(struct player *player, const struct window_event *event) {
     case WINDOW_GAUGES:
         player->has_gauges = !are_gauges_shown(player);
         player->is_gauges_key = true;
+        break;
+    case WINDOW_GROUND:
+        player->ground = (player->ground + 1) % CANVAS_GROUNDS;
+        for (uint32_t i = 0; i < player->stage->tiles; i++) {
+            canvas_set_ground(player->stage->tile[i].pane->canvas, player->ground);
+        }
         break;
     case WINDOW_SOUND:
         stage_choose_sound(player->stage, event->number);

@@ -226,6 +226,7 @@ static bool obey(struct screen *screen, const struct window_event *event) {
     case WINDOW_SOUND_DELAY:
     case WINDOW_PICTURE_DELAY:
     case WINDOW_GAUGES:
+    case WINDOW_GROUND:
     case WINDOW_SOUND:
         break;
     }

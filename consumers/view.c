@@ -126,6 +126,7 @@ static const struct program program = {
         "      f full screen      i numbers          m mute          1 to 9 whose sound\n"
         "      l layout           Enter one alone    + - zoom        0 all of it   z 1:1\n"
         "      up down volume     [ ] sound delay    { } picture delay               a gauges\n"
+        "      b background of what is transparent: checks, black, none\n"
         "Mouse: wheel zooms, dragging moves the picture, a double click shows one alone.",
     .options = options,
     .options2 = consumer_options,

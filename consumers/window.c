@@ -221,7 +221,7 @@ static struct window_event key_event(struct window *window, const SDL_KeyboardEv
         {SDLK_KP_ENTER, WINDOW_ENLARGE, false}, {SDLK_p, WINDOW_INSPECT, false},
         {SDLK_0, WINDOW_ZOOM_FIT, false},       {SDLK_KP_0, WINDOW_ZOOM_FIT, false},
         {SDLK_z, WINDOW_ZOOM_NATURAL, false},   {SDLK_m, WINDOW_MUTE, false},
-        {SDLK_a, WINDOW_GAUGES, false},
+        {SDLK_a, WINDOW_GAUGES, false},         {SDLK_b, WINDOW_GROUND, false},
     };
     const SDL_Keycode symbol = key->keysym.sym;
     if (symbol == SDLK_PLUS || symbol == SDLK_EQUALS || symbol == SDLK_KP_PLUS) {

@@ -42,6 +42,7 @@ enum window_command {
     WINDOW_SOUND_DELAY,   /* likewise */
     WINDOW_PICTURE_DELAY, /* likewise */
     WINDOW_GAUGES,
+    WINDOW_GROUND, /* the next one */
     WINDOW_SOUND,  /* of the picture `number`, from 0 */
     WINDOW_REDRAW, /* its contents were lost, or its size changed */
     WINDOW_RESET,  /* the renderer lost its textures too */
