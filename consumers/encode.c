@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static struct {
     const char *video, *audio;
@@ -464,6 +465,9 @@ static void finish(void) {
     tell_lines();
     if (result < 0 && !has_failed)
         fail(result);
+    /* Standard output is the file there. */
+    if (encode.container.road == CONTAINER_FLOW)
+        dup2(STDERR_FILENO, STDOUT_FILENO);
     if (encode.format == REPORT_JSON)
         report_print_json(recorder_report_json(&encode.recorder, encode.target, encode.reason));
     else

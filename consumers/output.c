@@ -291,7 +291,8 @@ static int flush(struct output *output) {
     for (uint32_t i = 0; i < output->contexts; i++) {
         AVFormatContext *context = output->context[i];
         int result = 0;
-        if (context->oformat->flags & AVFMT_ALLOW_FLUSH)
+        /* Muxers that open files themselves cut by themselves: hls crashes when it is asked. */
+        if (context->pb && context->oformat->flags & AVFMT_ALLOW_FLUSH)
             result = av_write_frame(context, NULL);
         if (context->pb)
             avio_flush(context->pb);
