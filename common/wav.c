@@ -14,6 +14,7 @@ enum {
     FMT_BYTES = 16,
     FMT_EXTENSIBLE_BYTES = 40,
     EXTENSION_BYTES = 22,
+    OPEN_BYTES = 0x7ffff000,
 };
 
 /* Behind the two bytes of the tag: KSDATAFORMAT_SUBTYPE_... */
@@ -133,10 +134,10 @@ static int take_chunk(struct wav_parser *parser, const uint8_t *bytes) {
         if (!parser->has_format)
             return refuse(parser, -EINVAL,
                           "its samples come before \"fmt \", which tells what they are");
-        /* What programs write that do not know: FFmpeg the first, sox the second; RF64 tells it
-         * elsewhere. 0 is what a program leaves that could not go back. */
-        const bool is_open =
-            size == UINT32_MAX || size == 0x7ffff000 || size == 0 || parser->is_rf64;
+        /* Programs that cannot go back write what they do not know as 0, or as the largest that
+         * they have: sox something from 0x7ffff000 on. RF64 tells it elsewhere. */
+        const bool is_open = size == 0 || size >= OPEN_BYTES || parser->is_rf64;
+        parser->told_bytes = size;
         parser->data_bytes = is_open ? UINT64_MAX : size;
         parser->state = WAV_DATA;
         return 0;

@@ -35,7 +35,8 @@ struct wav_parser {
     uint32_t block_samples; /* given: samples a slot is to hold */
     bool has_format;
     struct shmframe_format format;
-    uint64_t data_bytes; /* UINT64_MAX: until the end */
+    uint32_t told_bytes; /* as the header says, */
+    uint64_t data_bytes; /* and what that means; UINT64_MAX: until the end */
     char why[WAV_WHY_BYTES];
 };
 

@@ -1,5 +1,6 @@
 #include "analysis_chart.h"
 
+#include "picture_chart.h"
 #include "sound_chart.h"
 
 #include <errno.h>
@@ -11,9 +12,16 @@ static const struct sound_history *history_of(const struct analysis *analysis) {
     return analysis->sound ? sound_measures_history(analysis->sound) : NULL;
 }
 
+static const struct picture_history *pictures_of(const struct analysis *analysis) {
+    return analysis->picture ? picture_measures_history(analysis->picture) : NULL;
+}
+
 static double height_of(const struct analysis *analysis) {
     const struct sound_history *history = history_of(analysis);
-    return TITLE + (history ? sound_chart_height(history) : EMPTY);
+    const struct picture_history *pictures = pictures_of(analysis);
+    return TITLE + (history    ? sound_chart_height(history)
+                    : pictures ? picture_chart_height(pictures)
+                               : EMPTY);
 }
 
 static void paint_title(cairo_t *page, double y, const json_t *total) {
@@ -36,11 +44,14 @@ static void paint_title(cairo_t *page, double y, const json_t *total) {
 static void paint(cairo_t *page, double y, struct analysis *analysis) {
     json_t *total = analysis_make_total(analysis);
     const struct sound_history *history = history_of(analysis);
+    const struct picture_history *pictures = pictures_of(analysis);
     paint_title(page, y + 22, total);
     const struct chart_area area = {MARGIN, y + TITLE, WIDTH - 2 * MARGIN,
                                     height_of(analysis) - TITLE};
     if (history)
         sound_chart_paint(page, area, history, total);
+    else if (pictures && pictures->count)
+        picture_chart_paint(page, area, pictures, total);
     else
         chart_write(page, MARGIN, y + TITLE, CHART_LEFT, 13, chart_dim, "nothing came");
     json_decref(total);

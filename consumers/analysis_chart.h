@@ -4,8 +4,8 @@
 
 #include "analysis.h"
 
-/* Replaces `path` once the picture is complete. `settings.sound.has_history` was set. Errors: a
- * negative errno; -ENOMEM also if the page is too high. */
+/* Replaces `path` once the picture is complete. `has_history` was set for sound and pictures.
+ * Errors: a negative errno; -ENOMEM also if the page is too high. */
 int analysis_chart_write(struct analysis *analyses, uint32_t count, const char *path);
 
 #endif

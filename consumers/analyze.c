@@ -177,6 +177,7 @@ static void parse_settings(struct analyzer *a) {
     to->sound.silence_ns = settings.silence_ns;
     to->sound.has_history = settings.chart != NULL;
     to->picture = picture_settings_default;
+    to->picture.has_history = settings.chart != NULL;
     to->picture.black_ns = settings.black_ns;
     to->picture.frozen_ns = settings.frozen_ns;
     to->picture.histogram_bins = settings.histogram_bins;

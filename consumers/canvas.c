@@ -3,9 +3,12 @@
 #include "painter.h"
 #include "texture.h"
 #include <errno.h>
+#include <libavutil/pixdesc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { CHECK = 16 }; /* the side of a square, in pixels of the window */
 
 struct canvas {
     SDL_Renderer *renderer;
@@ -15,6 +18,8 @@ struct canvas {
     struct painter *painter;      /* TEXTURE_CONVERTED */
     struct fit_size texture_size; /* as the picture, or shrunk to what the renderer can do */
     bool is_uploaded;
+    bool has_alpha;
+    enum canvas_ground ground;
     char trouble[160];
 };
 
@@ -85,6 +90,21 @@ static struct fit_size limit_size(SDL_Renderer *renderer) {
     };
 }
 
+static bool has_alpha(const struct shmframe_video_format *video) {
+    const AVPixFmtDescriptor *const descriptor =
+        av_pix_fmt_desc_get(av_get_pix_fmt(video->pixel_format));
+    return descriptor && (descriptor->flags & AV_PIX_FMT_FLAG_ALPHA);
+}
+
+void canvas_set_ground(struct canvas *canvas, enum canvas_ground ground) {
+    canvas->ground = ground;
+    if (canvas->texture) {
+        const bool is_blended = canvas->has_alpha && ground != CANVAS_OPAQUE;
+        SDL_SetTextureBlendMode(canvas->texture,
+                                is_blended ? SDL_BLENDMODE_BLEND : SDL_BLENDMODE_NONE);
+    }
+}
+
 int canvas_set_format(struct canvas *canvas, const struct shmframe_format *format) {
     drop_texture(canvas);
     canvas->format = *format;
@@ -111,8 +131,8 @@ int canvas_set_format(struct canvas *canvas, const struct shmframe_format *forma
         drop_texture(canvas);
         return -ENOTSUP;
     }
-    /* Alpha of a source is not for the window to blend with. */
-    SDL_SetTextureBlendMode(canvas->texture, SDL_BLENDMODE_NONE);
+    canvas->has_alpha = has_alpha(video);
+    canvas_set_ground(canvas, canvas->ground);
     return 0;
 }
 
@@ -180,6 +200,40 @@ static SDL_Rect to_rect(struct fit_area area) {
     return (SDL_Rect){area.x, area.y, area.width, area.height};
 }
 
+/* A row of squares, every other one. */
+static void draw_checks(SDL_Renderer *renderer, SDL_Rect row, int begin) {
+    SDL_Rect checks[64];
+    int count = 0;
+    for (int x = begin; x < row.w; x += 2 * CHECK) {
+        const int width = row.w - x < CHECK ? row.w - x : CHECK;
+        checks[count++] = (SDL_Rect){row.x + x, row.y, width, row.h};
+        if (count == (int)SDL_arraysize(checks)) {
+            SDL_RenderFillRects(renderer, checks, count);
+            count = 0;
+        }
+    }
+    SDL_RenderFillRects(renderer, checks, count);
+}
+
+/* Behind a picture that covers `to` after it was turned about its middle. */
+static void draw_ground(const struct canvas *canvas, SDL_Rect to, int rotation_degrees) {
+    if (!canvas->has_alpha || canvas->ground != CANVAS_CHECKS) {
+        return;
+    }
+    if (rotation_degrees % 180 != 0) {
+        to = (SDL_Rect){to.x + (to.w - to.h) / 2, to.y + (to.h - to.w) / 2, to.h, to.w};
+    }
+    SDL_SetRenderDrawBlendMode(canvas->renderer, SDL_BLENDMODE_NONE);
+    SDL_SetRenderDrawColor(canvas->renderer, 102, 102, 102, 255);
+    SDL_RenderFillRect(canvas->renderer, &to);
+    SDL_SetRenderDrawColor(canvas->renderer, 153, 153, 153, 255);
+    for (int y = 0; y < to.h; y += CHECK) {
+        const int height = to.h - y < CHECK ? to.h - y : CHECK;
+        draw_checks(canvas->renderer, (SDL_Rect){to.x, to.y + y, to.w, height},
+                    y / CHECK % 2 * CHECK);
+    }
+}
+
 void canvas_draw(struct canvas *canvas, struct fit_area room, const struct zoom *zoom) {
     if (!canvas->is_uploaded || room.width < 1 || room.height < 1) {
         return;
@@ -195,6 +249,7 @@ void canvas_draw(struct canvas *canvas, struct fit_area room, const struct zoom 
                                                  ? SDL_ScaleModeNearest
                                                  : SDL_ScaleModeLinear);
     SDL_RenderSetClipRect(canvas->renderer, &clip);
+    draw_ground(canvas, to, place.rotation_degrees);
     if (place.rotation_degrees == 0) {
         SDL_RenderCopy(canvas->renderer, canvas->texture, &from, &to);
     } else {

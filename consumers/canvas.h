@@ -8,6 +8,14 @@
 
 struct canvas;
 
+/* What is behind pictures that are transparent. */
+enum canvas_ground {
+    CANVAS_CHECKS = 0,
+    CANVAS_BLACK = 1,
+    CANVAS_OPAQUE = 2, /* nothing: their alpha is ignored */
+    CANVAS_GROUNDS = 3,
+};
+
 /* `renderer` must outlive it. Errors: -ENOMEM. */
 int canvas_create(SDL_Renderer *renderer, struct canvas **out_canvas);
 void canvas_destroy(struct canvas *canvas);
@@ -30,6 +38,8 @@ int canvas_upload(struct canvas *canvas, const struct shmframe_lease *lease);
 
 /* Whether there is a picture to draw. */
 bool canvas_has_picture(const struct canvas *canvas);
+
+void canvas_set_ground(struct canvas *canvas, enum canvas_ground ground);
 
 /* Draws what is seen of the last uploaded picture, and nothing around it. Above twice its size the
  * picture's pixels are shown as they are, below they are smoothed. */

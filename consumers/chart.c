@@ -158,11 +158,20 @@ static void draw_values(cairo_t *page, struct chart_area area, struct chart_scal
     }
 }
 
-void chart_draw_axes(cairo_t *page, struct chart_area area, struct chart_scale scale,
-                     const struct chart_axes *axes) {
+void chart_draw_field(cairo_t *page, struct chart_area area) {
     chart_set_color(page, field, 1);
     cairo_rectangle(page, area.x, area.y, area.width, area.height);
     cairo_fill(page);
+}
+
+void chart_draw_times(cairo_t *page, struct chart_area area, struct chart_scale scale) {
+    cairo_set_line_width(page, 1);
+    draw_times(page, area, scale, true);
+}
+
+void chart_draw_axes(cairo_t *page, struct chart_area area, struct chart_scale scale,
+                     const struct chart_axes *axes) {
+    chart_draw_field(page, area);
     cairo_set_line_width(page, 1);
     draw_times(page, area, scale, axes->has_times);
     draw_values(page, area, scale, axes);

@@ -37,6 +37,10 @@ void chart_write(cairo_t *page, double x, double y, enum chart_align align, doub
                  struct chart_color color, const char *text);
 void chart_set_color(cairo_t *page, struct chart_color color, double alpha);
 
+/* An empty field, and times on its horizontal axis. */
+void chart_draw_field(cairo_t *page, struct chart_area area);
+void chart_draw_times(cairo_t *page, struct chart_area area, struct chart_scale scale);
+
 /* Frame and grid. Lines of the vertical axis stand every `step`, written with `digits` behind the
  * point; `unit` and `title` stand above. Times below the axis only if wanted. */
 struct chart_axes {

@@ -18,7 +18,7 @@ static const struct {
     {"luma_min", "luma", "", 0},
     {"luma_mean", "mean", "", 1},
     {"luma_max", "to", "", 0},
-    {"psnr_all_db", "PSNR", " dB", 2},
+    {"psnr_avg_db", "PSNR", " dB", 2},
     {"ssim_all", "SSIM", "", 4},
 };
 
@@ -34,7 +34,7 @@ static const struct {
     {"is_black", "black"},
     {"is_frozen", "frozen"},
     {"scene_cuts", "scene cuts"},
-    {"pictures_unmatched", "without a partner"},
+    {"unmatched", "without a partner"},
 };
 
 static void append(char text[DIGEST_BYTES], const char *format, ...)

@@ -114,18 +114,17 @@ static void *listen(void *user) {
 
 /* ---- Its user ---- */
 
-int listener_create(bool is_muted, bool is_staying, struct listener **out_listener) {
+int listener_create(const char *device, bool is_staying, struct listener **out_listener) {
     struct listener *const listener = calloc(1, sizeof *listener);
     if (!listener) {
         return -ENOMEM;
     }
     pthread_mutex_init(&listener->mutex, NULL);
     listener->source.is_staying = is_staying;
-    if (sound_create(&listener->sound) != 0) {
+    if (sound_create(device, &listener->sound) != 0) {
         listener_destroy(listener);
         return -ENOMEM;
     }
-    sound_set_muted(listener->sound, is_muted);
     *out_listener = listener;
     return 0;
 }
@@ -217,9 +216,28 @@ void listener_set_paused(struct listener *listener, bool is_paused) {
     unlock(listener);
 }
 
-void listener_set_muted(struct listener *listener, bool is_muted) {
+void listener_set_gain(struct listener *listener, float gain) {
     lock(listener);
-    sound_set_muted(listener->sound, is_muted);
+    sound_set_gain(listener->sound, gain);
+    unlock(listener);
+}
+
+void listener_set_later(struct listener *listener, int64_t later_ns) {
+    lock(listener);
+    sound_set_later(listener->sound, later_ns);
+    unlock(listener);
+}
+
+const char *listener_trouble(struct listener *listener) {
+    lock(listener);
+    const char *const trouble = sound_trouble(listener->sound);
+    unlock(listener);
+    return trouble;
+}
+
+void listener_read_gauges(struct listener *listener, struct gauge_reading *out_reading) {
+    lock(listener);
+    sound_read_gauges(listener->sound, out_reading);
     unlock(listener);
 }
 

@@ -19,8 +19,11 @@ struct listener_state {
     bool is_over;   /* nothing is to come or to be heard any more */
 };
 
-/* Looks for sound devices, which may take a second. Errors: -ENOMEM. */
-int listener_create(bool is_muted, bool is_staying, struct listener **out_listener);
+/* Looks for sound devices, which may take a second, and opens `device`, as speaker_create() says.
+ * Errors: -ENOMEM. */
+int listener_create(const char *device, bool is_staying, struct listener **out_listener);
+/* NULL, or why nobody hears it. */
+const char *listener_trouble(struct listener *listener);
 void listener_destroy(struct listener *listener);
 
 /* Waits until the device is under way, for a moment at most, so that sound that comes from now on
@@ -42,8 +45,13 @@ void listener_set_lateness(struct listener *listener, int64_t late_ns, int64_t d
 
 /* While paused, sound is passed over. */
 void listener_set_paused(struct listener *listener, bool is_paused);
-void listener_set_muted(struct listener *listener, bool is_muted);
+/* 1: as it comes; 0: silence. */
+void listener_set_gain(struct listener *listener, float gain);
+/* Sound is to be heard so much later than it has to be, at most SOUND_LATER_MAX_NS. */
+void listener_set_later(struct listener *listener, int64_t later_ns);
 
+/* How loud it is now. */
+void listener_read_gauges(struct listener *listener, struct gauge_reading *out_reading);
 void listener_get_state(struct listener *listener, struct listener_state *out_state);
 /* Tells in one line each what happened to stream and device; what cannot be played at all ends the
  * program. */

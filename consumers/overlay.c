@@ -104,7 +104,7 @@ static void print_picture(struct overlay *overlay, const struct overlay_facts *f
 static void print_sound(struct overlay *overlay, const struct overlay_facts *facts,
                         int64_t now_ns) {
     const struct sound_state *const sound = &facts->sound;
-    print(overlay, facts->is_muted, "%s%s", facts->sound_title, facts->is_muted ? "  muted" : "");
+    print(overlay, facts->wishes[0] != '\0', "%s%s", facts->wishes, facts->sound_title);
     print(overlay, facts->sound_lost + sound->dropouts > 0,
           "delay %.1f ms  queue %.0f ms  lost %" PRIu64 "  dropouts %" PRIu64,
           to_ms(sound->delay_ns), to_ms(sound->queued_ns), facts->sound_lost, sound->dropouts);

@@ -23,7 +23,7 @@ struct overlay_facts {
     struct sound_state sound;
     uint64_t sequence; /* of the picture on the screen */
     bool is_paused;
-    bool is_muted;
+    const char *wishes; /* of the user for the sound, to be put before its title; "": none */
 };
 
 /* `renderer` must outlive it. Errors: -ENOMEM. */

@@ -51,6 +51,7 @@ void pane_draw(struct pane *pane, bool has_overlay) {
     if (has_overlay) {
         overlay_draw(pane->overlay, *area);
     }
+    strip_draw(pane->renderer, &pane->gauges, *area);
     draw_caption(pane);
 }
 

@@ -4,14 +4,16 @@
 
 #include "canvas.h"
 #include "overlay.h"
+#include "strip.h"
 
 struct pane {
     SDL_Renderer *renderer; /* borrowed */
     struct canvas *canvas;
     struct overlay *overlay;
     struct zoom zoom;
-    struct fit_area area; /* in the window; 0x0: it is not seen */
-    char caption[200];    /* drawn at its lower edge; "": none */
+    struct fit_area area;        /* in the window; 0x0: it is not seen */
+    struct gauge_reading gauges; /* drawn, if there are channels */
+    char caption[200];           /* drawn at its lower edge; "": none */
 };
 
 /* `renderer` must outlive it. Errors: -ENOMEM; pane_finish() is due in any case. */

@@ -27,7 +27,8 @@ struct picture_measures {
     struct comparison *comparison; /* NULL: no reference */
     struct level_reader *levels;
     struct changes changes;
-    void *buffer[2]; /* for rows */
+    struct picture_history *history; /* NULL: not wanted */
+    void *buffer[2];                 /* for rows */
     struct picture_tally newest, interval, total;
     struct spell black, frozen;
     bool has_time;            /* of a picture */
@@ -75,6 +76,10 @@ int picture_measures_create(const struct picture_settings *settings,
         measures->buffer[i] = malloc(COMPONENT_ROW_BYTES);
         result = measures->buffer[i] ? 0 : -ENOMEM;
     }
+    if (result == 0 && settings->has_history) {
+        measures->history = picture_history_create();
+        result = measures->history ? 0 : -ENOMEM;
+    }
     if (result == 0 && settings->pairing.stream[PAIRING_REFERENCE])
         result = comparison_create(&settings->pairing, settings->measures & PICTURE_PSNR,
                                    settings->measures & PICTURE_SSIM, &measures->comparison);
@@ -94,6 +99,7 @@ void picture_measures_destroy(struct picture_measures *measures) {
     comparison_destroy(measures->comparison);
     level_reader_destroy(measures->levels);
     changes_reset(&measures->changes);
+    picture_history_destroy(measures->history);
     for (int i = 0; i < 2; i++)
         free(measures->buffer[i]);
     json_decref(measures->events);
@@ -197,14 +203,16 @@ static void step_time(struct picture_measures *measures, const struct shmframe_f
 
 /* Measures of one stream */
 
-static void follow_black(struct picture_measures *measures) {
+/* Whether the picture is. */
+static bool follow_black(struct picture_measures *measures) {
     if (!(measures->settings.measures & PICTURE_BLACK))
-        return;
+        return false;
     const bool is_black =
         measures->newest.black_share_sum >= measures->settings.black_picture_share;
     const unsigned changes =
         spell_step(&measures->black, is_black, measures->time_ns, measures->sequence);
     tell_spell(measures, &measures->black, changes, "black_began", "black_ended");
+    return is_black;
 }
 
 static void follow_scene(struct picture_measures *measures, const struct change *change) {
@@ -231,7 +239,7 @@ static void follow_frozen(struct picture_measures *measures, const struct change
 }
 
 static int follow_changes(struct picture_measures *measures, const AVFrame *readable,
-                          const struct components *components) {
+                          const struct components *components, bool *out_is_still) {
     struct change change;
     const int result = changes_step(&measures->changes, readable, components,
                                     measures->settings.frozen_noise, measures->buffer, &change);
@@ -241,6 +249,7 @@ static int follow_changes(struct picture_measures *measures, const AVFrame *read
     if (change.is_known)
         follow_scene(measures, &change);
     follow_frozen(measures, &change);
+    *out_is_still = change.is_still;
     return 0;
 }
 
@@ -263,12 +272,17 @@ static int measure(struct picture_measures *measures, const AVFrame *picture,
     if (settings->measures & (PICTURE_LEVELS | PICTURE_BLACK))
         level_reader_read(measures->levels, &components, settings->black_pixel_level,
                           !(settings->measures & PICTURE_LEVELS), &measures->newest);
-    follow_black(measures);
+    const bool is_black = follow_black(measures);
+    bool is_still = false;
     int result = 0;
     if (settings->measures & PICTURE_CHANGES)
-        result = follow_changes(measures, readable, &components);
+        result = follow_changes(measures, readable, &components, &is_still);
     if (settings->measures & PICTURE_CHECKSUMS)
         checksums_read(picture, &measures->newest.checksums);
+    if (measures->history) {
+        picture_history_add(measures->history, &measures->newest, is_black, is_still);
+        scope_add(&measures->history->scope, readable, &components);
+    }
     const struct picture_tally tally = measures->newest;
     measures->newest = (struct picture_tally){0};
     add_tally(measures, &tally);
@@ -280,6 +294,8 @@ static int compare(struct picture_measures *measures, enum pairing_side side,
     struct picture_tally tally = {0};
     const int result = comparison_add(measures->comparison, side, readable, stamps, &tally);
     add_tally(measures, &tally);
+    if (measures->history && tally.likeness.pairs)
+        picture_history_add_pair(measures->history, &tally.likeness);
     return result;
 }
 
@@ -354,6 +370,10 @@ void picture_measures_report_total(const struct picture_measures *measures, json
         report_spells(&measures->black, "black", object);
     if (measures->settings.measures & PICTURE_CHANGES)
         report_spells(&measures->frozen, "frozen", object);
+}
+
+const struct picture_history *picture_measures_history(const struct picture_measures *measures) {
+    return measures->history;
 }
 
 const char *const *picture_measures_names(void) {

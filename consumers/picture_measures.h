@@ -19,6 +19,7 @@
 #define CONSUMERS_PICTURE_MEASURES_H
 
 #include "pairing.h"
+#include "picture_history.h"
 
 #include <jansson.h>
 #include <libavutil/frame.h>
@@ -45,6 +46,7 @@ struct picture_settings {
     int64_t frozen_ns;          /* a shorter spell does not count */
     double scene_score;         /* from which on a picture begins a scene, 0 to 100 */
     uint32_t histogram_bins;    /* in the reports, 2 to 256; 0: none */
+    bool has_history;           /* keep what a chart is painted from */
     struct pairing_settings pairing;
 };
 
@@ -84,6 +86,9 @@ void picture_measures_report_picture(const struct picture_measures *measures, js
 /* The oldest event that was not taken yet, a reference that is the caller's; NULL: none. "event" is
  * black_began, black_ended, frozen_began, frozen_ended or scene_cut. */
 json_t *picture_measures_next_event(struct picture_measures *measures);
+
+/* NULL: none is kept. Good until the measures are destroyed. */
+const struct picture_history *picture_measures_history(const struct picture_measures *measures);
 
 /* Names of all numbers that the total can hold, sorted; NULL ends them. */
 const char *const *picture_measures_names(void);

@@ -90,17 +90,28 @@ static int64_t sound_delay(struct pictures *pictures, bool *out_is_measured) {
     return is_held_for ? sound_ns : 0;
 }
 
-/* How long after its capture a picture is to be shown; 0: at once. */
+/* By how much pictures are meant to be later than their sound. */
+static int64_t offset_ns(const struct pictures *pictures) {
+    return pictures->later_ns - pictures->sound_later_ns;
+}
+
+/* How long after its capture a picture is meant to be shown; 0 and less: at once. */
+static int64_t wished_ns(struct pictures *pictures, bool *out_is_measured) {
+    const int64_t sound_ns = sound_delay(pictures, out_is_measured);
+    return sound_ns > 0 ? sound_ns + offset_ns(pictures) : pictures->later_ns;
+}
+
+/* The same, as far as they can be held. */
 static int64_t delay_ns(struct pictures *pictures) {
     bool is_measured;
-    const int64_t sound_ns = sound_delay(pictures, &is_measured);
-    return sound_ns < delay_max_ns(pictures) ? sound_ns : delay_max_ns(pictures);
+    const int64_t delay = wished_ns(pictures, &is_measured);
+    return delay < delay_max_ns(pictures) ? delay : delay_max_ns(pictures);
 }
 
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
     bool is_measured;
-    const int64_t sound_ns = sound_delay(pictures, &is_measured);
-    if (!is_measured || sound_ns <= delay_max_ns(pictures)) {
+    const int64_t delay = wished_ns(pictures, &is_measured);
+    if (!(is_measured || pictures->later_ns > 0) || delay <= delay_max_ns(pictures)) {
         pictures->short_ns = 0;
         return 0;
     }
@@ -111,7 +122,7 @@ uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
         return 0;
     }
     pictures->short_ns = 0;
-    return (uint32_t)(sound_ns / pictures->interval_ns) + 2 * DEPTH_SPARE;
+    return (uint32_t)(delay / pictures->interval_ns) + 2 * DEPTH_SPARE;
 }
 
 static int64_t due_ns(const struct pictures *pictures, const struct held_picture *held,
@@ -135,8 +146,10 @@ void pictures_judge_lateness(struct pictures *pictures, int64_t now_ns) {
     }
     pictures->judge_next_ns = now_ns + judge_ns;
     const struct meter_summary skew = meter_summarize(&pictures->skew, now_ns, 2 * judge_ns);
-    const bool is_late = delay_max_ns(pictures) > 0 && skew.p50_ns > 0;
-    listener_set_lateness(pictures->listener, is_late ? skew.p50_ns : 0, delay_max_ns(pictures));
+    const int64_t late_ns = skew.count > 0 ? skew.p50_ns - offset_ns(pictures) : 0;
+    const bool is_late = delay_max_ns(pictures) > 0 && late_ns > 0;
+    listener_set_lateness(pictures->listener, is_late ? late_ns : 0,
+                          delay_max_ns(pictures) - offset_ns(pictures));
 }
 
 /* ---- Taking ---- */

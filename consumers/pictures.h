@@ -45,9 +45,11 @@ struct pictures {
     bool is_brought;
     int64_t brought_ns; /* when it was begun to bring it */
 
-    int64_t interval_ns; /* between two pictures */
-    int64_t cost_ns;     /* to bring one to the screen */
-    int64_t short_ns;    /* since when delay_max_ns has not been enough; 0: it is */
+    int64_t later_ns;       /* pictures are to be shown so much later than they have to be */
+    int64_t sound_later_ns; /* so is their sound */
+    int64_t interval_ns;    /* between two pictures */
+    int64_t cost_ns;        /* to bring one to the screen */
+    int64_t short_ns;       /* since when delay_max_ns has not been enough; 0: it is */
     int64_t judge_next_ns;
 };
 

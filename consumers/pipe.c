@@ -1,17 +1,15 @@
 /* shmframe-pipe: the frames of streams in a FIFO, a file or standard output, straight from their
  * slots, for programs that know nothing of them; and with --in, by shmframe-pipe-in, back.
  */
+#include "beside.h"
 #include "consumer.h"
 #include "pipe_run.h"
 #include "progress.h"
 #include "report.h"
 #include "selection.h"
 
-#include <errno.h>
 #include <libavutil/log.h>
 #include <libavutil/pixdesc.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,21 +71,6 @@ static int find_in(int argc, char **argv) {
     return 0;
 }
 
-/* Producers lie beside consumers: in the same folder, in a build in the next one, or in PATH. */
-static void execute_beside(const char *name, char **argv) {
-    char own[PATH_MAX], path[PATH_MAX + 64];
-    const ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
-    if (length > 0) {
-        own[length] = '\0';
-        *strrchr(own, '/') = '\0';
-        snprintf(path, sizeof(path), "%s/%s", own, name);
-        execv(path, argv);
-        snprintf(path, sizeof(path), "%s/../producers/%s", own, name);
-        execv(path, argv);
-    }
-    execvp(name, argv);
-}
-
 /* Becomes shmframe-pipe-in, where "--in" is "--stream". */
 _Noreturn static void become_producer(int place, int argc, char **argv) {
     static const char name[] = "shmframe-pipe-in";
@@ -100,7 +83,7 @@ _Noreturn static void become_producer(int place, int argc, char **argv) {
     memcpy(arguments, argv, (size_t)argc * sizeof(*arguments));
     arguments[0] = (char *)name;
     arguments[place] = stream;
-    execute_beside(name, arguments);
+    beside_execute(name, arguments);
     program_fail("%s cannot be run: %m; it belongs beside shmframe-pipe", name);
 }
 

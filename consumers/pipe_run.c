@@ -69,17 +69,22 @@ static void narrow(const struct pipe_run *run, const struct selection *from,
 
 /* Opening. */
 
-static bool open_lane(struct pipe_run *run, const struct selected_stream *stream) {
+static bool open_lane(struct pipe_run *run, uint32_t index, const struct selected_stream *stream) {
     struct shmframe_reader_params params = consumer_reader_params(stream->name);
     const bool is_latest = consumer_settings.policy && params.policy == SHMFRAME_LATEST;
     if (!params.depth && !is_latest)
         params.depth = stream->kind == SHMFRAME_AUDIO ? SOUND_DEPTH : PICTURES_DEPTH;
-    struct source *source = sources_add(&run->sources, &params);
-    if (!source)
-        return false;
-    struct pipe_lane *lane = &run->lane[run->lanes];
-    lane->index = run->lanes++;
-    lane->source = source;
+    run->lane[index].index = index;
+    run->lane[index].source = sources_add(&run->sources, &params);
+    return run->lane[index].source;
+}
+
+/* Sounds first: a producer that waits for readers waits for those of its pictures. */
+static bool open_lanes(struct pipe_run *run, const struct selection *selection) {
+    run->lanes = selection->count;
+    for (uint32_t i = selection->count; i-- > 0;)
+        if (!open_lane(run, i, &selection->stream[i]))
+            return false;
     return true;
 }
 
@@ -161,9 +166,8 @@ bool pipe_run_open(struct pipe_run *run, const struct selection *selection) {
     narrow(run, selection, &narrowed);
     if (!wait_for_reader(run))
         return false;
-    for (uint32_t i = 0; i < narrowed.count; i++)
-        if (!open_lane(run, &narrowed.stream[i]))
-            return false;
+    if (!open_lanes(run, &narrowed))
+        return false;
     adapt_lanes(run);
     run->start_ns = shmframe_now_ns();
     run->end_ns = consumer_end_ns();
@@ -360,7 +364,7 @@ static void wait_for_frames(struct pipe_run *run) {
     run->sources.paused = 0;
     for (uint32_t i = 0; i < run->lanes; i++)
         if (run->lane[i].lease.data)
-            run->sources.paused |= UINT64_C(1) << i;
+            run->sources.paused |= UINT64_C(1) << (run->lane[i].source - run->sources.source);
     switch (sources_wait(&run->sources, until_ns, &ready)) {
     case SOURCES_READY:
     case SOURCES_ASKED:

@@ -4,6 +4,7 @@
 #include "progress.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,21 @@
 
 static const int64_t events_ns = 10 * MS;
 static const int64_t refresh_ns = 250 * MS; /* of the numbers, while no picture comes */
+static const int64_t gauges_ns = 40 * MS;
+static const int64_t delay_step_ns = 5 * MS;
+static const int volume_step_db = 2, volume_min_db = -60;
 
 struct player {
     struct player_settings settings;
     struct stage *stage;
     bool is_paused;
     bool is_muted;
+    int volume_db; /* at most 0 */
+    struct stage_delays delays;
+    enum canvas_ground ground;
+    bool has_gauges;
+    bool is_gauges_key; /* the user has said so, or not: has_gauges counts alone */
+    int64_t gauges_next_ns;
     bool has_failed;
     uint64_t shown_before; /* at the last refresh */
     int64_t started_ns, ended_ns;
@@ -43,6 +53,26 @@ static void add_sound_facts(const struct stage *stage, struct listener_state *so
     facts->sound = sound->sound;
 }
 
+/* Before the title of the sound: what was done to it. */
+static void describe_wishes(const struct player *player, char *out_text, size_t text_bytes) {
+    const struct stage_delays *const delays = &player->delays;
+    size_t used = 0;
+    out_text[0] = '\0';
+    if (player->is_muted) {
+        used += (size_t)snprintf(out_text + used, text_bytes - used, "muted  ");
+    } else if (player->volume_db < 0) {
+        used += (size_t)snprintf(out_text + used, text_bytes - used, "%d dB  ", player->volume_db);
+    }
+    if (delays->sound_ns > 0) {
+        used += (size_t)snprintf(out_text + used, text_bytes - used, "sound +%.0f ms  ",
+                                 (double)delays->sound_ns / 1e6);
+    }
+    if (delays->picture_ns > 0) {
+        snprintf(out_text + used, text_bytes - used, "picture +%.0f ms  ",
+                 (double)delays->picture_ns / 1e6);
+    }
+}
+
 static void gather_facts(const struct player *player, uint32_t index, int64_t now_ns) {
     const struct stage *const stage = player->stage;
     const struct tile *const tile = &stage->tile[index];
@@ -51,6 +81,8 @@ static void gather_facts(const struct player *player, uint32_t index, int64_t no
     const bool has_picture = pictures->title[0] != '\0';
     const bool is_heard = stage->heard == (int)index;
     struct listener_state sound;
+    char wishes[48];
+    describe_wishes(player, wishes, sizeof wishes);
     struct overlay_facts facts = {
         .picture_title = has_picture ? pictures->title : NULL,
         .age = &pictures->age,
@@ -63,7 +95,7 @@ static void gather_facts(const struct player *player, uint32_t index, int64_t no
         .skipped = counters.skipped,
         .sequence = pictures->sequence,
         .is_paused = player->is_paused,
-        .is_muted = player->is_muted,
+        .wishes = wishes,
     };
     if (is_heard) {
         add_sound_facts(stage, &sound, &facts);
@@ -97,8 +129,32 @@ static void set_paused(struct player *player, bool is_paused) {
     stage_set_paused(player->stage, is_paused);
 }
 
+static void set_gain(struct player *player) {
+    if (player->stage->listener) {
+        const float gain = (float)pow(10, player->volume_db / 20.0);
+        listener_set_gain(player->stage->listener, player->is_muted ? 0 : gain);
+    }
+}
+
+static void change_volume(struct player *player, int step) {
+    const int wanted_db = player->volume_db + step * volume_step_db;
+    player->volume_db = wanted_db > 0 ? 0 : wanted_db < volume_min_db ? volume_min_db : wanted_db;
+    set_gain(player);
+}
+
+static void change_delay(struct player *player, int64_t *delay_ns, int step) {
+    const int64_t wanted_ns = *delay_ns + step * delay_step_ns;
+    *delay_ns = wanted_ns < 0 ? 0 : wanted_ns > SOUND_LATER_MAX_NS ? SOUND_LATER_MAX_NS : wanted_ns;
+    stage_set_delays(player->stage, player->delays);
+}
+
+/* Where there are no pictures there is nothing else to look at. */
+static bool are_gauges_shown(const struct player *player) {
+    return player->has_gauges ||
+           (!player->is_gauges_key && !player_pictures(player, 0) && player->stage->tiles == 1);
+}
+
 static void obey(struct player *player, const struct window_event *event) {
-    struct listener *const listener = player->stage->listener;
     switch (event->command) {
     case WINDOW_QUIT:
         program_stop();
@@ -117,9 +173,26 @@ static void obey(struct player *player, const struct window_event *event) {
         save_screen_by_time(player);
         break;
     case WINDOW_MUTE:
-        if (listener) {
-            player->is_muted = !player->is_muted;
-            listener_set_muted(listener, player->is_muted);
+        player->is_muted = !player->is_muted;
+        set_gain(player);
+        break;
+    case WINDOW_VOLUME:
+        change_volume(player, event->step);
+        break;
+    case WINDOW_SOUND_DELAY:
+        change_delay(player, &player->delays.sound_ns, event->step);
+        break;
+    case WINDOW_PICTURE_DELAY:
+        change_delay(player, &player->delays.picture_ns, event->step);
+        break;
+    case WINDOW_GAUGES:
+        player->has_gauges = !are_gauges_shown(player);
+        player->is_gauges_key = true;
+        break;
+    case WINDOW_GROUND:
+        player->ground = (player->ground + 1) % CANVAS_GROUNDS;
+        for (uint32_t i = 0; i < player->stage->tiles; i++) {
+            canvas_set_ground(player->stage->tile[i].pane->canvas, player->ground);
         }
         break;
     case WINDOW_SOUND:
@@ -174,6 +247,25 @@ static void tell_progress(struct player *player, int64_t now_ns) {
                     counters.lost_late + counters.lost_restart, pictures->unshown);
 }
 
+/* They are drawn with the pictures, or by themselves where none come. */
+static void update_gauges(struct player *player, int64_t now_ns) {
+    struct stage *const stage = player->stage;
+    if (now_ns < player->gauges_next_ns) {
+        return;
+    }
+    player->gauges_next_ns = now_ns + gauges_ns;
+    const bool is_shown = are_gauges_shown(player);
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        stage->tile[i].pane->gauges.channels = 0;
+        if (is_shown && stage->heard == (int)i) {
+            listener_read_gauges(stage->listener, &stage->tile[i].pane->gauges);
+        }
+    }
+    if (is_shown && !player_pictures(player, 0) && window_is_shown(screen_window(stage->screen))) {
+        screen_present(stage->screen);
+    }
+}
+
 static void update_screen(struct player *player, int64_t now_ns) {
     struct stage *const stage = player->stage;
     if (now_ns >= player->events_next_ns) {
@@ -185,6 +277,7 @@ static void update_screen(struct player *player, int64_t now_ns) {
             gather_facts(player, i, now_ns);
         }
     }
+    update_gauges(player, now_ns);
     if (now_ns >= player->refresh_next_ns) {
         player->refresh_next_ns = now_ns + refresh_ns;
         /* A picture that was shown meanwhile brought the numbers along. */
@@ -205,9 +298,15 @@ int player_create(const struct player_settings *settings, struct player **out_pl
         return -ENOMEM;
     }
     player->settings = *settings;
-    player->is_muted = settings->stage.is_muted;
+    player->is_muted = settings->is_muted;
+    player->has_gauges = settings->has_gauges;
+    player->delays = settings->stage.delays;
     *out_player = player;
-    return stage_create(&settings->stage, &player->stage);
+    const int error = stage_create(&settings->stage, &player->stage);
+    if (!error) {
+        set_gain(player);
+    }
+    return error;
 }
 
 void player_destroy(struct player *player) {

@@ -9,6 +9,8 @@ struct player;
 struct player_settings {
     struct stage_settings stage;
     const char *screenshot; /* written at the end; NULL: none */
+    bool is_muted;
+    bool has_gauges; /* also beside pictures */
 };
 
 struct player_report {

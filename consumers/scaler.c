@@ -1,6 +1,7 @@
 #include "scaler.h"
 
 #include "chroma.h"
+#include "deep.h"
 #include <errno.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
@@ -196,6 +197,7 @@ static int prepare(struct scaler *scaler, const AVFrame *from, const AVFrame *to
 }
 
 int scaler_run_into(struct scaler *scaler, const AVFrame *from, AVFrame *to) {
+    const AVFrame *const picture = from;
     AVFrame yuv = {0};
     int result = 0;
     if (chroma_is_needed(from)) {
@@ -207,6 +209,8 @@ int scaler_run_into(struct scaler *scaler, const AVFrame *from, AVFrame *to) {
     if (result == 0 && sws_scale(scaler->context, (const uint8_t *const *)from->data,
                                  from->linesize, 0, from->height, to->data, to->linesize) <= 0)
         result = -ENOTSUP;
+    if (result == 0 && !scaler->params.is_quick)
+        deep_stretch(picture, to);
     return result;
 }
 

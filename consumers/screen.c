@@ -222,6 +222,11 @@ static bool obey(struct screen *screen, const struct window_event *event) {
     case WINDOW_SCREENSHOT:
     case WINDOW_SAVE:
     case WINDOW_MUTE:
+    case WINDOW_VOLUME:
+    case WINDOW_SOUND_DELAY:
+    case WINDOW_PICTURE_DELAY:
+    case WINDOW_GAUGES:
+    case WINDOW_GROUND:
     case WINDOW_SOUND:
         break;
     }

@@ -25,6 +25,9 @@ struct sound {
     struct sync_line heard;
     struct sync_cushion cushion;
     int64_t delay_limit_ns;
+    int64_t later_ns; /* see sound_set_later() */
+
+    struct gauge gauge;
 
     int64_t expected_ns; /* capture time of the next sample; 0: any */
     int64_t dry_ns;      /* since when the queue is dry; 0: it is not */
@@ -45,12 +48,12 @@ static int open_speaker(struct sound *sound) {
     return 0;
 }
 
-int sound_create(struct sound **out_sound) {
+int sound_create(const char *device, struct sound **out_sound) {
     struct sound *const sound = calloc(1, sizeof *sound);
     if (!sound) {
         return -ENOMEM;
     }
-    int error = speaker_create(&sound->speaker);
+    int error = speaker_create(device, &sound->speaker);
     if (!error) {
         error = open_speaker(sound);
     }
@@ -85,10 +88,10 @@ static bool is_open(const struct sound *sound) {
     return sound->format.kind == SHMFRAME_AUDIO;
 }
 
-/* How much must wait before the device begins: the margin, and what the device takes at once while
- * the next block is still being captured. */
+/* How much must wait before the device begins: the margin, what the device takes at once while the
+ * next block is still being captured, and what is to be heard later. */
 static int64_t prime_ns(const struct sound *sound) {
-    return sound->cushion.margin_ns + sound->block_ns;
+    return sound->cushion.margin_ns + sound->block_ns + sound->later_ns;
 }
 
 static void set_prime(struct sound *sound) {
@@ -118,6 +121,7 @@ static int start_converter(struct sound *sound) {
 int sound_set_format(struct sound *sound, const struct shmframe_format *format) {
     sound->format = *format;
     sound->block_ns = frames_to_ns(format->audio.samples_max, format->audio.sample_rate);
+    gauge_init(&sound->gauge, format->audio.channels);
     return start_converter(sound);
 }
 
@@ -194,6 +198,10 @@ int64_t sound_push(struct sound *sound, const struct shmframe_lease *lease) {
     if (frames < 0) {
         return 0;
     }
+    struct sound_block block;
+    if (!sound_block_from_lease(lease, 0, lease->frame.samples, &block)) {
+        gauge_add(&sound->gauge, &block, lease->frame.capture_ns, length_ns);
+    }
     struct samples *const queue = speaker_queue(sound->speaker);
     samples_append(queue, samples, (uint32_t)frames);
     sound->expected_ns = lease->frame.capture_ns + length_ns;
@@ -215,7 +223,8 @@ static void read_reports(struct sound *sound, int64_t now_ns) {
         }
         sync_line_observe(&sound->heard, report.position, report.heard_ns);
         sync_cushion_observe(&sound->cushion,
-                             frames_to_ns(report.left, speaker_rate_hz(sound->speaker)));
+                             frames_to_ns(report.left, speaker_rate_hz(sound->speaker)) -
+                                 sound->later_ns);
     }
 }
 
@@ -243,8 +252,11 @@ void sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) 
         return;
     }
     int64_t delay_ns = 0;
-    const bool may_grow =
-        sound_delay_ns(sound, &delay_ns) && delay_ns + picture_late_ns < sound->delay_limit_ns;
+    const bool is_known = sound_delay_ns(sound, &delay_ns);
+    if (is_known) {
+        gauge_advance(&sound->gauge, now_ns - delay_ns);
+    }
+    const bool may_grow = is_known && delay_ns + picture_late_ns < sound->delay_limit_ns;
     if (sync_cushion_step(&sound->cushion, now_ns, may_grow ? picture_late_ns : 0)) {
         set_prime(sound);
         converter_set_speed(sound->converter, sound->cushion.speed);
@@ -272,8 +284,34 @@ void sound_set_delay_limit(struct sound *sound, int64_t limit_ns) {
     sound->delay_limit_ns = limit_ns;
 }
 
-void sound_set_muted(struct sound *sound, bool is_muted) {
-    speaker_set_muted(sound->speaker, is_muted);
+/* Silence makes it later at once. Earlier it gets as every queue that is too long: by being played
+ * a little faster, or, if it is far too long, by losing a block. */
+void sound_set_later(struct sound *sound, int64_t later_ns) {
+    const int64_t more_ns = later_ns - sound->later_ns;
+    sound->later_ns = later_ns;
+    if (!is_open(sound)) {
+        return;
+    }
+    set_prime(sound);
+    sound->cushion.least_ns = INT64_MAX;
+    if (more_ns > 0 && speaker_is_playing(sound->speaker)) {
+        const uint32_t rate_hz = speaker_rate_hz(sound->speaker);
+        const uint32_t frames =
+            samples_append(speaker_queue(sound->speaker), NULL, ns_to_frames(more_ns, rate_hz));
+        sync_line_shift(&sound->captured, -frames_to_ns(frames, rate_hz));
+    }
+}
+
+void sound_read_gauges(const struct sound *sound, struct gauge_reading *out_reading) {
+    if (is_open(sound)) {
+        gauge_read(&sound->gauge, out_reading);
+    } else {
+        out_reading->channels = 0;
+    }
+}
+
+void sound_set_gain(struct sound *sound, float gain) {
+    speaker_set_gain(sound->speaker, gain);
 }
 
 bool sound_is_drained(struct sound *sound) {

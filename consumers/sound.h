@@ -5,6 +5,7 @@
 #ifndef CONSUMERS_SOUND_H
 #define CONSUMERS_SOUND_H
 
+#include "gauge.h"
 #include <shmframe/reader.h>
 
 struct sound;
@@ -18,8 +19,10 @@ struct sound_state {
     uint64_t dropped_ns; /* sound thrown away since too much had come at once */
 };
 
-/* Opens a device; it begins with silence. Errors: -ENOMEM. */
-int sound_create(struct sound **out_sound);
+#define SOUND_LATER_MAX_NS INT64_C(2000000000)
+
+/* Opens a device, as speaker_create() says; it begins with silence. Errors: -ENOMEM. */
+int sound_create(const char *device, struct sound **out_sound);
 void sound_destroy(struct sound *sound);
 
 /* Whether the device is under way, so that what is pushed is heard soon. */
@@ -52,7 +55,14 @@ bool sound_is_heard(const struct sound *sound);
 /* The longest delay that may be asked for because pictures come late. */
 void sound_set_delay_limit(struct sound *sound, int64_t limit_ns);
 
-void sound_set_muted(struct sound *sound, bool is_muted);
+/* Sound is to be heard so much later than it has to be, 0 to SOUND_LATER_MAX_NS. */
+void sound_set_later(struct sound *sound, int64_t later_ns);
+
+/* As heard now. */
+void sound_read_gauges(const struct sound *sound, struct gauge_reading *out_reading);
+
+/* 1: as it comes; 0: silence. */
+void sound_set_gain(struct sound *sound, float gain);
 /* Whether everything that was pushed has been taken by the device. */
 bool sound_is_drained(struct sound *sound);
 /* NULL, or why nobody hears it. */

@@ -40,8 +40,8 @@ static void paint_waves(cairo_t *page, struct chart_area area, const struct soun
         chart_draw_axes(page, part, scale, &axes);
         chart_set_color(page, chart_line[0], 0.9);
         chart_draw_band(page, part, scale, &history->waveform[c], 1.0 / history->sample_rate);
-        chart_write(page, part.x + 6, part.y + 14, CHART_LEFT, 11, chart_text,
-                    history->channel_name[c]);
+        chart_write(page, part.x + part.width + 6, part.y + part.height / 2 + 4, CHART_LEFT, 11,
+                    chart_dim, history->channel_name[c]);
     }
 }
 
@@ -67,6 +67,17 @@ static void paint_loudness(cairo_t *page, struct chart_area area,
 
 /* The goniometer: what is the same on both sides stands upright, what is opposite lies flat. */
 
+/* The most of a cell and those around it: a line of single cells would hardly be seen. */
+static uint32_t find_count(const struct sound_history *history, int right, int left) {
+    uint32_t most = 0;
+    for (int r = right - 1; r <= right + 1; r++)
+        for (int l = left - 1; l <= left + 1; l++)
+            if (r >= 0 && l >= 0 && r < HISTORY_CELLS && l < HISTORY_CELLS &&
+                history->cell[r][l] > most)
+                most = history->cell[r][l];
+    return most;
+}
+
 static cairo_surface_t *make_density(const struct sound_history *history) {
     cairo_surface_t *image =
         cairo_image_surface_create(CAIRO_FORMAT_ARGB32, HISTORY_CELLS, HISTORY_CELLS);
@@ -78,7 +89,7 @@ static cairo_surface_t *make_density(const struct sound_history *history) {
             most = history->cell[r][l] > most ? history->cell[r][l] : most;
     for (int r = 0; data && r < HISTORY_CELLS; r++) {
         for (int l = 0; l < HISTORY_CELLS; l++) {
-            const uint32_t count = history->cell[r][l];
+            const uint32_t count = find_count(history, r, l);
             /* Rare is still seen: brightness goes with the logarithm. */
             const double share = count ? 0.35 + 0.65 * log1p(count) / log1p(most) : 0;
             const uint32_t alpha = (uint32_t)(share * 255);

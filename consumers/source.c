@@ -109,7 +109,7 @@ void source_close(struct source *source) {
     source->reader = NULL;
 }
 
-static void collect_events(struct source *source) {
+void source_collect_events(struct source *source) {
     while (source->events < SOURCE_EVENTS &&
            shmframe_reader_next_event(source->reader, &source->event[source->events]) == 0) {
         source->events++;
@@ -154,7 +154,7 @@ bool source_take(struct source *source, struct shmframe_lease *out_lease) {
         break;
     }
     if (result != 0 || out_lease->flags != 0) {
-        collect_events(source);
+        source_collect_events(source);
     }
     return result == 0;
 }

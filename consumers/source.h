@@ -44,6 +44,9 @@ void source_close(struct source *source);
  */
 bool source_take(struct source *source, struct shmframe_lease *out_lease);
 
+/* Keeps what the reader has heard of the stream, to be told: whoever only waits, and takes nothing,
+ * would not hear of a writer that died. Taking does it as well; the thread that takes. */
+void source_collect_events(struct source *source);
 /* Tells in one line each what happened to the stream since the last call. */
 void source_tell_events(struct source *source);
 /* The same; trouble ends the program. */

@@ -114,6 +114,8 @@ static uint64_t wait_once(struct sources *sources, const struct waited *waited, 
 static void tell(struct sources *sources) {
     for (uint32_t i = 0; i < sources->count; i++) {
         struct source *source = &sources->source[i];
+        if (source->reader)
+            source_collect_events(source);
         source_tell_events(source);
         if (source->trouble[0] != '\0' && !(sources->told & UINT64_C(1) << i)) {
             sources->told |= UINT64_C(1) << i;

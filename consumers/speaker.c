@@ -1,5 +1,6 @@
 #include "speaker.h"
 
+#include "sound_device.h"
 #include "sound_system.h"
 #include "sync.h"
 #include <dlfcn.h>
@@ -19,26 +20,30 @@ static const double rate_wanted_hz = 48000;
 enum { CHANNELS_WANTED = 2 };
 /* Taken since the start, as a multiple of what fits into the device. */
 enum { WARM_FACTOR = 3 };
-static const uint32_t queue_seconds = 2;
+static const uint32_t queue_seconds = 5;
 static const int64_t null_period_ns = 5000000;
 static const int64_t null_catch_up_ns = 500000000;
 
 struct speaker {
     bool has_portaudio;
+    const char *wanted; /* NULL: the default device */
+    char name[128];     /* of the device that was found for it; "": none yet */
+    PaHostApiTypeId system;
     PaStream *stream; /* NULL: null device */
     uint32_t rate_hz;
     uint32_t channels;
     int64_t latency_ns;
     int64_t null_next_ns; /* when the null device takes its next buffer */
-    char trouble[160];
+    char trouble[400];
     struct samples queue;
 
     /* Wishes of our thread, read by the taking one; they guard nothing. */
     alignas(64) _Atomic uint32_t prime_frames;
-    atomic_bool is_muted;
+    _Atomic float gain;
 
     /* Written by the taking thread. `taken` and `underflows` guard nothing. */
     alignas(64) _Atomic uint64_t taken; /* frames, silence included */
+    float gain_before; /* at the end of the last buffer; only the taking thread's */
     _Atomic uint32_t underflows;
     atomic_bool is_playing; /* guards nothing: for show and for decisions that may be late */
     /* Reports left so far.
@@ -64,6 +69,27 @@ static void leave_report(struct speaker *speaker, const struct speaker_report *r
     atomic_store_explicit(&speaker->reports, count + 1, memory_order_release);
 }
 
+/* From the gain of before to that of now, over the buffer. */
+static void apply_gain(struct speaker *speaker, float *out, uint32_t frames) {
+    const float gain = atomic_load_explicit(&speaker->gain, memory_order_relaxed);
+    const float before = speaker->gain_before;
+    const uint32_t channels = speaker->queue.channels;
+    speaker->gain_before = gain;
+    if (gain == 1 && before == 1) {
+        return;
+    }
+    if (gain == 0 && before == 0) {
+        memset(out, 0, (size_t)frames * channels * sizeof(float));
+        return;
+    }
+    for (uint32_t i = 0; i < frames; i++) {
+        const float now = before + (gain - before) * (float)(i + 1) / (float)frames;
+        for (uint32_t c = 0; c < channels; c++) {
+            out[(size_t)i * channels + c] *= now;
+        }
+    }
+}
+
 /* Takes `frames` frames for a buffer that is heard from `heard_ns` on; `out` NULL: nobody hears it.
  */
 static void take(struct speaker *speaker, float *out, uint32_t frames, int64_t heard_ns) {
@@ -86,11 +112,9 @@ static void take(struct speaker *speaker, float *out, uint32_t frames, int64_t h
     if (!out) {
         return;
     }
-    if (atomic_load_explicit(&speaker->is_muted, memory_order_relaxed)) {
-        taken = 0;
-    }
     const size_t channels = queue->channels;
     memset(out + taken * channels, 0, (frames - taken) * channels * sizeof(float));
+    apply_gain(speaker, out, frames);
 }
 
 static int call_back(const void *input, void *output, unsigned long frames,
@@ -110,12 +134,14 @@ static int call_back(const void *input, void *output, unsigned long frames,
 
 /* ---- Our thread ---- */
 
-int speaker_create(struct speaker **out_speaker) {
+int speaker_create(const char *device, struct speaker **out_speaker) {
     struct speaker *const speaker = aligned_alloc(64, (sizeof *speaker + 63) / 64 * 64);
     if (!speaker) {
         return -ENOMEM;
     }
     memset(speaker, 0, sizeof *speaker);
+    speaker->wanted = device;
+    speaker->gain = speaker->gain_before = 1;
     speaker->has_portaudio = sound_system_start();
     *out_speaker = speaker;
     return 0;
@@ -160,9 +186,9 @@ static void ask_for_promptness(PaStream *stream) {
     }
 }
 
-/* Opens the default device; the queue is made for it first, since the call-back uses it. */
-static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t channels) {
-    const PaDeviceIndex index = Pa_GetDefaultOutputDevice();
+/* Opens a device; the queue is made for it first, since the call-back uses it. */
+static int open_device(struct speaker *speaker, PaDeviceIndex index, uint32_t rate_hz,
+                       uint32_t channels) {
     const PaDeviceInfo *const device = Pa_GetDeviceInfo(index);
     const PaStreamParameters parameters = {
         .device = index,
@@ -188,7 +214,7 @@ static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t chann
     }
     if (result != paNoError) {
         speaker_stop(speaker);
-        snprintf(speaker->trouble, sizeof speaker->trouble, "%s: %s", device->name,
+        snprintf(speaker->trouble, sizeof speaker->trouble, "sound device \"%s\": %s", device->name,
                  Pa_GetErrorText(result));
         return -ENOTSUP;
     }
@@ -197,9 +223,8 @@ static int open_device(struct speaker *speaker, uint32_t rate_hz, uint32_t chann
 }
 
 /* What is wanted, then what the device prefers. */
-static int open_any_device(struct speaker *speaker) {
-    const PaDeviceInfo *const device =
-        speaker->has_portaudio ? Pa_GetDeviceInfo(Pa_GetDefaultOutputDevice()) : NULL;
+static int open_in_any_way(struct speaker *speaker, PaDeviceIndex index) {
+    const PaDeviceInfo *const device = Pa_GetDeviceInfo(index);
     if (!device || device->maxOutputChannels < 1) {
         snprintf(speaker->trouble, sizeof speaker->trouble, "no sound device");
         return -ENOTSUP;
@@ -211,13 +236,45 @@ static int open_any_device(struct speaker *speaker) {
             if (counts[c] > (uint32_t)device->maxOutputChannels) {
                 continue;
             }
-            const int error = open_device(speaker, rates[r], counts[c]);
+            const int error = open_device(speaker, index, rates[r], counts[c]);
             if (error != -ENOTSUP) {
                 return error;
             }
         }
     }
     return -ENOTSUP;
+}
+
+/* The device that was chosen: by what it was called, once it was found. Negative: it is not there.
+ */
+static PaDeviceIndex find_chosen(struct speaker *speaker) {
+    if (speaker->name[0] != '\0') {
+        return sound_device_find_again(SOUND_OUTPUT, speaker->wanted, speaker->name,
+                                       speaker->system);
+    }
+    const PaDeviceIndex index =
+        sound_device_find(SOUND_OUTPUT, speaker->wanted, speaker->trouble, sizeof speaker->trouble);
+    if (index >= 0) {
+        const PaDeviceInfo *const info = Pa_GetDeviceInfo(index);
+        snprintf(speaker->name, sizeof speaker->name, "%s", info->name);
+        speaker->system = Pa_GetHostApiInfo(info->hostApi)->type;
+    }
+    return index;
+}
+
+static int open_any_device(struct speaker *speaker) {
+    if (!speaker->has_portaudio) {
+        snprintf(speaker->trouble, sizeof speaker->trouble, "no sound device");
+        return -ENOTSUP;
+    }
+    if (!speaker->wanted) {
+        return open_in_any_way(speaker, Pa_GetDefaultOutputDevice());
+    }
+    const bool is_first = speaker->name[0] == '\0';
+    const PaDeviceIndex index = find_chosen(speaker);
+    const int error = index >= 0 ? open_in_any_way(speaker, index) : -ENOTSUP;
+    return error == -ENOTSUP && !is_first ? open_in_any_way(speaker, Pa_GetDefaultOutputDevice())
+                                          : error;
 }
 
 int speaker_start(struct speaker *speaker) {
@@ -275,8 +332,8 @@ bool speaker_is_playing(const struct speaker *speaker) {
     return atomic_load_explicit(&speaker->is_playing, memory_order_relaxed);
 }
 
-void speaker_set_muted(struct speaker *speaker, bool is_muted) {
-    atomic_store_explicit(&speaker->is_muted, is_muted, memory_order_relaxed);
+void speaker_set_gain(struct speaker *speaker, float gain) {
+    atomic_store_explicit(&speaker->gain, gain, memory_order_relaxed);
 }
 
 void speaker_advance(struct speaker *speaker, int64_t now_ns) {

@@ -22,13 +22,14 @@ struct speaker_report {
 };
 
 /* Looks for devices, which may take a second; on its own it stays silent on stderr, although the
- * libraries below are talkative. Errors: -ENOMEM. */
-int speaker_create(struct speaker **out_speaker);
+ * libraries below are talkative. `device`, as sound_device_find() takes it, is borrowed; NULL: the
+ * default. Errors: -ENOMEM. */
+int speaker_create(const char *device, struct speaker **out_speaker);
 void speaker_destroy(struct speaker *speaker);
 
-/* Opens the default device, in stereo if it can, with a queue for it, and starts it; an earlier one
- * is closed. A null device, if nothing can be opened: speaker_trouble() says why. Errors: -ENOMEM.
- */
+/* Opens the device, in stereo if it can, with a queue for it, and starts it; an earlier one is
+ * closed. One that was chosen and is not there any more is replaced by the default. A null device,
+ * if nothing can be opened: speaker_trouble() says why. Errors: -ENOMEM. */
 int speaker_start(struct speaker *speaker);
 /* Whether it takes samples as fast as they are heard. Sound servers fill their buffers first, and
  * then take nothing for up to a second. */
@@ -51,7 +52,8 @@ void speaker_set_prime(struct speaker *speaker, uint32_t frames);
 bool speaker_is_playing(const struct speaker *speaker);
 /* Times that the device ran out of sound since the start although the queue had some. */
 uint32_t speaker_underflows(const struct speaker *speaker);
-void speaker_set_muted(struct speaker *speaker, bool is_muted);
+/* 1: as it comes; 0: silence. Changes from one buffer to the next without a click. */
+void speaker_set_gain(struct speaker *speaker, float gain);
 
 /* To be called every few milliseconds: moves the null device on. */
 void speaker_advance(struct speaker *speaker, int64_t now_ns);

@@ -36,9 +36,13 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
         program_warn("%s", trouble);
     }
     if (settings->has_sound &&
-        listener_create(settings->is_muted, settings->is_staying, &stage->listener)) {
+        listener_create(settings->sound_device, settings->is_staying, &stage->listener)) {
         program_fail("no memory for the sound");
     }
+    if (settings->sound_device && stage->listener && listener_trouble(stage->listener)) {
+        program_fail("%s", listener_trouble(stage->listener));
+    }
+    stage_set_delays(stage, settings->delays);
     for (uint32_t i = 0; i < stage->tiles; i++) {
         stage->tile[i].pane = screen_pane(stage->screen, i);
         stage->tile[i].pictures.canvas = stage->tile[i].pane->canvas;
@@ -66,12 +70,23 @@ static void set_heard(struct stage *stage, int heard) {
     stage->heard = heard;
     for (int i = 0; i < (int)stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
-        const bool has_changed = tile->is_each_wanted != (i == heard);
-        tile->is_each_wanted = i == heard;
+        const bool is_each_wanted = i == heard || stage->delays.picture_ns > 0;
+        const bool has_changed = tile->is_each_wanted != is_each_wanted;
+        tile->is_each_wanted = is_each_wanted;
         tile->pictures.listener = i == heard ? stage->listener : NULL;
+        tile->pictures.later_ns = stage->delays.picture_ns;
+        tile->pictures.sound_later_ns = i == heard ? stage->delays.sound_ns : 0;
         if (has_changed && tile_is_open(tile) && !consumer_settings.policy) {
             tile_reopen(tile);
         }
+    }
+}
+
+void stage_set_delays(struct stage *stage, struct stage_delays delays) {
+    stage->delays = delays;
+    set_heard(stage, stage->heard);
+    if (stage->listener) {
+        listener_set_later(stage->listener, delays.sound_ns);
     }
 }
 

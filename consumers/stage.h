@@ -14,6 +14,11 @@
 #include "screen.h"
 #include "tile.h"
 
+/* By how much each is to be heard or shown later than it has to be. */
+struct stage_delays {
+    int64_t sound_ns, picture_ns; /* at least 0, at most SOUND_LATER_MAX_NS */
+};
+
 struct stage_settings {
     char *const *names; /* streams or groups, at least one */
     uint32_t count;
@@ -21,10 +26,11 @@ struct stage_settings {
     struct fit_size size; /* of the window; 0x0: as the picture */
     bool is_fullscreen;
     bool has_vsync;
-    bool has_sound;   /* sound is wanted */
-    bool has_overlay; /* shown from the beginning */
-    bool is_muted;
-    bool is_staying; /* after the end of the stream */
+    bool has_sound;           /* sound is wanted */
+    bool has_overlay;         /* shown from the beginning */
+    const char *sound_device; /* NULL: the default */
+    bool is_staying;          /* after the end of the stream */
+    struct stage_delays delays;
 };
 
 struct stage {
@@ -33,6 +39,7 @@ struct stage {
     struct listener *listener; /* NULL: sound is not wanted */
     struct tile tile[LAYOUT_MAX];
     uint32_t tiles;
+    struct stage_delays delays;
     int heard; /* the tile whose sound it is; -1: none is heard yet */
 
     int64_t look_next_ns; /* for streams that are missing */
@@ -62,6 +69,7 @@ bool stage_is_evicted(const struct stage *stage);
 /* What the user wants. */
 void stage_set_paused(struct stage *stage, bool is_paused);
 void stage_step(struct stage *stage, bool is_back);
+void stage_set_delays(struct stage *stage, struct stage_delays delays);
 /* The sound of a tile, if it has one. */
 void stage_choose_sound(struct stage *stage, uint32_t tile);
 /* The renderer lost what was uploaded. */

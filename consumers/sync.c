@@ -47,6 +47,10 @@ void sync_line_observe(struct sync_line *line, uint64_t position, int64_t instan
     }
 }
 
+void sync_line_shift(struct sync_line *line, int64_t later_ns) {
+    line->base_ns += (double)later_ns;
+}
+
 bool sync_line_is_known(const struct sync_line *line) {
     return line->observations > 0;
 }

@@ -25,6 +25,8 @@ struct sync_line {
 
 void sync_line_reset(struct sync_line *line, uint32_t rate_hz);
 void sync_line_observe(struct sync_line *line, uint64_t position, int64_t instant_ns);
+/* All instants are so much later. */
+void sync_line_shift(struct sync_line *line, int64_t later_ns);
 bool sync_line_is_known(const struct sync_line *line);
 /* Only when known. */
 int64_t sync_line_at_ns(const struct sync_line *line, uint64_t position);

@@ -5,6 +5,8 @@
 #include "consumer.h"
 #include "player.h"
 #include "report.h"
+#include "sound_device.h"
+#include "sound_system.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +23,11 @@ static struct {
     bool has_overlay;
     bool has_vsync;
     bool is_muted;
+    bool has_gauges;
     bool is_staying;
+    bool is_listing;
+    const char *sound_device;
+    int64_t sound_delay_ns, picture_delay_ns;
 } settings = {.format = "text"};
 
 static struct {
@@ -64,6 +70,31 @@ static const struct option_spec options[] = {
      .kind = OPTION_FLAG,
      .out = &settings.is_muted,
      .help = "begin without being heard; pictures stay in step with the sound"},
+    {.name = "sound-device",
+     .kind = OPTION_TEXT,
+     .out = &settings.sound_device,
+     .argument = "NAME",
+     .help = "output device, by name, a part of it or number, see --list; default: the system's"},
+    {.name = "sound-delay",
+     .kind = OPTION_DURATION,
+     .out = &settings.sound_delay_ns,
+     .argument = "TIME",
+     .help = "play the sound so much later, up to 2s"},
+    {.name = "picture-delay",
+     .kind = OPTION_DURATION,
+     .out = &settings.picture_delay_ns,
+     .argument = "TIME",
+     .help = "show the pictures so much later, up to 2s"},
+    {.name = "gauges",
+     .letter = 'a',
+     .kind = OPTION_FLAG,
+     .out = &settings.has_gauges,
+     .help = "show how loud the sound is: peak, held peak and RMS of each channel"},
+    {.name = "list",
+     .letter = 'l',
+     .kind = OPTION_FLAG,
+     .out = &settings.is_listing,
+     .help = "list the sound devices, and exit"},
     {.name = "screenshot",
      .kind = OPTION_TEXT,
      .out = &settings.screenshot,
@@ -94,6 +125,8 @@ static const struct program program = {
         "Keys: q, Esc quit        space pause        . , step        s screenshot\n"
         "      f full screen      i numbers          m mute          1 to 9 whose sound\n"
         "      l layout           Enter one alone    + - zoom        0 all of it   z 1:1\n"
+        "      up down volume     [ ] sound delay    { } picture delay               a gauges\n"
+        "      b background of what is transparent: checks, black, none\n"
         "Mouse: wheel zooms, dragging moves the picture, a double click shows one alone.",
     .options = options,
     .options2 = consumer_options,
@@ -217,10 +250,39 @@ static enum layout choose_layout(void) {
     return layout;
 }
 
+static int list_devices(enum report_format format) {
+    const bool is_there = sound_system_start();
+    if (format == REPORT_JSON) {
+        report_print_json(json_pack("{s:o}", "devices",
+                                    is_there ? sound_device_list(SOUND_OUTPUT) : json_array()));
+    } else {
+        if (!is_there || !sound_device_print(SOUND_OUTPUT)) {
+            program_warn("there is no output device");
+        }
+        report_flush();
+    }
+    if (is_there) {
+        sound_system_stop();
+    }
+    return EXIT_DONE;
+}
+
+static void check_delay(const char *option, int64_t delay_ns) {
+    if (delay_ns > SOUND_LATER_MAX_NS) {
+        program_fail_usage("%s should be %.0fs at most", option, (double)SOUND_LATER_MAX_NS / 1e9);
+    }
+}
+
 int main(int argc, char **argv) {
     /* Which pictures are wanted depends on whether there is sound; see player.h. */
     consumer_settings.policy = NULL;
     const int operand = program_start(&program, argc, argv);
+    const enum report_format format = report_format_parse(settings.format);
+    if (settings.is_listing) {
+        return list_devices(format);
+    }
+    check_delay("--sound-delay", settings.sound_delay_ns);
+    check_delay("--picture-delay", settings.picture_delay_ns);
     choose_streams_to_show(argc, argv, operand);
     const struct player_settings player_settings = {
         .stage =
@@ -233,12 +295,14 @@ int main(int argc, char **argv) {
                 .has_vsync = settings.has_vsync,
                 .has_sound = !settings.has_no_sound,
                 .has_overlay = settings.has_overlay,
-                .is_muted = settings.is_muted,
+                .sound_device = settings.sound_device,
+                .delays = {settings.sound_delay_ns, settings.picture_delay_ns},
                 .is_staying = settings.is_staying,
             },
         .screenshot = settings.screenshot,
+        .is_muted = settings.is_muted,
+        .has_gauges = settings.has_gauges,
     };
-    const enum report_format format = report_format_parse(settings.format);
     /* libswscale and the PNG encoder have remarks that help nobody here. */
     av_log_set_level(AV_LOG_QUIET);
 

@@ -191,6 +191,23 @@ static bool is_fullscreen(const struct window *window) {
     return SDL_GetWindowFlags(window->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
 }
 
+/* What goes by steps, up or down. */
+static struct window_event adjust_event(const SDL_KeyboardEvent *key) {
+    const enum window_command delay =
+        key->keysym.mod & KMOD_SHIFT ? WINDOW_PICTURE_DELAY : WINDOW_SOUND_DELAY;
+    switch (key->keysym.sym) {
+    case SDLK_UP:
+        return (struct window_event){.command = WINDOW_VOLUME, .step = 1};
+    case SDLK_DOWN:
+        return (struct window_event){.command = WINDOW_VOLUME, .step = -1};
+    case SDLK_RIGHTBRACKET:
+        return (struct window_event){.command = delay, .step = 1};
+    case SDLK_LEFTBRACKET:
+        return (struct window_event){.command = delay, .step = -1};
+    }
+    return (struct window_event){0};
+}
+
 static struct window_event key_event(struct window *window, const SDL_KeyboardEvent *key) {
     static const struct {
         SDL_Keycode key;
@@ -204,6 +221,7 @@ static struct window_event key_event(struct window *window, const SDL_KeyboardEv
         {SDLK_KP_ENTER, WINDOW_ENLARGE, false}, {SDLK_p, WINDOW_INSPECT, false},
         {SDLK_0, WINDOW_ZOOM_FIT, false},       {SDLK_KP_0, WINDOW_ZOOM_FIT, false},
         {SDLK_z, WINDOW_ZOOM_NATURAL, false},   {SDLK_m, WINDOW_MUTE, false},
+        {SDLK_a, WINDOW_GAUGES, false},         {SDLK_b, WINDOW_GROUND, false},
     };
     const SDL_Keycode symbol = key->keysym.sym;
     if (symbol == SDLK_PLUS || symbol == SDLK_EQUALS || symbol == SDLK_KP_PLUS) {
@@ -217,8 +235,9 @@ static struct window_event key_event(struct window *window, const SDL_KeyboardEv
             return (struct window_event){.command = keys[i].command};
         }
     }
-    if (key->repeat) {
-        return (struct window_event){0};
+    const struct window_event adjustment = adjust_event(key);
+    if (adjustment.command != WINDOW_NOTHING || key->repeat) {
+        return adjustment;
     }
     if (symbol == SDLK_s) {
         return (struct window_event){.command = key->keysym.mod & KMOD_SHIFT ? WINDOW_SAVE

@@ -38,6 +38,11 @@ enum window_command {
     WINDOW_SCREENSHOT,
     WINDOW_SAVE, /* the picture itself */
     WINDOW_MUTE,
+    WINDOW_VOLUME,        /* a `step` up or down */
+    WINDOW_SOUND_DELAY,   /* likewise */
+    WINDOW_PICTURE_DELAY, /* likewise */
+    WINDOW_GAUGES,
+    WINDOW_GROUND, /* the next one */
     WINDOW_SOUND,  /* of the picture `number`, from 0 */
     WINDOW_REDRAW, /* its contents were lost, or its size changed */
     WINDOW_RESET,  /* the renderer lost its textures too */
@@ -49,6 +54,7 @@ struct window_event {
     struct fit_point point;    /* where the mouse is */
     struct fit_point distance; /* WINDOW_PAN */
     double times;              /* WINDOW_ZOOM */
+    int step;                  /* 1 or -1 */
     uint32_t number;           /* WINDOW_SOUND */
 };
 

@@ -174,8 +174,18 @@ static void add_packet(struct demux *demux, struct track *track, AVPacket *packe
     }
 }
 
+/* FFmpeg calls a packet damaged that is shorter than it has asked for: so is the last one of sound
+ * that is sent on and on, such as a wav in a pipe, and nothing is wrong with it. */
+static bool is_end_of_open_sound(const AVStream *stream, const AVPacket *packet) {
+    const int sample_bytes = av_get_exact_bits_per_sample(stream->codecpar->codec_id) / 8 *
+                             stream->codecpar->ch_layout.nb_channels;
+    return stream->duration == AV_NOPTS_VALUE && sample_bytes && packet->size % sample_bytes == 0;
+}
+
 static void take_packet(struct demux *demux, AVPacket *packet, int64_t arrival_ns) {
     struct track *track = demux_input_find_track(demux, packet);
+    if (is_end_of_open_sound(demux->input->context->streams[packet->stream_index], packet))
+        packet->flags &= ~AV_PKT_FLAG_CORRUPT;
     demux->is_cut_off = packet->flags & AV_PKT_FLAG_CORRUPT;
     if (track && demux->is_cut_off)
         track->damaged++;

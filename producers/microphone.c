@@ -103,10 +103,10 @@ static int list_devices(void) {
     const enum report_format format = report_format_parse(producer_options.format);
     const bool is_there = sound_system_start();
     if (format == REPORT_JSON) {
-        report_print_json(
-            json_pack("{s:o}", "devices", is_there ? sound_device_list() : json_array()));
+        report_print_json(json_pack("{s:o}", "devices",
+                                    is_there ? sound_device_list(SOUND_INPUT) : json_array()));
     } else {
-        if (!is_there || !sound_device_print())
+        if (!is_there || !sound_device_print(SOUND_INPUT))
             program_warn("there is no input device");
         report_flush();
     }

@@ -144,11 +144,13 @@ static int describe(struct sound_input *input, const PaStreamParameters *paramet
 
 static int find_device(struct sound_input *input) {
     if (input->job == SOUND_REOPEN) {
-        const int device = sound_device_find_again(input->wish.device, input->name, input->system);
+        const int device =
+            sound_device_find_again(SOUND_INPUT, input->wish.device, input->name, input->system);
         snprintf(input->trouble, sizeof(input->trouble), "%s is not there", input->name);
         return device;
     }
-    return sound_device_find(input->wish.device, input->trouble, sizeof(input->trouble));
+    return sound_device_find(SOUND_INPUT, input->wish.device, input->trouble,
+                             sizeof(input->trouble));
 }
 
 static int open_input(struct sound_input *input) {

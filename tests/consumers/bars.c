@@ -36,7 +36,8 @@ static double luma(enum AVColorSpace space, const double rgb[3], double *out_kr,
 }
 
 /* From 0 to 1, chroma from -0.5 to 0.5. */
-static double find_value(enum component component, enum AVColorSpace space, const double rgb[3]) {
+static double find_value(enum component component, enum AVColorSpace space, int bar) {
+    const double *rgb = colours[bar];
     double kr, kb;
     const double y = luma(space, rgb, &kr, &kb);
     switch (component) {
@@ -51,7 +52,7 @@ static double find_value(enum component component, enum AVColorSpace space, cons
     case BLUE:
         return rgb[component - RED];
     case ALPHA:
-        return 1;
+        return bar < BARS - 1;
     }
     return 0;
 }
@@ -96,7 +97,7 @@ void bars_paint(AVFrame *picture, enum AVColorSpace space, bool is_full) {
         const enum component component = find_component(descriptor, i);
         uint16_t levels[BARS];
         for (int bar = 0; bar < BARS; bar++)
-            levels[bar] = quantize(component, find_value(component, space, colours[bar]),
+            levels[bar] = quantize(component, find_value(component, space, bar),
                                    descriptor->comp[i].depth, is_full);
         const bool is_chroma = component == CB || component == CR;
         const int rows = AV_CEIL_RSHIFT(picture->height, is_chroma ? descriptor->log2_chroma_h : 0);

@@ -9,7 +9,8 @@
 enum { BARS = 8 }; /* grey, yellow, cyan, green, magenta, red, blue, black; of equal width */
 
 /* Paints `picture`, whose planes, format and size are there. RGB takes no matrix, and has limited
- * range where it is told; grey has the luma of the colours. Alpha, where there is some, is opaque.
+ * range where it is told; grey has the luma of the colours. Where there is alpha, the last bar
+ * is transparent.
  */
 void bars_paint(AVFrame *picture, enum AVColorSpace space, bool is_full);
 

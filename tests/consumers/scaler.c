@@ -123,7 +123,8 @@ static AVFrame *paint_white(enum AVPixelFormat format, enum AVColorRange range) 
     ck_assert_int_eq(av_frame_get_buffer(frame, 0), 0);
     for (int plane = 0; plane < descriptor->nb_components; plane++) {
         const int depth = descriptor->comp[plane].depth;
-        const int bytes = frame->linesize[plane] * (plane ? 32 : 64);
+        const bool is_half = plane && plane < 3 && descriptor->log2_chroma_h;
+        const int bytes = frame->linesize[plane] * (is_half ? 32 : 64);
         for (int i = 0; i<bytes; i += depth> 8 ? 2 : 1) {
             const uint16_t value = (uint16_t)((plane ? 128 : 235) << (depth - 8));
             memcpy(frame->data[plane] + i, &value, depth > 8 ? 2 : 1);
@@ -267,6 +268,54 @@ START_TEST(chroma_is_where_the_picture_says) {
 }
 END_TEST
 
+/* Of 65535. */
+static void expect_deep(enum AVPixelFormat from, enum AVColorRange range, enum AVPixelFormat to) {
+    const AVPixFmtDescriptor *descriptor = av_pix_fmt_desc_get(from);
+    const int depth = descriptor->comp[0].depth, most = (1 << depth) - 1;
+    const bool is_limited = range == AVCOL_RANGE_MPEG;
+    const int black = is_limited ? 16 << (depth - 8) : 0;
+    const int white = is_limited ? 235 << (depth - 8) : most;
+    for (int step = 0; step <= 8; step++) {
+        const int luma = black + (white - black) * step / 8;
+        const double wanted = 65535. * (luma - black) / (white - black);
+        AVFrame *grey = paint_white(from, range), *picture;
+        for (int plane = 0; plane < descriptor->nb_components; plane += 3) {
+            const uint16_t value = (uint16_t)(plane ? most : luma);
+            for (int i = 0; i < grey->linesize[plane] * 64; i += 2)
+                memcpy(grey->data[plane] + i, &value, 2);
+        }
+        const struct scaler_params params = {.pixel_format = to, .color_range = AVCOL_RANGE_JPEG};
+        struct scaler *scaler;
+        ck_assert_int_eq(scaler_create(&params, &scaler), 0);
+        ck_assert_int_eq(scaler_run(scaler, grey, &picture), 0);
+        const AVPixFmtDescriptor *wide = av_pix_fmt_desc_get(to);
+        for (int c = 0; c < wide->nb_components; c++) {
+            uint16_t value;
+            av_read_image_line(&value, (const uint8_t **)picture->data, picture->linesize, wide, 32,
+                               32, c, 1, 0);
+            const double error = value - (c == 3 ? 65535 : wanted);
+            ck_assert_msg(error > -6 && error < 6, "%s to %s, component %d: %g off %g",
+                          descriptor->name, wide->name, c, error, wanted);
+        }
+        av_frame_free(&picture);
+        scaler_destroy(scaler);
+        av_frame_free(&grey);
+    }
+}
+
+START_TEST(sixteen_bits_reach_from_black_to_white) {
+    expect_deep(AV_PIX_FMT_YUV420P10, AVCOL_RANGE_MPEG, AV_PIX_FMT_RGB48BE);
+    expect_deep(AV_PIX_FMT_YUV420P10, AVCOL_RANGE_JPEG, AV_PIX_FMT_RGB48LE);
+    expect_deep(AV_PIX_FMT_YUV444P16, AVCOL_RANGE_JPEG, AV_PIX_FMT_RGB48BE);
+    expect_deep(AV_PIX_FMT_YUVA444P10, AVCOL_RANGE_MPEG, AV_PIX_FMT_RGBA64BE);
+    expect_deep(AV_PIX_FMT_YUV420P10, AVCOL_RANGE_MPEG, AV_PIX_FMT_GRAY16BE);
+    expect_deep(AV_PIX_FMT_YUV420P10, AVCOL_RANGE_JPEG, AV_PIX_FMT_GRAY16BE);
+    expect_deep(AV_PIX_FMT_GRAY12, AVCOL_RANGE_MPEG, AV_PIX_FMT_RGB48BE);
+    expect_deep(AV_PIX_FMT_GRAY12, AVCOL_RANGE_JPEG, AV_PIX_FMT_RGB48BE);
+    expect_deep(AV_PIX_FMT_GRAY10, AVCOL_RANGE_MPEG, AV_PIX_FMT_GRAY16LE);
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_refused) {
     const struct scaler_params params = {.pixel_format = AV_PIX_FMT_VAAPI};
     struct scaler *scaler;
@@ -285,6 +334,7 @@ int main(void) {
     tcase_add_test(tests, bars_are_right_in_every_format_matrix_and_range);
     tcase_add_test(tests, bars_are_nearly_right_in_a_hurry);
     tcase_add_test(tests, chroma_is_where_the_picture_says);
+    tcase_add_test(tests, sixteen_bits_reach_from_black_to_white);
     tcase_add_test(tests, what_cannot_be_written_is_refused);
     Suite *suite = suite_create("scaler");
     suite_add_tcase(suite, tests);

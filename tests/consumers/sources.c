@@ -3,6 +3,7 @@
 #include "sources.h"
 
 #include "consumer.h"
+#include "progress.h"
 #include "selection.h"
 #include "world.h"
 
@@ -10,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct sources sources;
 
@@ -142,6 +144,37 @@ START_TEST(a_paused_source_is_not_waited_for_and_keeps_its_frames) {
     sources_close(&sources);
     shmframe_writer_close(a);
     shmframe_writer_close(b);
+}
+END_TEST
+
+static void write_until_killed(void) {
+    world.session = world_open_session();
+    open_writer("a", 0);
+    world_tell();
+    pause();
+}
+
+START_TEST(a_writer_that_dies_is_told_while_waiting) {
+    char *text;
+    size_t bytes;
+    FILE *said = open_memstream(&text, &bytes);
+    progress_set_file(said);
+    const pid_t writer = world_fork(write_until_killed);
+    world_await();
+    add("a");
+    world_kill(writer);
+    const int64_t deadline_ns = world_deadline();
+    do {
+        uint64_t ready;
+        ck_assert_int_eq(sources_wait(&sources, shmframe_deadline_ns(1000000), &ready),
+                         SOURCES_DUE);
+        fflush(said);
+    } while (!strstr(text, "its writer is gone") && shmframe_now_ns() < deadline_ns);
+    ck_assert_ptr_nonnull(strstr(text, "a: its writer is gone"));
+    progress_set_file(NULL);
+    fclose(said);
+    free(text);
+    sources_close(&sources);
 }
 END_TEST
 
@@ -306,6 +339,7 @@ int main(void) {
     tcase_add_test(tests, an_eviction_ends_it_as_a_failure);
     tcase_add_test(tests, a_stream_that_stands_still_is_late);
     tcase_add_test(tests, a_paused_source_is_not_waited_for_and_keeps_its_frames);
+    tcase_add_test(tests, a_writer_that_dies_is_told_while_waiting);
     tcase_add_test(tests, without_a_policy_files_are_lossless_and_live_streams_in_order);
     tcase_add_test(tests, requests_are_served_while_waiting);
     tcase_add_test(tests, what_is_told_can_be_read_as_json);

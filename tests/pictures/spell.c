@@ -2,8 +2,7 @@
  * which it is not. */
 #include "spell.h"
 
-#include <check.h>
-#include <stdlib.h>
+#include "runner.h"
 
 START_TEST(only_what_lasts_long_enough_counts) {
     struct spell spell = {.minimum_ns = 100};
@@ -47,11 +46,5 @@ int main(void) {
     tcase_add_test(tests, only_what_lasts_long_enough_counts);
     tcase_add_test(tests, the_time_until_the_next_picture_counts);
     tcase_add_test(tests, time_that_goes_back_adds_nothing);
-    Suite *suite = suite_create("spell");
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(tests, "spell");
 }

@@ -22,7 +22,11 @@ CASES = [
     ("gray", "bt709", "pc", 1), ("gray", "bt709", "tv", 2), ("gray10le", "bt709", "tv", 2),
     ("rgb24", "gbr", "pc", 0), ("rgb24", "gbr", "tv", 1), ("gbrp10le", "gbr", "pc", 1),
     ("rgb48le", "gbr", "pc", 1), ("rgba64le", "gbr", "pc", 1), ("yuva420p", "bt709", "tv", 3),
+    ("rgba", "gbr", "pc", 0),
 ]
+# Of those, the last bar is transparent.
+TRANSPARENT = ("rgba64le", "yuva420p", "rgba")
+CHECKS = ((102, 102, 102), (153, 153, 153))
 
 
 class Colour(unittest.TestCase):
@@ -60,6 +64,8 @@ class Colour(unittest.TestCase):
             with self.subTest(" ".join(bars)):
                 seen, wanted, _ = self.show(*bars)
                 self.assertEqual(len(wanted), 8)
+                if bars[0] in TRANSPARENT:
+                    self.assertIn(seen.pop(), CHECKS)
                 worst = max(abs(a - b) for s, w in zip(seen, wanted) for a, b in zip(s, w))
                 self.assertLessEqual(worst, tolerance, (seen, wanted))
 

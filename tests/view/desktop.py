@@ -6,6 +6,7 @@ recorded. Both end with the tests.
 
 import array
 import glob
+import json
 import math
 import os
 import signal
@@ -47,7 +48,8 @@ class Desktop(unittest.TestCase):
         cls.desktop = tempfile.TemporaryDirectory(dir="/tmp", prefix="t.")
         folder = cls.desktop.name
         with open(os.path.join(folder, ".asoundrc"), "w", encoding="utf-8") as file:
-            file.write("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
+            file.write("pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+                       "pcm.balcony { type pulse\n device balcony\n hint.description \"balcony\" }\n")
         sound = os.path.join(folder, "pulse")
         os.mkdir(sound, 0o700)
         cls.env = dict(os.environ, HOME=folder, XDG_RUNTIME_DIR=folder, PULSE_RUNTIME_PATH=sound,
@@ -67,7 +69,8 @@ class Desktop(unittest.TestCase):
         cls.servers.append(subprocess.Popen(
             ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
              "-L", f"module-native-protocol-unix socket={sound}/native auth-anonymous=1",
-             "-L", f"module-null-sink sink_name=null rate={RATE_HZ}"],
+             "-L", f"module-null-sink sink_name=null rate={RATE_HZ}",
+             "-L", f"module-null-sink sink_name=balcony rate={RATE_HZ}"],
             env=cls.env, stderr=subprocess.DEVNULL))
         # Without a window manager nobody makes a window as large as the screen.
         cls.servers.append(subprocess.Popen(["evilwm", "-fn", "fixed"], env=cls.env,
@@ -256,6 +259,89 @@ class Desktop(unittest.TestCase):
         imaginary = sum(value * math.sin(turn * i) for i, value in enumerate(samples))
         power = sum(value * value for value in samples)
         return 2 * (real * real + imaginary * imaginary) / len(samples) / power
+
+    def listen(self, source):
+        """Records a source from now on. Returns what tells its peak over the last second or so."""
+        path = os.path.join(self.folder, "heard")
+        with open(path, "wb") as file:
+            self.start("parec", f"--device={source}", "--format=s16le", f"--rate={RATE_HZ}",
+                       "--channels=1", "--latency-msec=10", out=file)
+        wait_for(lambda: os.path.getsize(path), "the recorder")
+
+        def peak():
+            samples = 12 * RATE_HZ // 10
+            with open(path, "rb") as file:
+                file.seek(max(0, os.path.getsize(path) // 2 - samples) * 2)
+                data = file.read(2 * samples)
+            return max(map(abs, array.array("h", data[:len(data) // 2 * 2])), default=0)
+        return peak
+
+    def test_arrows_change_the_volume(self):
+        peak = self.listen("null.monitor")
+        self.processes.append(start_supervisor(SUPERVISOR, self.env))
+        self.start(PATTERN, "--size", "64x48", "--rate", "30")
+        view = self.start(VIEW)
+        window = wait_for(lambda: self.ask_desktop("search", "--onlyvisible", "--pid", str(view.pid)),
+                          "the window")[-1]
+        self.ask_desktop("mousemove", str(SCREEN[0] // 2), str(SCREEN[1] // 2))
+        # The beep is half of full scale, and both channels have it.
+        wait_for(lambda: 15000 < peak() < 18000, "the beep")
+        self.ask_desktop("key", "--window", window, *["Down"] * 5)
+        wait_for(lambda: 4700 < peak() < 5700, "the beep, by 10 dB softer")
+        self.ask_desktop("key", "--window", window, *["Up"] * 8)
+        wait_for(lambda: 15000 < peak() < 18000, "the beep as it was, and no louder")
+
+    def test_brackets_delay_the_sound(self):
+        self.processes.append(start_supervisor(SUPERVISOR, self.env))
+        self.start(PATTERN, "--size", "64x48", "--rate", "30")
+        view = self.start(VIEW, "--format", "json", "--duration", "3", out=subprocess.PIPE)
+        window = wait_for(lambda: self.ask_desktop("search", "--onlyvisible", "--pid", str(view.pid)),
+                          "the window")[-1]
+        self.ask_desktop("mousemove", str(SCREEN[0] // 2), str(SCREEN[1] // 2))
+        self.ask_desktop("key", "--window", window, *["bracketright"] * 42, *["bracketleft"] * 2)
+        report = json.loads(view.communicate(timeout=20)[0])
+        # From then on pictures are so much earlier than their sound.
+        self.assertGreater(report["skew"]["max_ns"], 150_000_000, report["skew"])
+        self.assertGreater(report["sound_delay_ns"], 200_000_000)
+        self.assertEqual(report["dropouts"], 0)
+
+    def test_a_sound_device_is_chosen_by_name(self):
+        listed = subprocess.run([VIEW, "--list"], env=self.env, text=True, capture_output=True,
+                                timeout=30, check=True).stdout
+        self.assertRegex(listed, r'(?m)^\d+ "balcony" \(ALSA\): \d+ channels, \d+ Hz')
+        peak = self.listen("balcony.monitor")
+        done = subprocess.run(
+            [SHMFRAME, "run", f"{PATTERN} --size 64x48 --rate 30 --wait-readers 1",
+             f"{VIEW} --sound-device balcony --duration 2"], env=self.env, cwd=self.folder,
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_for(lambda: 15000 < peak() < 18000, "the beep")
+
+    def test_a_sound_device_that_is_not_there_is_told_with_those_that_are(self):
+        self.processes.append(start_supervisor(SUPERVISOR, self.env))
+        done = subprocess.run([VIEW, "--sound-device", "theremin"], env=self.env, text=True,
+                              capture_output=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r'^shmframe-view: no output device is "theremin"; there are: .*'
+                                      r'\d "balcony".*\n$')
+
+    def test_a_shows_how_loud_it_is(self):
+        self.processes.append(start_supervisor(SUPERVISOR, self.env))
+        self.start(PATTERN, "--size", "320x240", "--rate", "30")
+        view = self.start(VIEW)
+        wait_for(lambda: self.ask_desktop("search", "--onlyvisible", "--pid", str(view.pid)),
+                 "the window")
+        self.ask_desktop("mousemove", str(SCREEN[0] // 2), str(SCREEN[1] // 2))
+
+        def bars():
+            """How many rows of the left edge are a gauge."""
+            picture = self.screenshot()
+            return sum(picture.pixel(6, y) in ((70, 200, 100), (230, 200, 60)) for y in range(240))
+        self.assertEqual(bars(), 0)
+        self.ask_desktop("key", "a")
+        wait_for(lambda: bars() == 2 * 7, "two gauges")
+        self.ask_desktop("key", "a")
+        wait_for(lambda: bars() == 0, "no gauges")
 
     def test_m_is_silence(self):
         samples, _ = self.record("--duration", "2", "--mute")

@@ -32,9 +32,14 @@ class Skew(unittest.TestCase):
         self.assertGreater(figures["told"]["count"], 60 * flashes // 2)
 
     def test_flash_and_beep_come_together(self):
-        figures = measure(4)
-        self.check(figures, 4)
+        figures = measure(3)
+        self.check(figures, 3)
         self.assertLess(abs(figures["p50_ns"]), BUSY, figures)
+
+    def test_a_delay_of_the_sound_is_one(self):
+        figures = measure(3, "--", "--sound-delay", "200ms")
+        self.check(figures, 3)
+        self.assertLess(abs(figures["p50_ns"] + 200 * MS), BUSY, figures)
 
     @unittest.skipUnless(FLASHES, "the long form")
     def test_they_are_within_5_ms(self):

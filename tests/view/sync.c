@@ -20,6 +20,19 @@ static int64_t noise(uint32_t *state, int64_t range) {
     return (int64_t)(*state >> 8) % (2 * range + 1) - range;
 }
 
+START_TEST(a_line_that_is_shifted_is_learned_already) {
+    struct sync_line line;
+    sync_line_reset(&line, 48000);
+    for (uint64_t i = 0; i < 100; i++) {
+        sync_line_observe(&line, 480 * i, 1000000000 + (int64_t)i * 10000000);
+    }
+    sync_line_shift(&line, -100000000);
+    ck_assert_int_le(llabs(sync_line_at_ns(&line, 48000) - 1900000000), 1000);
+    sync_line_observe(&line, 48000, 1900000000);
+    ck_assert_int_le(llabs(sync_line_at_ns(&line, 48000) - 1900000000), 1000);
+}
+END_TEST
+
 START_TEST(a_line_is_unknown_until_it_is_observed) {
     struct sync_line line;
     sync_line_reset(&line, RATE);
@@ -207,6 +220,7 @@ END_TEST
 
 int main(void) {
     TCase *const tests = tcase_create("sync");
+    tcase_add_test(tests, a_line_that_is_shifted_is_learned_already);
     tcase_add_test(tests, a_line_is_unknown_until_it_is_observed);
     tcase_add_test(tests, a_line_smooths_jitter);
     tcase_add_test(tests, a_line_follows_a_clock_that_drifts);

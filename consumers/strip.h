@@ -1,0 +1,15 @@
+/* The gauges of a sound, drawn: a bar for each channel, from -60 dB to full scale. */
+#ifndef CONSUMERS_STRIP_H
+#define CONSUMERS_STRIP_H
+
+#include "fit.h"
+#include "gauge.h"
+#include <SDL.h>
+
+/* Draws them into the lower left corner of `room`, above the caption; nothing without channels. */
+void strip_draw(SDL_Renderer *renderer, const struct gauge_reading *reading, struct fit_area room);
+
+/* Where in a bar of `width` pixels a level ends, full scale being 1. */
+int strip_length(float level, int width);
+
+#endif

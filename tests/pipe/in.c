@@ -1,0 +1,411 @@
+/* shmframe-pipe-in, whose pipe the test itself writes: times, breaks, what is cut off. */
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WIDTH = 6, HEIGHT = 4, PICTURE_BYTES = WIDTH * HEIGHT * 3 / 2, FILES_MAX = 8 };
+static const char header[] = "YUV4MPEG2 W6 H4 F25:1 It C420jpeg\n";
+
+static pid_t program;
+static int to_fd; /* where its input is written */
+static char fifo[128], said_path[128];
+
+static void begin(void) {
+    world_begin();
+    snprintf(fifo, sizeof(fifo), "%s/fifo", world.folder);
+    snprintf(said_path, sizeof(said_path), "%s/said", world.folder);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    program = -1;
+    to_fd = -1;
+}
+
+static void end(void) {
+    if (to_fd >= 0)
+        close(to_fd);
+    if (program > 0)
+        world_kill(program);
+    unlink(fifo);
+    unlink(said_path);
+    world_end();
+}
+
+/* Starts it with standard input from `stdin_fd`, and with up to 8 arguments. */
+static void start(int stdin_fd, const char *const *arguments) {
+    const char *argv[16] = {"shmframe-pipe-in", "--stream", "in"};
+    int count = 3;
+    while (*arguments)
+        argv[count++] = *arguments++;
+    const pid_t parent = getpid();
+    program = fork();
+    ck_assert_int_ge(program, 0);
+    if (program > 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int said = open(said_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (getppid() != parent || said < 0 || setenv("SHMFRAME_SOCKET", world.socket, 1) < 0)
+        _exit(99);
+    dup2(stdin_fd, STDIN_FILENO);
+    dup2(said, STDOUT_FILENO);
+    dup2(said, STDERR_FILENO);
+    execv(getenv("PIPE_IN"), (char *const *)(uintptr_t)argv);
+    _exit(98);
+}
+
+/* Starts it with a pipe that to_fd writes. */
+#define START(...) start_piped((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+static void start_piped(const char *const *arguments) {
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    start(ends[0], arguments);
+    close(ends[0]);
+    to_fd = ends[1];
+}
+
+static void write_bytes(const void *bytes, size_t count) {
+    ck_assert_int_eq(write(to_fd, bytes, count), (ssize_t)count);
+}
+
+static void write_text(const char *text) {
+    write_bytes(text, strlen(text));
+}
+
+/* A picture of `value`, cut after `count` bytes. */
+static void write_part(uint8_t value, size_t count) {
+    uint8_t picture[PICTURE_BYTES];
+    memset(picture, value, sizeof(picture));
+    write_text("FRAME\n");
+    write_bytes(picture, count);
+}
+
+static void write_picture(uint8_t value) {
+    write_part(value, PICTURE_BYTES);
+}
+
+/* Waits until it has read all that was written. */
+static void await_read(void) {
+    const int64_t deadline_ns = world_deadline();
+    int left = 1;
+    while (ioctl(to_fd, FIONREAD, &left) == 0 && left) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "%d bytes were not read", left);
+        poll(NULL, 0, 1);
+    }
+}
+
+static void close_input(void) {
+    close(to_fd);
+    to_fd = -1;
+}
+
+static void expect_exit(int code) {
+    const int64_t deadline_ns = world_deadline();
+    int status;
+    while (waitpid(program, &status, WNOHANG) == 0) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it did not end");
+        poll(NULL, 0, 2);
+    }
+    program = -1;
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "0x%x", (unsigned)status);
+}
+
+/* How often it has said `part`. */
+static int count_said(const char *part) {
+    char said[4096] = "";
+    int count = 0;
+    FILE *file = fopen(said_path, "re");
+    ck_assert_ptr_nonnull(file);
+    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
+    fclose(file);
+    for (const char *at = said; (at = strstr(at, part)); at++)
+        count++;
+    return count;
+}
+
+static void expect_said(const char *part) {
+    ck_assert_msg(count_said(part), "it did not say \"%s\"", part);
+}
+
+static void await_said(const char *part, int count) {
+    const int64_t deadline_ns = world_deadline();
+    while (count_said(part) < count) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it does not say \"%s\"", part);
+        poll(NULL, 0, 1);
+    }
+}
+
+static struct shmframe_reader *open_reader(enum shmframe_policy policy) {
+    const struct shmframe_reader_params params = {
+        .stream = "in", .policy = policy, .depth = 16, .deadline_ns = world_deadline()};
+    struct shmframe_reader *reader;
+    ck_assert_int_eq(shmframe_reader_open(world.session, &params, &reader), 0);
+    return reader;
+}
+
+/* The next frame is all of `value`; the lease is over already. */
+static struct shmframe_lease take(struct shmframe_reader *reader, uint8_t value) {
+    struct shmframe_lease lease, copy;
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
+    for (uint32_t i = 0; i < lease.format->plane_count; i++) {
+        const struct shmframe_plane *plane = &lease.format->plane[i];
+        for (uint32_t y = 0; y < plane->rows; y++)
+            for (uint32_t x = 0; x < plane->row_bytes; x++)
+                ck_assert_uint_eq(lease.data[plane->offset + (size_t)y * plane->line_bytes + x],
+                                  value);
+    }
+    copy = lease;
+    ck_assert_int_eq(shmframe_reader_release(reader, &lease), 0);
+    return copy;
+}
+
+static void expect_end(struct shmframe_reader *reader) {
+    struct shmframe_lease lease;
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), -ENODATA);
+    shmframe_reader_close(reader);
+}
+
+START_TEST(a_picture_is_captured_when_its_first_byte_comes) {
+    START();
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_IN_ORDER);
+    for (uint8_t i = 0; i < 5; i++) {
+        const int64_t before_ns = shmframe_now_ns();
+        write_text("FR");
+        await_read();
+        const int64_t between_ns = shmframe_now_ns();
+        uint8_t picture[PICTURE_BYTES];
+        memset(picture, i, sizeof(picture));
+        write_text("AME\n");
+        write_bytes(picture, 10);
+        await_read();
+        write_bytes(picture + 10, sizeof(picture) - 10);
+        const struct shmframe_lease lease = take(reader, i);
+        ck_assert_int_ge(lease.frame.capture_ns, before_ns);
+        ck_assert_int_le(lease.frame.capture_ns, between_ns);
+        ck_assert_int_eq(lease.frame.pts, i);
+        ck_assert_uint_eq(lease.frame.flags & (SHMFRAME_INTERLACED | SHMFRAME_TOP_FIELD_FIRST),
+                          SHMFRAME_INTERLACED | SHMFRAME_TOP_FIELD_FIRST);
+    }
+    close_input();
+    expect_end(reader);
+    expect_exit(0);
+    expect_said("5 in place, 0 copied");
+}
+END_TEST
+
+START_TEST(a_live_stream_refuses_who_would_hold_it_up) {
+    START();
+    write_text(header);
+    const struct shmframe_reader_params params = {
+        .stream = "in", .policy = SHMFRAME_LOSSLESS, .deadline_ns = world_deadline()};
+    struct shmframe_reader *reader;
+    ck_assert_int_eq(shmframe_reader_open(world.session, &params, &reader), -ENOTSUP);
+    close_input();
+    expect_exit(0);
+}
+END_TEST
+
+START_TEST(a_picture_that_is_cut_off_is_told_and_not_published) {
+    START("--unpaced");
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    write_picture(1);
+    write_part(2, PICTURE_BYTES - 1);
+    close_input();
+    take(reader, 1);
+    expect_end(reader);
+    expect_exit(1);
+    expect_said("is cut off: it ends within a picture");
+}
+END_TEST
+
+START_TEST(what_is_no_picture_ends_it) {
+    START("--unpaced");
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    write_picture(1);
+    write_text("FRAMEWORK\n");
+    take(reader, 1);
+    expect_end(reader);
+    expect_exit(1);
+    expect_said("picture 2 does not begin with FRAME");
+}
+END_TEST
+
+START_TEST(a_broken_header_is_told_before_there_is_a_stream) {
+    START("--as", "y4m");
+    write_text("YUV4MPEG2 W0 H4\n");
+    expect_exit(1);
+    expect_said("standard input: \"W0\" in its header makes no sense");
+    close_input();
+    START("--as", "y4m");
+    char endless[4096];
+    memset(endless, 'Y', sizeof(endless));
+    write_bytes(endless, sizeof(endless));
+    expect_exit(1);
+    expect_said("it does not begin with YUV4MPEG2");
+    close_input();
+    START();
+    close_input();
+    expect_exit(1);
+    expect_said("brings nothing");
+    START("--as", "wav");
+    write_text("RIFF\xff\xff\xff\xffWAVEfmt ");
+    close_input();
+    expect_exit(1);
+    expect_said("ends within its header");
+}
+END_TEST
+
+START_TEST(sound_comes_in_blocks_and_ends_with_a_shorter_one) {
+    START("--unpaced", "--sample-format", "s16", "--channels", "2", "--sample-rate", "8000",
+          "--block", "100");
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    uint8_t samples[4 * 100];
+    memset(samples, 5, sizeof(samples));
+    write_bytes(samples, sizeof(samples));
+    write_bytes(samples, 4 * 30 + 3); /* three bytes are no sample */
+    close_input();
+    struct shmframe_lease lease = take(reader, 5);
+    ck_assert_uint_eq(lease.frame.samples, 100);
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
+    ck_assert_uint_eq(lease.frame.samples, 30);
+    ck_assert_int_eq(lease.frame.pts, 100);
+    for (int i = 0; i < 4 * 30; i++)
+        ck_assert_uint_eq(lease.data[i], 5);
+    shmframe_reader_release(reader, &lease);
+    expect_end(reader);
+    expect_exit(1);
+    expect_said("is cut off: its sound is shorter");
+}
+END_TEST
+
+START_TEST(with_stay_a_fifo_goes_on_with_its_next_writer) {
+    start(STDIN_FILENO, (const char *const[]){fifo, "--unpaced", "--stay", NULL});
+    struct shmframe_reader *reader = NULL;
+    for (uint8_t i = 0; i < 3; i++) {
+        to_fd = open(fifo, O_WRONLY | O_CLOEXEC);
+        ck_assert_int_ge(to_fd, 0);
+        if (i == 2) /* another size */
+            write_text("YUV4MPEG2 W2 H2 F25:1 C420jpeg\nFRAME\n\2\2\2\2\2\2");
+        else
+            write_text(header);
+        if (!reader)
+            reader = open_reader(SHMFRAME_LOSSLESS);
+        if (i < 2) {
+            write_picture(i);
+            write_part(77, 5); /* the rest never comes */
+        }
+        close_input();
+        if (i < 2)
+            await_said("is cut off", i + 1);
+        const struct shmframe_lease lease = take(reader, i);
+        ck_assert_uint_eq(lease.frame.flags & SHMFRAME_DISCONTINUITY,
+                          i ? SHMFRAME_DISCONTINUITY : 0);
+        ck_assert_uint_eq(lease.flags & SHMFRAME_LEASE_NEW_FORMAT,
+                          i == 2 ? SHMFRAME_LEASE_NEW_FORMAT : 0);
+        ck_assert_int_eq(lease.frame.pts, i);
+    }
+    kill(program, SIGINT);
+    expect_end(reader);
+    expect_exit(1); /* since two pictures were cut off */
+}
+END_TEST
+
+START_TEST(one_input_behind_another_goes_on) {
+    START("--unpaced");
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    write_picture(1);
+    write_text(header);
+    write_picture(2);
+    write_text("YUV4MPEG2 W2 H2 F25:1 C420jpeg\nFRAME\n\3\3\3\3\3\3");
+    close_input();
+    ck_assert_uint_eq(take(reader, 1).frame.flags & SHMFRAME_DISCONTINUITY, 0);
+    struct shmframe_lease lease = take(reader, 2);
+    ck_assert_uint_ne(lease.frame.flags & SHMFRAME_DISCONTINUITY, 0);
+    ck_assert_uint_eq(lease.flags & SHMFRAME_LEASE_NEW_FORMAT, 0);
+    lease = take(reader, 3);
+    ck_assert_uint_ne(lease.flags & SHMFRAME_LEASE_NEW_FORMAT, 0);
+    ck_assert_int_eq(lease.frame.pts, 2);
+    expect_end(reader);
+    expect_exit(0);
+}
+END_TEST
+
+START_TEST(while_paused_a_live_input_is_dropped_and_counted) {
+    START();
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_IN_ORDER);
+    struct shmframe_answer answer;
+    write_picture(1);
+    take(reader, 1);
+    ck_assert_int_eq(
+        shmframe_session_request(world.session, "in", "pause", NULL, world_deadline(), &answer), 0);
+    write_picture(2);
+    write_picture(3);
+    await_read();
+    ck_assert_int_eq(
+        shmframe_session_request(world.session, "in", "resume", NULL, world_deadline(), &answer),
+        0);
+    write_picture(4);
+    const struct shmframe_lease lease = take(reader, 4);
+    ck_assert_uint_eq(lease.frame.device_dropped, 2);
+    ck_assert_int_eq(lease.frame.pts, 3);
+    close_input();
+    expect_end(reader);
+    expect_exit(0);
+}
+END_TEST
+
+START_TEST(paced_pictures_are_captured_when_they_are_due) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s/said.y4m", world.folder);
+    to_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    write_text(header);
+    for (uint8_t i = 0; i < 4; i++)
+        write_picture(i);
+    close_input();
+    start(STDIN_FILENO, (const char *const[]){path, "--wait-readers", "1", NULL});
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    int64_t first_ns = 0;
+    for (uint8_t i = 0; i < 4; i++) {
+        const struct shmframe_lease lease = take(reader, i);
+        if (i == 0)
+            first_ns = lease.frame.capture_ns;
+        ck_assert_int_eq(lease.frame.capture_ns - first_ns, i * INT64_C(40000000));
+        ck_assert_int_ge(lease.frame.publish_ns, lease.frame.capture_ns);
+    }
+    expect_end(reader);
+    expect_exit(0);
+    unlink(path);
+}
+END_TEST
+
+int main(void) {
+    TCase *tests = tcase_create("in");
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, a_picture_is_captured_when_its_first_byte_comes);
+    tcase_add_test(tests, a_live_stream_refuses_who_would_hold_it_up);
+    tcase_add_test(tests, a_picture_that_is_cut_off_is_told_and_not_published);
+    tcase_add_test(tests, what_is_no_picture_ends_it);
+    tcase_add_test(tests, a_broken_header_is_told_before_there_is_a_stream);
+    tcase_add_test(tests, sound_comes_in_blocks_and_ends_with_a_shorter_one);
+    tcase_add_test(tests, with_stay_a_fifo_goes_on_with_its_next_writer);
+    tcase_add_test(tests, one_input_behind_another_goes_on);
+    tcase_add_test(tests, while_paused_a_live_input_is_dropped_and_counted);
+    tcase_add_test(tests, paced_pictures_are_captured_when_they_are_due);
+    tcase_set_timeout(tests, 60);
+    Suite *suite = suite_create("in");
+    suite_add_tcase(suite, tests);
+    return world_run(suite);
+}
