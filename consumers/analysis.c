@@ -142,7 +142,8 @@ json_t *analysis_make_total(struct analysis *analysis) {
     json_object_set_new(object, "kind", json_string(analysis->sound ? "audio" : "video"));
     set_format(object, analysis);
     set_seconds(object, "start_s", analysis->start_ns);
-    set_seconds(object, "duration_s", analysis->end_ns - analysis->start_ns);
+    set_seconds(object, "duration_s",
+                analysis->earlier_ns + analysis->end_ns - analysis->part_start_ns);
     set_count(object, "frames", analysis->frames);
     add_counters(object, &now, &analysis->counted);
     if (analysis->sound)
@@ -177,7 +178,7 @@ static struct stretch find_stretch(const struct shmframe_lease *lease) {
 
 static void begin_at(struct analysis *analysis, int64_t start_ns) {
     if (!analysis->has_begun)
-        analysis->start_ns = start_ns;
+        analysis->start_ns = analysis->part_start_ns = start_ns;
     analysis->interval_start_ns = start_ns;
     analysis->has_begun = true;
 }
@@ -190,10 +191,9 @@ static void look_at_time(struct analysis *analysis, const struct stretch *stretc
     } else if (stretch->start_ns < analysis->end_ns - back_ns) {
         if (interval_ns > 0)
             tell_interval(analysis);
-        /* The length of all that came stays what it was. */
-        analysis->start_ns += stretch->start_ns - analysis->end_ns;
+        analysis->earlier_ns += analysis->end_ns - analysis->part_start_ns;
+        analysis->part_start_ns = analysis->end_ns = stretch->start_ns;
         begin_at(analysis, stretch->start_ns);
-        analysis->end_ns = stretch->start_ns;
     } else if (interval_ns > 0 && stretch->start_ns >= analysis->interval_start_ns + interval_ns) {
         const int64_t next_ns = analysis->interval_start_ns + interval_ns;
         tell_interval(analysis);
@@ -353,6 +353,7 @@ void analysis_reset(struct analysis *analysis) {
     analysis->counted = source_counters(source_of(analysis, PAIRING_MAIN));
     analysis->told = analysis->counted;
     analysis->has_begun = false;
+    analysis->earlier_ns = 0;
     analysis->frames = analysis->interval_frames = 0;
     for (int side = PAIRING_MAIN; side <= PAIRING_REFERENCE; side++) {
         if (analysis->format[side].slot_bytes)

@@ -34,8 +34,10 @@ struct analysis {
 
     struct shmframe_format format[2]; /* by enum pairing_side; slot_bytes 0: none yet */
     bool has_begun;
-    int64_t interval_start_ns; /* in the stream's time, as the next two */
-    int64_t start_ns, end_ns;
+    int64_t start_ns;      /* in the stream's time, as the next three */
+    int64_t part_start_ns; /* of what has come since times began anew */
+    int64_t interval_start_ns, end_ns;
+    int64_t earlier_ns; /* length of the parts before */
     uint64_t frames, interval_frames;
     /* Of the reader, before everything that is measured, and before this interval. */
     struct shmframe_reader_counters counted, told;
@@ -52,7 +54,7 @@ void analysis_close(struct analysis *analysis);
  * since it began (0: no limit). */
 void analysis_take(struct analysis *analysis, uint64_t ready, uint64_t frames_max);
 
-/* Forgets everything that was measured. */
+/* Forgets everything that was measured, and begins anew. */
 void analysis_reset(struct analysis *analysis);
 
 /* Tells the last interval; nothing comes any more. */

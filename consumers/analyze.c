@@ -318,6 +318,7 @@ static int run_stats(void *user, const char *argument, char answer[SHMFRAME_ARGU
 static void reset(struct analyzer *a) {
     for (uint32_t i = 0; i < a->count; i++)
         analysis_reset(&a->analysis[i]);
+    dashboard_forget();
 }
 
 static int run_reset(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {

@@ -376,7 +376,7 @@ void dashboard_draw(void) {
     refresh();
 }
 
-static void forget(void) {
+void dashboard_forget(void) {
     for (int i = 0; i < board.panels; i++) {
         struct panel *panel = &board.panel[i];
         panel->peak_max_dbtp = -HUGE_VAL;
@@ -393,7 +393,6 @@ enum dashboard_key dashboard_next_key(void) {
             return DASHBOARD_QUIT;
         case 'r':
         case 'R':
-            forget();
             return DASHBOARD_RESET;
         case KEY_RESIZE: /* drawn with the next results */
         default:

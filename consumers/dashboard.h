@@ -22,6 +22,8 @@ void dashboard_close(void);
 
 /* Takes note of what an interval, or an event, tells. */
 void dashboard_tell(const json_t *object);
+/* Forgets what it has added up. */
+void dashboard_forget(void);
 /* Shows it. */
 void dashboard_draw(void);
 

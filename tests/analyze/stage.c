@@ -47,10 +47,9 @@ void stage_end(void) {
 
 /* Writing. */
 
-struct shmframe_writer *stage_open_sound(const char *stream, const char *sample_format,
-                                         const char *layout, uint32_t channels) {
+static int open_sound(const char *stream, const char *sample_format, const char *layout,
+                      uint32_t channels, struct shmframe_writer **out_writer) {
     struct shmframe_writer_params params = {.stream = stream};
-    struct shmframe_writer *writer = NULL;
     ck_assert_int_eq(
         shmframe_format_audio(&params.format, sample_format, channels, stage.rate_hz, stage.block),
         0);
@@ -58,9 +57,20 @@ struct shmframe_writer *stage_open_sound(const char *stream, const char *sample_
         snprintf(params.format.audio.channel_layout, sizeof(params.format.audio.channel_layout),
                  "%s", layout);
     params.format.time_base = (struct shmframe_rational){1, (int32_t)stage.rate_hz};
-    const int code = shmframe_writer_open(world.session, &params, &writer);
+    return shmframe_writer_open(world.session, &params, out_writer);
+}
+
+struct shmframe_writer *stage_open_sound(const char *stream, const char *sample_format,
+                                         const char *layout, uint32_t channels) {
+    struct shmframe_writer *writer = NULL;
+    const int code = open_sound(stream, sample_format, layout, channels, &writer);
     ck_assert_msg(code == 0, "no writer: %s", shmframe_last_error());
     return writer;
+}
+
+struct shmframe_writer *stage_try_open_sound(const char *stream) {
+    struct shmframe_writer *writer = NULL;
+    return open_sound(stream, "flt", NULL, 2, &writer) == 0 ? writer : NULL;
 }
 
 static double clip(double value, double low, double high) {
@@ -152,12 +162,20 @@ static void execute(const char *const *arguments) {
     _exit(127);
 }
 
-void stage_start(struct shmframe_writer *const *writers, const char *const *arguments) {
+pid_t stage_pid(void) {
+    return stage.analyzer;
+}
+
+void stage_start_program(const char *const *arguments) {
     ck_assert_msg(getenv("ANALYZE") != NULL, "ANALYZE does not name the program");
     stage.analyzer = fork();
     ck_assert_int_ge(stage.analyzer, 0);
     if (stage.analyzer == 0)
         execute(arguments);
+}
+
+void stage_start(struct shmframe_writer *const *writers, const char *const *arguments) {
+    stage_start_program(arguments);
     for (; *writers; writers++)
         world_expect_writer_event(*writers, SHMFRAME_READER_JOINED);
 }

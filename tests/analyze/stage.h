@@ -20,6 +20,8 @@ typedef double stage_signal(void *user, uint32_t channel, uint64_t sample);
 /* A stream of sound, lossless, of blocks of a tenth of a second. */
 struct shmframe_writer *stage_open_sound(const char *stream, const char *sample_format,
                                          const char *layout, uint32_t channels);
+/* NULL: the name is still taken. */
+struct shmframe_writer *stage_try_open_sound(const char *stream);
 /* Writes `samples` of the signal, from its sample `first` on; the pts says the same. */
 void stage_write(struct shmframe_writer *writer, stage_signal *signal, void *user, uint64_t first,
                  uint64_t samples);
@@ -30,6 +32,9 @@ void stage_write_block(struct shmframe_writer *writer, stage_signal *signal, voi
 /* Starts shmframe-analyze with these arguments, NULL ends them, and waits until it reads every
  * stream of `writers`, NULL ends them. */
 void stage_start(struct shmframe_writer *const *writers, const char *const *arguments);
+/* Starts it without waiting. */
+void stage_start_program(const char *const *arguments);
+pid_t stage_pid(void);
 /* Waits for its end; returns the exit code. */
 int stage_join(void);
 
