@@ -60,7 +60,7 @@ static const json_t *measure(stage_signal *signal, void *user, uint64_t samples,
 /* Loudness of 1 kHz is the same at any rate: at a low one it is measured quicker. */
 static void choose_rate(void) {
     const char *rate_hz = getenv("RATE_HZ");
-    stage_set_rate(rate_hz ? (uint32_t)atoi(rate_hz) : 12000);
+    stage_set_rate(rate_hz ? (uint32_t)atoi(rate_hz) : 8000);
 }
 
 static const json_t *measure_sequence(const struct sequence *sequence) {
