@@ -136,6 +136,29 @@ START_TEST(a_discontinuity_ends_spells) {
 }
 END_TEST
 
+/* A tenth of the range: 16 + 0.1 * 219 is 37.9, 0.1 * 255 is 25.5. */
+START_TEST(black_is_the_lowest_tenth_of_the_range) {
+    static const struct {
+        enum AVPixelFormat format;
+        int value;
+        double share;
+    } cases[] = {{AV_PIX_FMT_YUV444P, 37, 1}, {AV_PIX_FMT_YUV444P, 38, 0},
+                 {AV_PIX_FMT_GRAY8, 25, 1},   {AV_PIX_FMT_GRAY8, 26, 0},
+                 {AV_PIX_FMT_GBRP, 25, 1},    {AV_PIX_FMT_GBRP, 26, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        open_measures(false);
+        set_format(PAIRING_MAIN, cases[i].format);
+        AVFrame *picture = make_picture(cases[i].format, WIDTH, HEIGHT);
+        for (int plane = 0; plane < 3 && picture->data[plane]; plane++)
+            memset(picture->data[plane], cases[i].value, (size_t)picture->linesize[plane] * HEIGHT);
+        add(PAIRING_MAIN, picture);
+        ck_assert_double_eq(total("black_pixel_share"), cases[i].share);
+        end();
+        measures = NULL;
+    }
+}
+END_TEST
+
 START_TEST(an_interval_has_what_came_since_the_last_one) {
     open_measures(false);
     add(PAIRING_MAIN, make_grey(WIDTH, HEIGHT, 10));
@@ -301,6 +324,7 @@ int main(void) {
     tcase_add_test(tests, black_at_the_end_lasts_as_long_as_its_last_picture);
     tcase_add_test(tests, time_that_goes_back_ends_spells);
     tcase_add_test(tests, a_discontinuity_ends_spells);
+    tcase_add_test(tests, black_is_the_lowest_tenth_of_the_range);
     tcase_add_test(tests, an_interval_has_what_came_since_the_last_one);
     tcase_add_test(tests, equal_pictures_have_numbers_too);
     tcase_add_test(tests, psnr_is_of_the_mean_square);
