@@ -6,10 +6,11 @@
 #include <libavcodec/avcodec.h>
 #include <libavutil/common.h>
 #include <libavutil/pixdesc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,20 +69,29 @@ static void publish(struct shmframe_writer *writer, const char *pixel_format, sa
     ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
 }
 
-/* Runs the program; returns its exit code. */
-static int run(const char *option, const char *argument) {
+static pid_t start(const char *option, const char *argument) {
     const pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         setenv("SHMFRAME_SOCKET", world.socket, 1);
         dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
         execl(getenv("SNAPSHOT"), "shmframe-snapshot", "cam", file, "--wait", "10", "--deadline",
               "20", option, argument, (char *)NULL);
         _exit(127);
     }
+    return pid;
+}
+
+/* Its exit code. */
+static int finish(pid_t pid) {
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int run(const char *option, const char *argument) {
+    return finish(start(option, argument));
 }
 
 static AVFrame *read_png(void) {
@@ -249,6 +259,36 @@ START_TEST(the_file_tells_what_frame_it_is) {
 }
 END_TEST
 
+static void expect_size(const char *name, int width, int height) {
+    snprintf(file, sizeof(file), "%s/%s", world.folder, name);
+    AVFrame *picture = read_png();
+    ck_assert_int_eq(picture->width, width);
+    ck_assert_int_eq(picture->height, height);
+    av_frame_free(&picture);
+    unlink(file);
+}
+
+START_TEST(a_series_goes_on_when_the_format_changes) {
+    struct shmframe_format format = describe("rgb24");
+    struct shmframe_writer *writer = open_writer(&format);
+    snprintf(file, sizeof(file), "%s/%%d.png", world.folder);
+    const pid_t pid = start("--count", "3");
+    ck_assert_int_eq(shmframe_writer_wait_readers(writer, 1, world_deadline()), 0);
+    publish(writer, "rgb24", noise);
+    format.video.rotation_degrees = 90;
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    publish(writer, "rgb24", noise);
+    format = describe("gray10le");
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    publish(writer, "gray10le", noise10);
+    ck_assert_int_eq(finish(pid), 0);
+    shmframe_writer_close(writer);
+    expect_size("1.png", WIDTH, HEIGHT);
+    expect_size("2.png", HEIGHT, WIDTH);
+    expect_size("3.png", WIDTH, HEIGHT);
+}
+END_TEST
+
 START_TEST(the_slot_is_given_back) {
     const struct shmframe_format format = describe("rgb24");
     struct shmframe_writer *writer = open_writer(&format);
@@ -274,6 +314,7 @@ int main(void) {
     tcase_add_test(tests, colours_are_those_that_the_format_tells);
     tcase_add_test(tests, a_turned_picture_is_upright_in_the_file);
     tcase_add_test(tests, the_file_tells_what_frame_it_is);
+    tcase_add_test(tests, a_series_goes_on_when_the_format_changes);
     tcase_add_test(tests, the_slot_is_given_back);
     tcase_set_timeout(tests, 60);
     Suite *suite = suite_create("snapshot");
