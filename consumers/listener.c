@@ -17,7 +17,8 @@ static const int64_t ready_ns = 1500000000;
 struct listener {
     pthread_t thread;
     bool has_thread;
-    bool has_told_silence; /* that there is no sound device */
+    bool has_told_silence;     /* that there is no sound device */
+    bool has_told_replacement; /* of the chosen one */
 
     /* All below belongs to whoever holds it; the reader itself, inside `source`, to the thread as
      * long as there is one. */
@@ -252,6 +253,10 @@ void listener_get_state(struct listener *listener, struct listener_state *out_st
 void listener_tell(struct listener *listener) {
     lock(listener);
     source_tell(&listener->source);
+    if (sound_is_replaced(listener->sound) && !listener->has_told_replacement) {
+        listener->has_told_replacement = true;
+        program_warn("the chosen sound device went away: the default takes over");
+    }
     const char *const trouble = sound_trouble(listener->sound);
     if (trouble && !listener->has_told_silence) {
         listener->has_told_silence = true;

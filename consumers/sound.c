@@ -318,6 +318,10 @@ bool sound_is_drained(struct sound *sound) {
     return !is_open(sound) || !speaker_is_playing(sound->speaker);
 }
 
+bool sound_is_replaced(const struct sound *sound) {
+    return speaker_is_replaced(sound->speaker);
+}
+
 const char *sound_trouble(const struct sound *sound) {
     return speaker_trouble(sound->speaker);
 }

@@ -65,6 +65,8 @@ void sound_read_gauges(const struct sound *sound, struct gauge_reading *out_read
 void sound_set_gain(struct sound *sound, float gain);
 /* Whether everything that was pushed has been taken by the device. */
 bool sound_is_drained(struct sound *sound);
+/* Whether the default device plays, since the chosen one went away. */
+bool sound_is_replaced(const struct sound *sound);
 /* NULL, or why nobody hears it. */
 const char *sound_trouble(const struct sound *sound);
 void sound_get_state(const struct sound *sound, struct sound_state *out_state);

@@ -29,6 +29,7 @@ struct speaker {
     const char *wanted; /* NULL: the default device */
     char name[128];     /* of the device that was found for it; "": none yet */
     PaHostApiTypeId system;
+    bool is_replaced;
     PaStream *stream; /* NULL: null device */
     uint32_t rate_hz;
     uint32_t channels;
@@ -273,8 +274,8 @@ static int open_any_device(struct speaker *speaker) {
     const bool is_first = speaker->name[0] == '\0';
     const PaDeviceIndex index = find_chosen(speaker);
     const int error = index >= 0 ? open_in_any_way(speaker, index) : -ENOTSUP;
-    return error == -ENOTSUP && !is_first ? open_in_any_way(speaker, Pa_GetDefaultOutputDevice())
-                                          : error;
+    speaker->is_replaced = error == -ENOTSUP && !is_first;
+    return speaker->is_replaced ? open_in_any_way(speaker, Pa_GetDefaultOutputDevice()) : error;
 }
 
 int speaker_start(struct speaker *speaker) {
@@ -310,6 +311,10 @@ uint32_t speaker_rate_hz(const struct speaker *speaker) {
 
 uint32_t speaker_channels(const struct speaker *speaker) {
     return speaker->channels;
+}
+
+bool speaker_is_replaced(const struct speaker *speaker) {
+    return speaker->is_replaced;
 }
 
 const char *speaker_trouble(const struct speaker *speaker) {

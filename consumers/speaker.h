@@ -41,6 +41,8 @@ uint32_t speaker_rate_hz(const struct speaker *speaker);
 uint32_t speaker_channels(const struct speaker *speaker);
 /* NULL, or why there is a null device. */
 const char *speaker_trouble(const struct speaker *speaker);
+/* Whether the default device plays, since the chosen one went away. */
+bool speaker_is_replaced(const struct speaker *speaker);
 /* From being taken out of the queue until it is heard, as the device tells at open. */
 int64_t speaker_latency_ns(const struct speaker *speaker);
 

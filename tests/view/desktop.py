@@ -49,7 +49,8 @@ class Desktop(unittest.TestCase):
         folder = cls.desktop.name
         with open(os.path.join(folder, ".asoundrc"), "w", encoding="utf-8") as file:
             file.write("pcm.!default { type pulse }\nctl.!default { type pulse }\n"
-                       "pcm.balcony { type pulse\n device balcony\n hint.description \"balcony\" }\n")
+                       "pcm.balcony { type pulse\n device balcony\n hint.description \"balcony\" }\n"
+                       f"pcm.gallery {{ type pulse\n server \"unix:{folder}/gallery\" }}\n")
         sound = os.path.join(folder, "pulse")
         os.mkdir(sound, 0o700)
         cls.env = dict(os.environ, HOME=folder, XDG_RUNTIME_DIR=folder, PULSE_RUNTIME_PATH=sound,
@@ -316,6 +317,32 @@ class Desktop(unittest.TestCase):
             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         wait_for(lambda: 15000 < peak() < 18000, "the beep")
+
+    def test_the_default_takes_over_for_a_sound_device_that_goes_away(self):
+        peak = self.listen("null.monitor")
+        self.processes.append(start_supervisor(SUPERVISOR, self.env))
+        self.start(PATTERN, "--size", "64x48", "--rate", "30")
+        # Of another sound server: where only a sink goes away, the server moves its streams.
+        gallery = os.path.join(self.env["HOME"], "gallery")
+        server = self.start("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1",
+                            "--use-pid-file=no", "-L", "module-null-sink",
+                            "-L", f"module-native-protocol-unix socket={gallery} auth-anonymous=1")
+
+        def inputs():
+            return subprocess.run(["pactl", f"--server=unix:{gallery}", "list", "short",
+                                   "sink-inputs"], env=self.env, text=True, capture_output=True,
+                                  timeout=20, check=False).stdout
+        wait_for(lambda: os.path.exists(gallery), "the other sound server")
+        view = self.start(VIEW, "--sound-device", "gallery", err="view.err")
+        wait_for(inputs, "the sound")
+        self.assertEqual(peak(), 0)
+        server.kill()
+        wait_for(lambda: 15000 < peak() < 18000, "the beep elsewhere")
+        self.assertIsNone(view.poll())
+        with open(os.path.join(self.folder, "view.err"), encoding="utf-8") as file:
+            # PortAudio has remarks of its own at such a moment.
+            self.assertRegex(file.read(), "(?m)^shmframe-view: the chosen sound device went away: the "
+                                          "default takes over$")
 
     def test_a_sound_device_that_is_not_there_is_told_with_those_that_are(self):
         self.processes.append(start_supervisor(SUPERVISOR, self.env))
