@@ -35,7 +35,7 @@ struct fit_size layout_grid(uint32_t count, struct fit_size window) {
         const double by_width = (double)window.width / columns / WIDE;
         const double by_height = (double)window.height / rows / HIGH;
         const double size = by_width < by_height ? by_width : by_height;
-        if (size > best_size) {
+        if (size >= best_size) { /* rather side by side than one above the other */
             best_size = size;
             best = (struct fit_size){columns, rows};
         }

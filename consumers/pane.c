@@ -38,7 +38,7 @@ static void draw_caption(const struct pane *pane) {
                255, 255, 255);
 }
 
-void pane_draw(struct pane *pane, bool has_overlay) {
+void pane_draw(struct pane *pane, bool has_caption, bool has_overlay) {
     const struct fit_area *const area = &pane->area;
     if (area->width < 1 || area->height < 1) {
         return;
@@ -52,7 +52,9 @@ void pane_draw(struct pane *pane, bool has_overlay) {
         overlay_draw(pane->overlay, *area);
     }
     strip_draw(pane->renderer, &pane->gauges, *area);
-    draw_caption(pane);
+    if (has_caption) {
+        draw_caption(pane);
+    }
 }
 
 void pane_reset(struct pane *pane) {

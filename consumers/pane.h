@@ -13,14 +13,14 @@ struct pane {
     struct zoom zoom;
     struct fit_area area;        /* in the window; 0x0: it is not seen */
     struct gauge_reading gauges; /* drawn, if there are channels */
-    char caption[200];           /* drawn at its lower edge; "": none */
+    char caption[200];           /* for its lower edge and the window's title */
 };
 
 /* `renderer` must outlive it. Errors: -ENOMEM; pane_finish() is due in any case. */
 int pane_init(struct pane *pane, SDL_Renderer *renderer);
 void pane_finish(struct pane *pane);
 
-void pane_draw(struct pane *pane, bool has_overlay);
+void pane_draw(struct pane *pane, bool has_caption, bool has_overlay);
 /* The renderer lost its textures. */
 void pane_reset(struct pane *pane);
 

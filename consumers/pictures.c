@@ -2,6 +2,7 @@
 
 #include "program.h"
 #include "sync.h"
+#include <shmframe/avframe.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +28,11 @@ int pictures_open(struct pictures *pictures, struct shmframe_session *session,
 
 static void drop(struct pictures *pictures, uint32_t index) {
     struct held_picture *const held = pictures->held;
-    shmframe_reader_release(pictures->source.reader, &held[index].lease);
+    if (held[index].frame) {
+        av_frame_free(&held[index].frame);
+    } else {
+        shmframe_reader_release(pictures->source.reader, &held[index].lease);
+    }
     pictures->held_count--;
     memmove(held + index, held + index + 1, (pictures->held_count - index) * sizeof held[0]);
     pictures->next -= index < pictures->next;
@@ -52,6 +57,18 @@ void pictures_close(struct pictures *pictures) {
 
 const struct shmframe_lease *pictures_on_screen(const struct pictures *pictures) {
     return pictures->next > 0 ? &pictures->held[pictures->next - 1].lease : NULL;
+}
+
+const AVFrame *pictures_frame_on_screen(struct pictures *pictures) {
+    if (pictures->next == 0) {
+        return NULL;
+    }
+    struct held_picture *const held = &pictures->held[pictures->next - 1];
+    struct shmframe_lease lease = held->lease;
+    if (!held->frame && shmframe_avframe_from_lease(&lease, &held->frame)) {
+        return NULL;
+    }
+    return held->frame;
 }
 
 bool pictures_are_waiting(const struct pictures *pictures) {
@@ -200,7 +217,7 @@ static void pass_over_last(struct pictures *pictures) {
 }
 
 /* Takes all there is and may be held; while paused, all there is. */
-static void take(struct pictures *pictures) {
+void pictures_take(struct pictures *pictures) {
     give_back_single(pictures);
     pass_over_last(pictures);
     while (source_is_flowing(&pictures->source)) {
@@ -227,6 +244,18 @@ static void take(struct pictures *pictures) {
 
 /* ---- Showing ---- */
 
+int64_t pictures_interval_ns(const struct shmframe_lease *lease) {
+    const struct shmframe_rational rate = lease->format->video.frame_rate;
+    return rate.num > 0 && rate.den > 0 ? SECOND_NS * rate.den / rate.num : interval_guess_ns;
+}
+
+static void set_title(struct pictures *pictures, const struct shmframe_format *format) {
+    char description[128];
+    shmframe_format_describe(format, description, sizeof description);
+    snprintf(pictures->title, sizeof pictures->title, "%s  %s", pictures->source.stream,
+             description);
+}
+
 static void begin_format(struct pictures *pictures, const struct shmframe_format *format) {
     if (canvas_set_format(pictures->canvas, format)) {
         program_fail("stream %s: %s", pictures->source.stream, canvas_trouble(pictures->canvas));
@@ -234,13 +263,6 @@ static void begin_format(struct pictures *pictures, const struct shmframe_format
     if (canvas_remark(pictures->canvas)) {
         program_warn("stream %s: %s", pictures->source.stream, canvas_remark(pictures->canvas));
     }
-    const struct shmframe_rational rate = format->video.frame_rate;
-    pictures->interval_ns =
-        rate.num > 0 && rate.den > 0 ? SECOND_NS * rate.den / rate.num : interval_guess_ns;
-    char description[128];
-    shmframe_format_describe(format, description, sizeof description);
-    snprintf(pictures->title, sizeof pictures->title, "%s  %s", pictures->source.stream,
-             description);
 }
 
 static void measure_skew(struct pictures *pictures, const struct shmframe_lease *lease,
@@ -256,10 +278,7 @@ static void measure_skew(struct pictures *pictures, const struct shmframe_lease 
     shmframe_histogram_add(&pictures->skew_sizes, skew_ns < 0 ? -skew_ns : skew_ns);
 }
 
-/* Brings what is on lease at next - 1. */
-static void upload(struct pictures *pictures) {
-    const struct shmframe_lease *const lease = &pictures->held[pictures->next - 1].lease;
-    pictures->brought_ns = shmframe_now_ns();
+static void upload(struct pictures *pictures, const struct shmframe_lease *lease) {
     const struct shmframe_format *const before = canvas_format(pictures->canvas);
     if (!before || !shmframe_format_is_equal(before, lease->format)) {
         begin_format(pictures, lease->format);
@@ -267,8 +286,36 @@ static void upload(struct pictures *pictures) {
     if (canvas_upload(pictures->canvas, lease)) {
         program_fail("stream %s: %s", pictures->source.stream, canvas_trouble(pictures->canvas));
     }
+}
+
+/* Brings what is on lease at next - 1. */
+static void bring(struct pictures *pictures) {
+    const struct shmframe_lease *const lease = &pictures->held[pictures->next - 1].lease;
+    pictures->brought_ns = shmframe_now_ns();
+    pictures->interval_ns = pictures_interval_ns(lease);
+    set_title(pictures, lease->format);
+    if (pictures->canvas) {
+        upload(pictures, lease);
+    }
     pictures->sequence = lease->frame.sequence;
     pictures->is_brought = true;
+}
+
+void pictures_advance(struct pictures *pictures) {
+    pictures->steps -= pictures->steps > 0;
+    pictures->next++;
+    bring(pictures);
+}
+
+void pictures_skip(struct pictures *pictures) {
+    pictures->unshown++;
+    drop(pictures, pictures->next);
+}
+
+const struct shmframe_lease *pictures_peek(const struct pictures *pictures) {
+    const bool is_wanted = !pictures->is_paused || pictures->steps > 0;
+    return is_wanted && pictures_are_waiting(pictures) ? &pictures->held[pictures->next].lease
+                                                       : NULL;
 }
 
 /* Judges the picture that is next. False: it waits for its moment. */
@@ -283,12 +330,10 @@ static bool judge_next(struct pictures *pictures) {
     case SYNC_WAIT:
         return false;
     case SYNC_DROP:
-        pictures->unshown++;
-        drop(pictures, pictures->next);
+        pictures_skip(pictures);
         break;
     case SYNC_SHOW:
-        pictures->next++;
-        upload(pictures);
+        pictures_advance(pictures);
         break;
     }
     return true;
@@ -296,19 +341,13 @@ static bool judge_next(struct pictures *pictures) {
 
 bool pictures_bring(struct pictures *pictures) {
     while (!pictures->is_brought) {
-        take(pictures);
-        if (!pictures_are_waiting(pictures)) {
+        pictures_take(pictures);
+        if (!pictures_peek(pictures)) {
             break;
         }
-        if (!pictures->is_paused) {
-            if (!judge_next(pictures)) {
-                break;
-            }
-        } else if (pictures->steps > 0) {
-            pictures->steps--;
-            pictures->next++;
-            upload(pictures);
-        } else {
+        if (pictures->is_paused) {
+            pictures_advance(pictures);
+        } else if (!judge_next(pictures)) {
             break;
         }
     }
@@ -322,13 +361,13 @@ void pictures_step(struct pictures *pictures, bool is_back) {
         pictures->steps--;
     } else if (pictures->next > 1) {
         pictures->next--;
-        upload(pictures);
+        bring(pictures);
     }
 }
 
 void pictures_renew(struct pictures *pictures) {
     if (pictures->next > 0) {
-        upload(pictures);
+        bring(pictures);
     }
 }
 
@@ -349,7 +388,7 @@ void pictures_presented(struct pictures *pictures, int64_t present_ns) {
             measure_skew(pictures, lease, present_ns);
         }
         pictures->shown++;
-        pictures->converted += canvas_is_converted(pictures->canvas);
+        pictures->converted += pictures->canvas && canvas_is_converted(pictures->canvas);
     }
     while (!pictures->is_paused && pictures->next > 1) {
         drop(pictures, 0);

@@ -4,6 +4,9 @@
  *     (the window is drawn and handed to the display)
  *   pictures_presented()
  *
+ * Pictures that only take part in another one have no canvas; then the steps in between are the
+ * user's.
+ *
  * The picture on the screen stays on lease until the next one is there: nothing is copied to keep
  * it, and its own values can be looked at. (With a single lease it goes as soon as it is shown.)
  *
@@ -18,15 +21,17 @@
 #include "listener.h"
 #include "meter.h"
 #include "source.h"
+#include <libavutil/frame.h>
 
 struct held_picture {
     struct shmframe_lease lease;
+    AVFrame *frame; /* NULL: not made; otherwise it is what holds the lease */
     bool was_shown;
 };
 
 struct pictures {
     struct source source;
-    struct canvas *canvas;                 /* borrowed */
+    struct canvas *canvas;                 /* borrowed; NULL: see below */
     struct listener *listener;             /* borrowed; NULL: nothing to be in step with */
     char title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": none was shown yet */
     uint64_t sequence;                     /* of the picture on the screen; 0: none yet */
@@ -68,8 +73,21 @@ void pictures_close(struct pictures *pictures);
 bool pictures_bring(struct pictures *pictures);
 void pictures_presented(struct pictures *pictures, int64_t present_ns);
 
+/* In place of pictures_bring(), for pictures without a canvas. Takes what there is. */
+void pictures_take(struct pictures *pictures);
+/* The picture that is next, and wanted now; NULL: none. */
+const struct shmframe_lease *pictures_peek(const struct pictures *pictures);
+/* That one is on the screen, or is passed over. */
+void pictures_advance(struct pictures *pictures);
+void pictures_skip(struct pictures *pictures);
+/* Between two pictures of such a stream. */
+int64_t pictures_interval_ns(const struct shmframe_lease *lease);
+
 /* The picture on the screen; NULL: none is held. */
 const struct shmframe_lease *pictures_on_screen(const struct pictures *pictures);
+
+/* The same for FFmpeg, in place; borrowed until the next call. NULL: none is held, or no memory. */
+const AVFrame *pictures_frame_on_screen(struct pictures *pictures);
 
 /* Pausing holds what is on the screen; afterwards the newest picture is next. */
 void pictures_set_paused(struct pictures *pictures, bool is_paused);

@@ -1,7 +1,9 @@
 #include "player.h"
 
 #include "consumer.h"
+#include "frame_file.h"
 #include "progress.h"
+#include "shot_name.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -100,7 +102,7 @@ static void gather_facts(const struct player *player, uint32_t index, int64_t no
     if (is_heard) {
         add_sound_facts(stage, &sound, &facts);
     }
-    overlay_update(tile->pane->overlay, &facts, now_ns);
+    overlay_update(screen_pane(stage->screen, index)->overlay, &facts, now_ns);
 }
 
 static bool save_screen(struct player *player, const char *path) {
@@ -113,15 +115,34 @@ static bool save_screen(struct player *player, const char *path) {
 
 /* A screenshot by key: named after stream and time. */
 static void save_screen_by_time(struct player *player) {
-    const time_t now = time(NULL);
-    struct tm parts;
-    char instant[32], path[128];
-    localtime_r(&now, &parts);
-    strftime(instant, sizeof instant, "%Y%m%d-%H%M%S", &parts);
-    snprintf(path, sizeof path, "%s-%s.png", player->settings.stage.names[0], instant);
-    if (save_screen(player, path)) {
+    char *const path = shot_name_default(player->settings.stage.names[0], time(NULL), "png", false);
+    if (path && save_screen(player, path)) {
         program_warn("saved %s", path);
     }
+    free(path);
+}
+
+/* The picture under the mouse as it is, in full resolution. */
+static void save_frame(struct player *player) {
+    const int pane = screen_pointed(player->stage->screen);
+    struct pictures *const pictures = &player->stage->tile[pane > 0 ? pane : 0].pictures;
+    const AVFrame *const frame = pictures_frame_on_screen(pictures);
+    if (!frame) {
+        program_warn("%s: no picture is held that could be saved", player->settings.stage.names[0]);
+        return;
+    }
+    char suffix[40];
+    snprintf(suffix, sizeof suffix, "%" PRIu64 ".png", pictures->sequence);
+    char *const path = shot_name_default(pictures->source.stream, time(NULL), suffix, false);
+    const int degrees = pictures_on_screen(pictures)->format->video.rotation_degrees;
+    const int error = path ? frame_file_write(path, frame, degrees) : -ENOMEM;
+    if (error) {
+        program_warn("frame %" PRIu64 " of %s cannot be saved: %s", pictures->sequence,
+                     pictures->source.stream, strerror(-error));
+    } else {
+        program_warn("saved %s", path);
+    }
+    free(path);
 }
 
 static void set_paused(struct player *player, bool is_paused) {
@@ -172,6 +193,9 @@ static void obey(struct player *player, const struct window_event *event) {
     case WINDOW_SCREENSHOT:
         save_screen_by_time(player);
         break;
+    case WINDOW_SAVE:
+        save_frame(player);
+        break;
     case WINDOW_MUTE:
         player->is_muted = !player->is_muted;
         set_gain(player);
@@ -191,8 +215,8 @@ static void obey(struct player *player, const struct window_event *event) {
         break;
     case WINDOW_GROUND:
         player->ground = (player->ground + 1) % CANVAS_GROUNDS;
-        for (uint32_t i = 0; i < player->stage->tiles; i++) {
-            canvas_set_ground(player->stage->tile[i].pane->canvas, player->ground);
+        for (uint32_t i = 0; i < screen_panes(player->stage->screen); i++) {
+            canvas_set_ground(screen_pane(player->stage->screen, i)->canvas, player->ground);
         }
         break;
     case WINDOW_SOUND:
@@ -203,7 +227,6 @@ static void obey(struct player *player, const struct window_event *event) {
         break;
     case WINDOW_INSPECT:
     case WINDOW_POINT:
-    case WINDOW_SAVE:
     case WINDOW_NOTHING:
     case WINDOW_OVERLAY:
     case WINDOW_LAYOUT:
@@ -255,10 +278,11 @@ static void update_gauges(struct player *player, int64_t now_ns) {
     }
     player->gauges_next_ns = now_ns + gauges_ns;
     const bool is_shown = are_gauges_shown(player);
-    for (uint32_t i = 0; i < stage->tiles; i++) {
-        stage->tile[i].pane->gauges.channels = 0;
+    for (uint32_t i = 0; i < screen_panes(stage->screen); i++) {
+        struct gauge_reading *const gauges = &screen_pane(stage->screen, i)->gauges;
+        gauges->channels = 0;
         if (is_shown && stage->heard == (int)i) {
-            listener_read_gauges(stage->listener, &stage->tile[i].pane->gauges);
+            listener_read_gauges(stage->listener, gauges);
         }
     }
     if (is_shown && !player_pictures(player, 0) && window_is_shown(screen_window(stage->screen))) {
@@ -272,7 +296,7 @@ static void update_screen(struct player *player, int64_t now_ns) {
         player->events_next_ns = now_ns + events_ns;
         obey_user(player);
     }
-    for (uint32_t i = 0; i < stage->tiles; i++) {
+    for (uint32_t i = 0; i < screen_panes(stage->screen); i++) {
         if (screen_wants_facts(stage->screen, i, now_ns)) {
             gather_facts(player, i, now_ns);
         }
@@ -409,6 +433,14 @@ void player_get_report(const struct player *player, struct player_report *out_re
         out_report->sound_delay_ns = state.sound.delay_ns;
         out_report->sound_dropped_ns = (int64_t)state.sound.dropped_ns;
     }
+}
+
+const struct inspector *player_inspector(const struct player *player) {
+    return screen_inspector(player->stage->screen);
+}
+
+const struct delta *player_delta(const struct player *player) {
+    return player->stage->has_delta ? &player->stage->delta : NULL;
 }
 
 const struct pictures *player_pictures(const struct player *player, uint32_t index) {

@@ -36,6 +36,9 @@ int player_run(struct player *player);
 void player_get_report(const struct player *player, struct player_report *out_report);
 /* For tables at the end; NULL: there was none. */
 const struct pictures *player_pictures(const struct player *player, uint32_t index);
+/* NULL: it is not what was shown. */
+const struct delta *player_delta(const struct player *player);
+const struct inspector *player_inspector(const struct player *player);
 const struct source *player_sounds(const struct player *player);
 
 #endif

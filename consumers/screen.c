@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct fit_size alone_size = {640, 240};
 
@@ -13,6 +14,9 @@ struct screen {
     enum layout layout;
     int enlarged; /* the pane that fills the window; -1: none */
     struct fit_point pointer;
+    struct inspector inspector;
+    screen_leases *leases;
+    void *user;
     bool has_overlay;
     bool is_stale; /* what the window shows */
 };
@@ -24,6 +28,8 @@ int screen_create(const struct screen_params *params, struct screen **out_screen
     }
     screen->has_overlay = params->has_overlay;
     screen->layout = params->layout;
+    screen->leases = params->leases;
+    screen->user = params->user;
     screen->enlarged = -1;
     screen->pointer = (struct fit_point){-1, -1};
     int error = window_create(&params->window, &screen->window);
@@ -34,6 +40,7 @@ int screen_create(const struct screen_params *params, struct screen **out_screen
         screen_destroy(screen);
         return error;
     }
+    screen->inspector.renderer = window_renderer(screen->window);
     *out_screen = screen;
     return 0;
 }
@@ -51,6 +58,10 @@ void screen_destroy(struct screen *screen) {
 
 struct window *screen_window(struct screen *screen) {
     return screen->window;
+}
+
+uint32_t screen_panes(const struct screen *screen) {
+    return screen->panes;
 }
 
 struct pane *screen_pane(struct screen *screen, uint32_t pane) {
@@ -81,13 +92,24 @@ void screen_show_alone(struct screen *screen) {
     window_fit(screen->window, alone_size);
 }
 
+static void update_title(struct screen *screen) {
+    char title[1024];
+    size_t used = 0;
+    for (uint32_t i = 0; i < screen->panes && used < sizeof title; i++) {
+        used += (size_t)snprintf(title + used, sizeof title - used, "%s%s", i > 0 ? " | " : "",
+                                 screen->pane[i].caption);
+    }
+    window_set_title(screen->window, title);
+}
+
 void screen_set_caption(struct screen *screen, uint32_t pane, const char *text) {
-    if (screen->panes == 1) {
-        window_set_title(screen->window, text);
+    struct pane *const of = &screen->pane[pane];
+    if (strcmp(of->caption, text) == 0) {
         return;
     }
-    snprintf(screen->pane[pane].caption, sizeof screen->pane[pane].caption, "%s", text);
-    screen->is_stale = true;
+    snprintf(of->caption, sizeof of->caption, "%s", text);
+    update_title(screen);
+    screen->is_stale |= screen->panes > 1;
 }
 
 /* ---- Drawing ---- */
@@ -105,14 +127,34 @@ static void place(struct screen *screen) {
     }
 }
 
+static int find_pane(const struct screen *screen, struct fit_point point) {
+    struct fit_area area[LAYOUT_MAX];
+    for (uint32_t i = 0; i < screen->panes; i++) {
+        area[i] = screen->pane[i].area;
+    }
+    return layout_find(area, screen->panes, point);
+}
+
+static void inspect(struct screen *screen) {
+    const int pane = find_pane(screen, screen->pointer);
+    if (!screen->inspector.is_on || pane < 0) {
+        return;
+    }
+    const struct shmframe_lease *lease[INSPECTOR_SOURCES] = {NULL};
+    const uint32_t count = screen->leases(screen->user, (uint32_t)pane, lease);
+    inspector_draw(&screen->inspector, &screen->pane[pane], lease, count, screen->pointer,
+                   window_size(screen->window));
+}
+
 static void draw(struct screen *screen) {
     SDL_Renderer *const renderer = window_renderer(screen->window);
     place(screen);
     SDL_SetRenderDrawColor(renderer, 0, 0, 0, 255);
     SDL_RenderClear(renderer);
     for (uint32_t i = 0; i < screen->panes; i++) {
-        pane_draw(&screen->pane[i], screen->has_overlay);
+        pane_draw(&screen->pane[i], screen->panes > 1, screen->has_overlay);
     }
+    inspect(screen);
     screen->is_stale = false;
 }
 
@@ -129,19 +171,15 @@ int screen_save(struct screen *screen, const char *path) {
     return error;
 }
 
+const struct inspector *screen_inspector(const struct screen *screen) {
+    return &screen->inspector;
+}
+
 bool screen_wants_facts(const struct screen *screen, uint32_t pane, int64_t now_ns) {
     return screen->has_overlay && overlay_is_due(screen->pane[pane].overlay, now_ns);
 }
 
 /* ---- What the user wants ---- */
-
-static int find_pane(const struct screen *screen, struct fit_point point) {
-    struct fit_area area[LAYOUT_MAX];
-    for (uint32_t i = 0; i < screen->panes; i++) {
-        area[i] = screen->pane[i].area;
-    }
-    return layout_find(area, screen->panes, point);
-}
 
 int screen_pointed(const struct screen *screen) {
     const int found = find_pane(screen, screen->pointer);
@@ -205,6 +243,9 @@ static bool obey(struct screen *screen, const struct window_event *event) {
     case WINDOW_OVERLAY:
         screen->has_overlay = !screen->has_overlay;
         return true;
+    case WINDOW_INSPECT:
+        screen->inspector.is_on = !screen->inspector.is_on;
+        return true;
     case WINDOW_REDRAW:
         return true;
     case WINDOW_RESET:
@@ -217,7 +258,6 @@ static bool obey(struct screen *screen, const struct window_event *event) {
     case WINDOW_PAUSE:
     case WINDOW_STEP:
     case WINDOW_STEP_BACK:
-    case WINDOW_INSPECT:
     case WINDOW_POINT:
     case WINDOW_SCREENSHOT:
     case WINDOW_SAVE:
@@ -242,9 +282,10 @@ struct window_event screen_next_event(struct screen *screen) {
             }
             return event;
         }
-        if (!obey(screen, &event)) {
+        const bool is_done = obey(screen, &event);
+        screen->is_stale |= is_done || screen->inspector.is_on;
+        if (!is_done) {
             return event;
         }
-        screen->is_stale = true;
     }
 }

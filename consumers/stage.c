@@ -10,10 +10,33 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
-enum { SOUND_DEPTH = 64 };
+enum { SOUND_DEPTH = 64, CAPTION_BYTES = 200 };
 static const int64_t look_again_ns = 500000000; /* for streams that are missing */
 
 /* ---- Devices ---- */
+
+static uint32_t find_leases(void *user, uint32_t pane,
+                            const struct shmframe_lease *out_lease[INSPECTOR_SOURCES]) {
+    struct stage *const stage = user;
+    const uint32_t wanted = stage->has_delta ? INSPECTOR_SOURCES : 1;
+    for (uint32_t i = 0; i < wanted; i++) {
+        out_lease[i] = pictures_on_screen(&stage->tile[pane + i].pictures);
+        if (!out_lease[i]) {
+            return i;
+        }
+    }
+    return wanted;
+}
+
+static void assign_panes(struct stage *stage) {
+    if (stage->has_delta) {
+        stage->delta.canvas = screen_pane(stage->screen, 0)->canvas;
+        return;
+    }
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        stage->tile[i].pictures.canvas = screen_pane(stage->screen, i)->canvas;
+    }
+}
 
 static void open_devices(struct stage *stage, const struct stage_settings *settings) {
     const struct screen_params screen = {
@@ -25,8 +48,10 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
                 .has_vsync = settings->has_vsync,
             },
         .layout = settings->layout,
-        .panes = settings->count,
+        .panes = stage->has_delta ? 1 : settings->count,
         .has_overlay = settings->has_overlay,
+        .leases = find_leases,
+        .user = stage,
     };
     if (screen_create(&screen, &stage->screen)) {
         program_fail("no window can be made: %s", SDL_GetError());
@@ -35,7 +60,7 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
     if (trouble) {
         program_warn("%s", trouble);
     }
-    if (settings->has_sound &&
+    if (settings->has_sound && !stage->has_delta &&
         listener_create(settings->sound_device, settings->is_staying, &stage->listener)) {
         program_fail("no memory for the sound");
     }
@@ -43,10 +68,7 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
         program_fail("%s", listener_trouble(stage->listener));
     }
     stage_set_delays(stage, settings->delays);
-    for (uint32_t i = 0; i < stage->tiles; i++) {
-        stage->tile[i].pane = screen_pane(stage->screen, i);
-        stage->tile[i].pictures.canvas = stage->tile[i].pane->canvas;
-    }
+    assign_panes(stage);
 }
 
 /* ---- Sound ---- */
@@ -70,7 +92,8 @@ static void set_heard(struct stage *stage, int heard) {
     stage->heard = heard;
     for (int i = 0; i < (int)stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
-        const bool is_each_wanted = i == heard || stage->delays.picture_ns > 0;
+        const bool is_each_wanted =
+            i == heard || stage->has_delta || stage->delays.picture_ns > 0;
         const bool has_changed = tile->is_each_wanted != is_each_wanted;
         tile->is_each_wanted = is_each_wanted;
         tile->pictures.listener = i == heard ? stage->listener : NULL;
@@ -188,6 +211,11 @@ static void look_for_missing(struct stage *stage) {
 static void set_tiles(struct stage *stage, const struct stage_settings *settings) {
     stage->tiles = settings->count;
     stage->heard = -1;
+    stage->has_delta = settings->layout == LAYOUT_DIFFERENCE;
+    stage->delta.gain = settings->gain;
+    for (int i = 0; stage->has_delta && i < 2; i++) {
+        stage->delta.pictures[i] = &stage->tile[i].pictures;
+    }
     for (uint32_t i = 0; i < stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
         tile->finder.session = stage->session;
@@ -240,6 +268,7 @@ void stage_destroy(struct stage *stage) {
     for (uint32_t i = 0; i < stage->tiles; i++) {
         tile_close(&stage->tile[i]);
     }
+    delta_finish(&stage->delta);
     listener_destroy(stage->listener);
     screen_destroy(stage->screen);
     program_close_session(stage->session);
@@ -250,6 +279,10 @@ void stage_destroy(struct stage *stage) {
 
 static bool bring(struct stage *stage, uint64_t shown_max) {
     bool is_new = false;
+    if (stage->has_delta) {
+        const bool is_enough = shown_max > 0 && stage->delta.matched >= shown_max;
+        return !is_enough && delta_bring(&stage->delta);
+    }
     for (uint32_t i = 0; i < stage->tiles; i++) {
         struct pictures *const pictures = &stage->tile[i].pictures;
         if (shown_max == 0 || pictures->shown < shown_max) {
@@ -287,12 +320,19 @@ static void nap(struct shmframe_session *session, int64_t until_ns) {
     shmframe_session_dispatch(session);
 }
 
+/* When it has something to show. Of a pair that is when the other one is there. */
+static int64_t find_due_ns(struct stage *stage, struct pictures *pictures) {
+    const bool is_pair_there = !stage->has_delta || (pictures_peek(stage->delta.pictures[0]) &&
+                                                     pictures_peek(stage->delta.pictures[1]));
+    return is_pair_there || pictures->is_brought ? pictures_due_ns(pictures) : INT64_MAX;
+}
+
 void stage_wait(struct stage *stage, int64_t until_ns) {
     struct shmframe_reader *readers[LAYOUT_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; i < stage->tiles; i++) {
         struct pictures *const pictures = &stage->tile[i].pictures;
-        const int64_t due_ns = pictures_due_ns(pictures);
+        const int64_t due_ns = find_due_ns(stage, pictures);
         until_ns = due_ns < until_ns ? due_ns : until_ns;
         if (source_can_wait(&pictures->source) && pictures_has_room(pictures)) {
             readers[count++] = pictures->source.reader;
@@ -309,13 +349,16 @@ void stage_wait(struct stage *stage, int64_t until_ns) {
 }
 
 static void update_captions(struct stage *stage) {
-    char text[sizeof stage->tile[0].pane->caption];
+    char text[CAPTION_BYTES];
+    if (stage->has_delta) {
+        delta_describe(&stage->delta, text, sizeof text);
+        screen_set_caption(stage->screen, 0, text);
+        return;
+    }
     for (uint32_t i = 0; i < stage->tiles; i++) {
-        struct tile *const tile = &stage->tile[i];
-        tile_describe(tile, stage->tiles > 1 && stage->heard == (int)i, text, sizeof text);
-        if (strcmp(text, tile->pane->caption) != 0) {
-            screen_set_caption(stage->screen, i, text);
-        }
+        tile_describe(&stage->tile[i], stage->tiles > 1 && stage->heard == (int)i, text,
+                      sizeof text);
+        screen_set_caption(stage->screen, i, text);
     }
 }
 
@@ -338,7 +381,22 @@ void stage_look_after(struct stage *stage, int64_t now_ns) {
     update_captions(stage);
 }
 
+/* One that is over, or was, leaves the other alone. */
+static bool is_pair_over(const struct stage *stage) {
+    for (int i = 0; i < 2; i++) {
+        const struct pictures *const pictures = stage->delta.pictures[i];
+        const bool was_there = pictures->source.stream[0] != '\0';
+        if (was_there && tile_is_over(&stage->tile[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool stage_is_over(const struct stage *stage) {
+    if (stage->has_delta) {
+        return is_pair_over(stage);
+    }
     for (uint32_t i = 0; i < stage->tiles; i++) {
         if (!tile_is_over(&stage->tile[i])) {
             return false;
@@ -373,12 +431,21 @@ void stage_set_paused(struct stage *stage, bool is_paused) {
 }
 
 void stage_step(struct stage *stage, bool is_back) {
+    /* A pair goes back together, or not at all. */
+    if (is_back && stage->has_delta &&
+        (stage->tile[0].pictures.next < 2 || stage->tile[1].pictures.next < 2)) {
+        return;
+    }
     for (uint32_t i = 0; i < stage->tiles; i++) {
         pictures_step(&stage->tile[i].pictures, is_back);
     }
 }
 
 void stage_renew(struct stage *stage) {
+    if (stage->has_delta) {
+        delta_renew(&stage->delta);
+        return;
+    }
     for (uint32_t i = 0; i < stage->tiles; i++) {
         pictures_renew(&stage->tile[i].pictures);
     }

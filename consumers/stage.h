@@ -5,12 +5,13 @@
  *   source --> listener: sound (conversion, queue) --> speaker
  *
  * Of several streams each has a tile; the sound is that of the first that has one, or of the one
- * that the user chose. What cannot be had is told in one clear line; it ends the program if there
- * is nothing else.
+ * that the user chose. A difference of two streams has one pane, and no sound. What cannot be had
+ * is told in one clear line; it ends the program if there is nothing else.
  */
 #ifndef CONSUMERS_STAGE_H
 #define CONSUMERS_STAGE_H
 
+#include "delta.h"
 #include "screen.h"
 #include "tile.h"
 
@@ -31,6 +32,7 @@ struct stage_settings {
     const char *sound_device; /* NULL: the default */
     bool is_staying;          /* after the end of the stream */
     struct stage_delays delays;
+    double gain; /* LAYOUT_DIFFERENCE */
 };
 
 struct stage {
@@ -40,6 +42,8 @@ struct stage {
     struct tile tile[LAYOUT_MAX];
     uint32_t tiles;
     struct stage_delays delays;
+    bool has_delta; /* the window shows the difference of two tiles, instead of them */
+    struct delta delta;
     int heard; /* the tile whose sound it is; -1: none is heard yet */
 
     int64_t look_next_ns; /* for streams that are missing */

@@ -1,6 +1,6 @@
 /* One of the streams in the window: found, read, and what is to be said of it.
  *
- *   finder --> pictures (held until they are due) --> pane: canvas, caption, overlay
+ *   finder --> pictures (held until they are due) --> canvas of a pane
  *
  * Streams may come later, go, and come again; of several, none is missed so badly that the others
  * are not shown.
@@ -9,13 +9,11 @@
 #define CONSUMERS_TILE_H
 
 #include "finder.h"
-#include "pane.h"
 #include "pictures.h"
 
 struct tile {
     struct finder finder;
     struct pictures pictures;
-    struct pane *pane; /* borrowed; NULL: it has none of its own */
     bool is_one_of_several;
     bool is_each_wanted; /* every picture, not only the newest, where --policy leaves the choice */
     bool is_orphan;      /* its writer is gone, and another one is waited for */

@@ -18,6 +18,7 @@ static struct {
     const char *screenshot;
     const char *format;
     const char *layout;
+    double gain;
     bool has_no_sound;
     bool is_fullscreen;
     bool has_overlay;
@@ -28,7 +29,7 @@ static struct {
     bool is_listing;
     const char *sound_device;
     int64_t sound_delay_ns, picture_delay_ns;
-} settings = {.format = "text"};
+} settings = {.format = "text", .gain = 8};
 
 static struct {
     char **names;
@@ -40,8 +41,14 @@ static const struct option_spec options[] = {
      .kind = OPTION_TEXT,
      .out = &settings.layout,
      .argument = "LAYOUT",
-     .help = "of several streams: grid (side by side), or pip (the first fills the window, the "
-             "others lie in its corners)"},
+     .help = "of several streams: grid (side by side), pip (the first fills the window, the others "
+             "lie in its corners), or difference (of two, of which pictures are matched by origin "
+             "or by capture time)"},
+    {.name = "gain",
+     .kind = OPTION_NUMBER,
+     .out = &settings.gain,
+     .argument = "NUMBER",
+     .help = "how many times stronger a difference is shown (8)"},
     {.name = "size",
      .kind = OPTION_SIZE,
      .out = settings.size,
@@ -126,6 +133,7 @@ static const struct program program = {
         "      f full screen      i numbers          m mute          1 to 9 whose sound\n"
         "      l layout           Enter one alone    + - zoom        0 all of it   z 1:1\n"
         "      up down volume     [ ] sound delay    { } picture delay               a gauges\n"
+        "      p pixel inspector  S save the frame itself\n"
         "      b background of what is transparent: checks, black, none\n"
         "Mouse: wheel zooms, dragging moves the picture, a double click shows one alone.",
     .options = options,
@@ -176,6 +184,13 @@ static void print_text(const struct player *player, const struct player_report *
                to_ms(shmframe_histogram_quantile_ns(&report->skew, 0.95)),
                to_ms(report->skew.max_ns));
     }
+    const struct delta *const delta = player_delta(player);
+    if (delta) {
+        printf("; matched %" PRIu64 ", alone %" PRIu64 " and %" PRIu64
+               ", the last pair differs in %.3f %% of its pixels, by %u of 255 at most",
+               delta->matched, delta->unmatched[0], delta->unmatched[1], delta->differing * 100,
+               delta->most);
+    }
     putchar('\n');
     for (uint32_t i = 0; i < count; i++) {
         static struct hops hops;
@@ -219,15 +234,46 @@ static json_t *make_streams(const struct player *player) {
     return array;
 }
 
+static json_t *make_inspected(const struct inspector *inspector) {
+    json_t *const array = json_array();
+    for (uint32_t i = 0; i < inspector->sources; i++) {
+        const struct inspection *const inspection = &inspector->inspection[i];
+        json_t *const values = json_object();
+        for (uint32_t c = 0; c < inspection->components; c++) {
+            json_object_set_new(values, inspection->component[c].name,
+                                json_real(inspection->component[c].value));
+        }
+        json_array_append_new(
+            array, json_pack("{s:s, s:I, s:i, s:i, s:o, s:[i,i,i]}", "stream", inspection->stream,
+                             "sequence", (json_int_t)inspection->sequence, "x", inspection->pixel.x,
+                             "y", inspection->pixel.y, "values", values, "shown", inspector->rgb[0],
+                             inspector->rgb[1], inspector->rgb[2]));
+    }
+    return array;
+}
+
+static json_t *make_difference(const struct delta *delta) {
+    if (!delta) {
+        return json_null();
+    }
+    return json_pack("{s:I, s:[I,I], s:f, s:i}", "matched", (json_int_t)delta->matched, "unmatched",
+                     (json_int_t)delta->unmatched[0], (json_int_t)delta->unmatched[1], "differing",
+                     delta->differing, "most", delta->most);
+}
+
 static void print_json(const struct player *player, const struct player_report *report) {
-    report_print_json(json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "duration_ns",
+    json_t *const object = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "duration_ns",
         (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown, "unshown",
         (json_int_t)report->unshown, "converted", (json_int_t)report->converted, "passed",
         (json_int_t)report->passed, "heard", (json_int_t)report->heard, "dropouts",
         (json_int_t)report->dropouts, "sound_delay_ns", (json_int_t)report->sound_delay_ns,
-        "sound_dropped_ns", (json_int_t)report->sound_dropped_ns, "skew", make_skew(&report->skew),
-        "streams", make_streams(player)));
+        "sound_dropped_ns", (json_int_t)report->sound_dropped_ns);
+    json_object_set_new(object, "skew", make_skew(&report->skew));
+    json_object_set_new(object, "streams", make_streams(player));
+    json_object_set_new(object, "inspected", make_inspected(player_inspector(player)));
+    json_object_set_new(object, "difference", make_difference(player_delta(player)));
+    report_print_json(object);
 }
 
 static void choose_streams_to_show(int argc, char **argv, int operand) {
@@ -245,7 +291,10 @@ static enum layout choose_layout(void) {
     }
     const enum layout layout = layout_parse(settings.layout);
     if (layout == LAYOUT_AUTO) {
-        program_fail_usage("--layout: \"%s\" should be grid or pip", settings.layout);
+        program_fail_usage("--layout: \"%s\" should be grid, pip or difference", settings.layout);
+    }
+    if (layout == LAYOUT_DIFFERENCE && streams.count != 2) {
+        program_fail_usage("--layout difference takes two streams, not %u", streams.count);
     }
     return layout;
 }
@@ -290,6 +339,7 @@ int main(int argc, char **argv) {
                 .names = streams.names,
                 .count = streams.count,
                 .layout = choose_layout(),
+                .gain = settings.gain,
                 .size = {(int)settings.size[0], (int)settings.size[1]},
                 .is_fullscreen = settings.is_fullscreen,
                 .has_vsync = settings.has_vsync,
@@ -303,6 +353,9 @@ int main(int argc, char **argv) {
         .is_muted = settings.is_muted,
         .has_gauges = settings.has_gauges,
     };
+    if (!(settings.gain > 0)) {
+        program_fail_usage("--gain: %g should be above 0", settings.gain);
+    }
     /* libswscale and the PNG encoder have remarks that help nobody here. */
     av_log_set_level(AV_LOG_QUIET);
 

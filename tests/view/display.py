@@ -1,0 +1,124 @@
+"""A display of the tests' own: an Xvfb with a window manager, and programs that are seen on it. All
+end with the tests."""
+
+import glob
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+
+from picture import Picture
+from supervisor import start_supervisor
+
+SCREEN = (800, 600)
+
+
+def wait_for(condition, what, seconds=30):
+    """What `condition` returns once it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain: {what}")
+
+
+class Display(unittest.TestCase):
+    """Starts the servers once; each test has a folder and a supervisor's socket of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.home = tempfile.TemporaryDirectory(dir="/tmp", prefix="t.")
+        nothing = os.path.join(cls.home.name, "no-sound.conf")
+        open(nothing, "w", encoding="utf-8").close()
+        cls.env = dict(os.environ, HOME=cls.home.name, XDG_RUNTIME_DIR=cls.home.name,
+                       ALSA_CONFIG_PATH=nothing, PULSE_SERVER=cls.home.name + "/none")
+        for name in ("SDL_VIDEODRIVER", "SDL_RENDER_DRIVER", "WAYLAND_DISPLAY", "XAUTHORITY"):
+            cls.env.pop(name, None)
+        cls.servers = []
+        cls.addClassCleanup(cls.end_servers)
+        number, told = os.pipe()
+        cls.servers.append(subprocess.Popen(
+            ["Xvfb", "-displayfd", str(told), "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24",
+             "-nolisten", "tcp"], pass_fds=[told], stderr=subprocess.DEVNULL))
+        os.close(told)
+        with os.fdopen(number) as file:
+            cls.env["DISPLAY"] = ":" + file.readline().strip()
+        # It gives the keys to the window under the mouse.
+        cls.servers.append(subprocess.Popen(["evilwm", "-fn", "fixed"], env=cls.env,
+                                            stderr=subprocess.DEVNULL))
+
+    @classmethod
+    def end_servers(cls):
+        for server in reversed(cls.servers):
+            server.terminate()
+        for server in cls.servers:
+            server.wait(20)
+        cls.home.cleanup()
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(dir="/tmp", prefix="t.")
+        self.addCleanup(temporary.cleanup)
+        self.folder = temporary.name
+        self.env = dict(self.env, SHMFRAME_SOCKET=os.path.join(self.folder, "socket"))
+        self.processes = []
+        self.addCleanup(self.end_processes)
+        self.processes.append(start_supervisor(os.environ["SUPERVISOR"], self.env))
+
+    def end_processes(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+
+    def start(self, *arguments, **kinds):
+        kinds = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **kinds}
+        with open(os.path.join(self.folder, "errors"), "a", encoding="utf-8") as errors:
+            process = subprocess.Popen(arguments, env=self.env, cwd=self.folder, text=True,
+                                       stderr=errors, **kinds)
+        self.processes.append(process)
+        return process
+
+    def ask(self, *arguments):
+        return subprocess.run(["xdotool", *map(str, arguments)], env=self.env, text=True,
+                              timeout=20, capture_output=True, check=False).stdout.strip()
+
+    def key(self, *keys):
+        self.ask("key", *keys)
+
+    def find_window(self, process):
+        try:
+            return wait_for(lambda: self.ask("search", "--onlyvisible", "--pid", process.pid),
+                            "the window").split()[-1]
+        except AssertionError as error:
+            with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
+                raise AssertionError(f"{error}; {process.poll()}: {file.read()}") from error
+
+    def point(self, window, x, y):
+        self.ask("mousemove", "--window", window, x, y)
+
+    def saved(self, key, pattern):
+        """The one picture that the key saves."""
+        for path in glob.glob(os.path.join(self.folder, "*.png")):
+            os.unlink(path)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            self.key(key)
+            for path in glob.glob(os.path.join(self.folder, pattern)):
+                if Picture.is_whole(path):
+                    return Picture(path)
+            time.sleep(0.05)
+        self.fail(f"no {pattern} was saved")
+
+    def screenshot(self):
+        return self.saved("s", "*-*.png")

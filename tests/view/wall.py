@@ -1,0 +1,317 @@
+"""shmframe-view with its hands: several streams, difference, zoom, pause, steps, pixel inspector."""
+
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+from display import Display, wait_for
+from picture import BARS
+
+VIEW = os.environ["VIEW"]
+PATTERN = os.environ["PATTERN"]
+TWINS = os.environ["TWINS"]
+LATENCY = os.environ["LATENCY"]
+SHMFRAME = os.environ["SHMFRAME"]
+
+# The small pattern of most tests; yuv420p, 30 pictures a second.
+SMALL = ("--size", "160x90", "--rate", "30", "--no-sound")
+
+
+class Wall(Display):
+    def pattern(self, stream, *options):
+        return self.start(PATTERN, "--stream", stream, *(options or SMALL))
+
+    def twins(self):
+        return self.start(TWINS, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def do(self, twins, letters):
+        """Has the twins do it, and returns when it is done."""
+        twins.stdin.write(letters)
+        twins.stdin.flush()
+        self.assertEqual(twins.stdout.read(len(letters)), letters)
+
+    def view(self, *arguments):
+        """A view, its window, which has the mouse in its middle, and so the keys."""
+        view = self.start(VIEW, "--format", "json", *arguments, stdout=subprocess.PIPE)
+        window = self.find_window(view)
+        size = dict(line.split("=") for line in
+                    self.ask("getwindowgeometry", "--shell", window).split("\n"))
+        self.point(window, int(size["WIDTH"]) // 2, int(size["HEIGHT"]) // 2)
+        return view, window
+
+    def end(self, view):
+        view.send_signal(signal.SIGINT)
+        report = json.loads(view.communicate(timeout=20)[0])
+        self.assertEqual(view.returncode, 0)
+        return report
+
+    def wait_title(self, window, *words):
+        try:
+            wait_for(lambda: all(word in self.ask("getwindowname", window) for word in words),
+                     f"{words} in the title")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.ask('getwindowname', window)}") from error
+
+    def wait_read(self, *streams):
+        """Until each of them has a reader."""
+        def is_read():
+            done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
+                                  capture_output=True, timeout=20, check=False)
+            listed = json.loads(done.stdout)["streams"] if done.returncode == 0 else []
+            return {s["name"] for s in listed if s["readers"]} >= set(streams)
+        wait_for(is_read, f"readers of {streams}")
+
+    def assert_near(self, got, wanted, what, tolerance=4):
+        self.assertLessEqual(max(abs(a - b) for a, b in zip(got, wanted)), tolerance,
+                             f"{what}: {got}, not {wanted}")
+
+    def has_bars(self, picture, left, top, width, height):
+        """Whether the pattern is there: its bars, over the upper half."""
+        y = top + int(height * 0.53)
+        return all(max(abs(a - b) for a, b in zip(
+            picture.pixel(left + int((i + 0.5) * width / 7), y), BARS[i])) <= 4 for i in range(7))
+
+    def wait_picture(self, condition, what):
+        def look():
+            picture = self.screenshot()
+            return condition(picture) and picture
+        return wait_for(look, what)
+
+    # ---- several streams ----
+
+    def test_a_grid_keeps_each_aspect_ratio_and_a_stream_may_come_later(self):
+        self.pattern("a")
+        self.pattern("b", "--size", "90x90", "--rate", "25", "--no-sound")
+        _, window = self.view("a", "b", "c", "--size", "320x180")
+        self.wait_title(window, "a  160x90", "b  90x90", "c  waiting")
+        picture = self.wait_picture(lambda p: self.has_bars(p, 0, 0, 160, 90) and
+                                    self.has_bars(p, 160 + 35, 0, 90, 90), "both")
+        self.assertEqual(picture.pixel(170, 45), (0, 0, 0))
+        # What is said of the one that is missing, in white, and nothing else.
+        cell = {picture.pixel(x, y) for x in range(160) for y in range(90, 180)}
+        self.assertEqual(cell, {(0, 0, 0), (255, 255, 255)})
+        self.pattern("c")
+        self.wait_picture(lambda p: self.has_bars(p, 0, 90, 160, 90), "the third")
+
+    def test_small_pictures_lie_in_corners_and_one_can_be_enlarged(self):
+        self.pattern("a")
+        self.pattern("b")
+        _, window = self.view("a", "b", "--size", "320x180", "--layout", "pip")
+        # 2 pixels of margin, a quarter of what is left.
+        small = ((320 - 5 * 2) // 4, (180 - 5 * 2) // 4)
+        left, top = 320 - small[0] - 2, 180 - small[1] - 2
+        high = round(small[0] * 9 / 16)
+        inset = (left, top + (small[1] - high) // 2, small[0], high)
+        self.wait_picture(lambda p: self.has_bars(p, *inset) and
+                          p.pixel(150, 80) == BARS[3], "both")
+        self.point(window, left + 20, top + 20)
+        self.key("Return")
+        self.wait_picture(lambda p: self.has_bars(p, 0, 0, 320, 180) and
+                          not self.has_bars(p, *inset), "the small one alone")
+        self.key("Return")
+        self.wait_picture(lambda p: self.has_bars(p, *inset), "both again")
+        self.key("l")
+        self.wait_picture(lambda p: self.has_bars(p, 0, 45, 160, 90) and
+                          self.has_bars(p, 160, 45, 160, 90), "the grid")
+
+    def test_streams_go_and_come_again(self):
+        self.pattern("a")
+        b = self.pattern("b")
+        view, window = self.view("a", "b", "--size", "320x90")
+        shown = lambda p: self.has_bars(p, 160, 0, 160, 90)
+        self.wait_picture(shown, "the second")
+        b.kill()
+        b.wait()
+        self.wait_title(window, "b  160x90 yuv420p 30 fps  waiting")
+        self.assertTrue(shown(self.screenshot()), "the last picture stays")
+        b = self.pattern("b", "--size", "80x45", "--rate", "30", "--no-sound")
+        self.wait_title(window, "b  80x45")
+        b.terminate()
+        self.wait_title(window, "b  80x45 yuv420p 30 fps  ended")
+        self.pattern("b")
+        self.wait_title(window, "b  160x90 yuv420p 30 fps")
+        self.assertTrue(shown(self.screenshot()))
+        report = self.end(view)
+        a, b = report["streams"]
+        self.assertEqual((a["stream"], a["counters"]["lost_late"]), ("a", 0))
+        self.assertEqual((b["stream"], b["counters"]["restarts"]), ("b", 2))
+
+    # ---- difference ----
+
+    def test_identical_pictures_are_black_and_a_changed_pixel_is_seen(self):
+        twins = self.twins()
+        view, window = self.start(VIEW, "--format", "json", "left", "right", "--size", "192x144",
+                                  "--layout", "difference", stdout=subprocess.PIPE), None
+        self.wait_read("left", "right")
+        self.do(twins, "lrlr")
+        window = self.find_window(view)
+        self.point(window, 96, 72)
+        self.wait_title(window, "matched 2", "differ 0.000 %")
+        picture = self.screenshot()
+        self.assertEqual({bytes(row) for row in picture.rows}, {bytes(3 * 192)})
+        self.do(twins, "lllc")  # two of the left one have no partner
+        self.wait_title(window, "matched 3  alone 2 + 0", "by 3 at most")
+        picture = self.screenshot()
+        lit = [(x, y) for x in range(192) for y in range(144) if picture.pixel(x, y) != (0, 0, 0)]
+        self.assertEqual((min(lit), max(lit), len(lit)), ((30, 60), (32, 62), 9))
+        self.assertEqual(picture.pixel(31, 61), (0, 24, 0))
+        report = self.end(view)["difference"]
+        self.assertEqual((report["matched"], report["unmatched"], report["most"]), (3, [2, 0], 3))
+        self.assertAlmostEqual(report["differing"], 1 / (64 * 48))
+
+    # ---- zoom ----
+
+    def test_zoom_shows_pixels_as_they_are_under_the_mouse(self):
+        twins = self.twins()
+        view = self.start(VIEW, "left", "--size", "320x240", stdout=subprocess.DEVNULL)
+        self.wait_read("left")
+        self.do(twins, "l")
+        window = self.find_window(view)
+        self.point(window, 102, 52)  # pixel 20, 10
+        picture = self.wait_picture(lambda p: p.pixel(102, 52) == (80, 50, 20), "the picture")
+        self.key("plus", "plus", "plus")
+        picture = self.wait_picture(lambda p: p.pixel(98, 52) == (80, 50, 20), "it, larger")
+        self.assertEqual(picture.pixel(102, 52), (80, 50, 20))
+        edges = [x for x in range(1, 320) if picture.pixel(x, 50) != picture.pixel(x - 1, 50)]
+        self.assertLessEqual({b - a for a, b in zip(edges, edges[1:])}, {9, 10})
+        self.ask("mousedown", 1)
+        self.point(window, 152, 52)
+        self.ask("mouseup", 1)
+        self.wait_picture(lambda p: p.pixel(152, 52) == (80, 50, 20), "it, moved")
+        self.ask("click", "--repeat", 3, 5)
+        self.wait_picture(lambda p: p.pixel(102, 52) == (80, 50, 20), "it, smaller")
+        self.key("z")
+        picture = self.wait_picture(lambda p: p.pixel(102, 52) == (0, 0, 0), "it, one to one")
+        self.assertEqual(picture.pixel(128 + 20, 96 + 10), (80, 50, 20))
+        self.assertEqual(picture.pixel(127, 96), (0, 0, 0))
+        self.assertEqual(picture.pixel(128 + 63, 96 + 47), (252, 235, 20))
+        self.key("0")
+        self.wait_picture(lambda p: p.pixel(102, 52) == (80, 50, 20), "all of it")
+
+    # ---- pause and steps ----
+
+    def test_pause_holds_the_picture_and_nobody_loses_any(self):
+        self.pattern("demo")
+        view, window = self.view()
+        self.key("space")
+        self.wait_title(window, "paused  #")
+        title, first = self.ask("getwindowname", window), self.screenshot()
+        other = subprocess.run([LATENCY, "demo", "--policy", "in-order", "--frames", "60",
+                                "--format", "json"], env=self.env, text=True, timeout=60,
+                               capture_output=True, check=True)
+        total = json.loads(other.stdout.strip().split("\n")[-1])
+        self.assertEqual(total["counters"]["lost_late"], 0, total)
+        self.assertEqual(self.ask("getwindowname", window), title)
+        self.assertEqual(self.screenshot().rows, first.rows)
+        self.key("space")
+        self.wait_picture(lambda p: p.rows != first.rows, "it goes on")
+        report = self.end(view)
+        self.assertGreaterEqual(report["passed"], 50)
+        self.assertEqual(report["streams"][0]["counters"]["lost_late"], 0)
+        self.assertGreater(report["streams"][0]["sequence"], 60)
+
+    def step(self, window, key, number):
+        self.key(key)
+        self.wait_title(window, f"#{number}")
+
+    def test_steps_show_exactly_the_next_picture_and_those_before(self):
+        twins = self.twins()
+        view = self.start(VIEW, "--format", "json", "left", "--policy", "in-order", "--size",
+                          "192x144", stdout=subprocess.PIPE)
+        self.wait_read("left")
+        self.do(twins, "l")
+        window = self.find_window(view)
+        self.point(window, 96, 72)
+        self.wait_picture(lambda p: p.pixel(1, 1)[2] == 20, "the first")
+        self.key("space")
+        self.wait_title(window, "#1")
+        self.do(twins, "llllll")  # five are held with the first, two are passed over
+        for number in (2, 3, 4):
+            self.step(window, "period", number)
+            self.assertEqual(self.screenshot().pixel(1, 1), (0, 0, 20 * number))
+        for number in (3, 2, 1):
+            self.step(window, "comma", number)
+        self.assertEqual(self.screenshot().pixel(1, 1), (0, 0, 20))
+        self.key("comma")
+        for number in (2, 3, 4, 5):
+            self.step(window, "period", number)
+        self.key("period")  # the next to come
+        self.do(twins, "l")
+        self.wait_title(window, "#8")
+        self.assertEqual(self.screenshot().pixel(1, 1), (0, 0, 160))
+        self.key("space")
+        self.do(twins, "l")
+        self.wait_picture(lambda p: p.pixel(1, 1) == (0, 0, 180), "it goes on")
+        report = self.end(view)
+        self.assertEqual((report["shown"], report["passed"], report["unshown"]), (7, 2, 0))
+        self.assertEqual(report["streams"][0]["counters"]["lost_late"], 0)
+
+    def test_a_writer_that_waits_is_stepped_through_picture_by_picture(self):
+        twins = self.twins()
+        view = self.start(VIEW, "--format", "json", "left", "--policy", "lossless", "--size",
+                          "320x240", stdout=subprocess.PIPE)
+        self.wait_read("left")
+        self.do(twins, "l")
+        window = self.find_window(view)
+        self.point(window, 160, 120)
+        self.key("space")
+        self.wait_title(window, "#1")
+        self.do(twins, 11 * "l")
+        for number in range(2, 13):
+            self.step(window, "period", number)
+        report = self.end(view)
+        self.assertEqual((report["shown"], report["passed"], report["unshown"]), (12, 0, 0))
+
+    # ---- pixels ----
+
+    def test_the_inspector_tells_values_in_the_streams_own_format(self):
+        self.pattern("demo", "--size", "320x180", "--rate", "30", "--no-sound", "--pixel-format",
+                     "yuv420p10le")
+        view, window = self.view("--size", "480x270")
+        self.point(window, 104, 47)  # yellow
+        self.key("p")
+        # The box has eleven pixels of the picture in squares of nine, beside the text on black.
+        def is_in_bar(picture):
+            near = [picture.pixel(122 + x, 65 + y) for x in (6, 56, 98) for y in (6, 56, 98)]
+            return picture.pixel(124, 67) == (0, 0, 0) and all(
+                max(abs(a - b) for a, b in zip(pixel, BARS[1])) <= 4 for pixel in near)
+        # What moves over the bars may be there just now.
+        def stands():
+            self.wait_picture(is_in_bar, "the box")
+            self.key("space")
+            self.wait_title(window, "paused")
+            if is_in_bar(self.screenshot()):
+                return True
+            self.key("space")
+            return False
+        wait_for(stands, "a pixel of the bar")
+        report = self.end(view)
+        self.assertEqual(len(report["inspected"]), 1)
+        pixel = report["inspected"][0]
+        self.assertEqual((pixel["stream"], pixel["x"], pixel["y"]), ("demo", 69, 31))
+        # 75 % yellow by BT.601, in 10 bits.
+        self.assertEqual(set(pixel["values"]), {"Y", "U", "V"})
+        for name, wanted in (("Y", 4 * 162), ("U", 4 * 44), ("V", 4 * 142)):
+            self.assertLessEqual(abs(pixel["values"][name] - wanted), 4, pixel)
+        self.assert_near(pixel["shown"], BARS[1], "what is shown")
+
+    def test_a_saved_frame_is_the_one_that_is_held(self):
+        twins = self.twins()
+        view = self.start(VIEW, "left", "--size", "200x200")
+        self.wait_read("left")
+        self.do(twins, "lll")
+        window = self.find_window(view)
+        self.point(window, 100, 100)
+        self.wait_picture(lambda p: p.pixel(100, 100)[2] == 60, "the third")
+        picture = self.saved("S", "left-*-*.3.png")
+        self.assertEqual((picture.width, picture.height), (64, 48))
+        for x, y in ((0, 0), (63, 0), (17, 31), (63, 47)):
+            self.assertEqual(picture.pixel(x, y), (4 * x, 5 * y, 60))
+        self.do(twins, "l")
+        self.wait_picture(lambda p: p.pixel(100, 100)[2] == 80, "the fourth")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
