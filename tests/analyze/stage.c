@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,6 +179,16 @@ void stage_start(struct shmframe_writer *const *writers, const char *const *argu
     stage_start_program(arguments);
     for (; *writers; writers++)
         world_expect_writer_event(*writers, SHMFRAME_READER_JOINED);
+}
+
+void stage_await_told(void) {
+    const int64_t deadline_ns = world_deadline();
+    struct stat status;
+    do {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "the analyzer told nothing");
+        poll(NULL, 0, 2);
+        ck_assert_int_eq(fstat(fileno(stage.output), &status), 0);
+    } while (status.st_size == 0);
 }
 
 int stage_join(void) {

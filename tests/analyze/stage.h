@@ -35,6 +35,8 @@ void stage_start(struct shmframe_writer *const *writers, const char *const *argu
 /* Starts it without waiting. */
 void stage_start_program(const char *const *arguments);
 pid_t stage_pid(void);
+/* Waits until it has told something: it has taken a frame. */
+void stage_await_told(void);
 /* Waits for its end; returns the exit code. */
 int stage_join(void);
 

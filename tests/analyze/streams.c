@@ -30,18 +30,20 @@ START_TEST(losses_are_counted_exactly) {
     enum { DEPTH = 4, BLOCKS = 50 };
     struct shmframe_writer *writer = open_live();
     start(writer, "--depth", "4");
+    stage_write_block(writer, play, NULL, 0, 0, 0);
+    stage_await_told();
     kill(stage_pid(), SIGSTOP);
     int status;
     ck_assert_int_eq(waitpid(stage_pid(), &status, WUNTRACED), stage_pid());
-    for (uint64_t i = 0; i < BLOCKS; i++)
+    for (uint64_t i = 1; i <= BLOCKS; i++)
         stage_write_block(writer, play, NULL, i * 4800, 0, 0);
     kill(stage_pid(), SIGCONT);
     shmframe_writer_close(writer);
     ck_assert_int_eq(stage_join(), 0);
     const json_t *total = stage_total("sound");
-    expect_near(total, "frames", DEPTH, 0);
+    expect_near(total, "frames", 1 + DEPTH, 0);
     expect_near(total, "lost_frames", BLOCKS - DEPTH, 0);
-    expect_near(total, "sound_s", DEPTH * 0.1, 1e-6);
+    expect_near(total, "sound_s", (1 + DEPTH) * 0.1, 1e-6);
     expect_near(stage_event("sound", "lost"), "lost_frames", BLOCKS - DEPTH, 0);
 }
 END_TEST
