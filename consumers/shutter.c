@@ -24,6 +24,7 @@ bool shutter_is_due(struct shutter *shutter, uint64_t sequence, int64_t capture_
     if (!shutter->is_open || shutter->every) {
         if (sequence < shutter->next)
             return false;
+        shutter->late += sequence > shutter->next;
         const uint64_t passed = shutter->every ? (sequence - shutter->next) / shutter->every : 0;
         shutter->next += (passed + 1) * shutter->every;
         shutter->next_ns = capture_ns + shutter->every_ns;

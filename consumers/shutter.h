@@ -12,7 +12,8 @@ struct shutter {
     int64_t every_ns; /* and by time: 0: no further one */
     uint64_t next;    /* sequence; 0: no frame has come yet */
     int64_t next_ns;
-    bool is_open; /* the first picture was taken */
+    bool is_open;  /* the first picture was taken */
+    uint32_t late; /* pictures of a later frame than was meant: that one did not come */
 };
 
 /* Parses --every: "5" or "2s". Returns NULL, or what it should have been. */

@@ -342,16 +342,16 @@ static int conclude(const struct snapshot *s) {
     const struct shmframe_reader_counters counters = source_counters(s->source);
     const uint64_t lost = counters.lost_late + counters.lost_restart;
     if (s->format == REPORT_JSON)
-        report_print_json(json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "span",
-                                    "total", "stream", s->stream, "pictures", (int)s->shots,
-                                    "frames", (json_int_t)s->frames, "lost", (json_int_t)lost,
-                                    "skipped", (json_int_t)counters.skipped, "converted",
-                                    (json_int_t)s->converted, "scaled", (json_int_t)s->scaled,
-                                    "turned", (json_int_t)s->turned, "ended_by", s->reason));
-    else if (lost > 0)
-        program_warn("%s: %" PRIu64 " of its frames were lost: encoding takes longer than --depth "
-                     "allows for",
-                     s->stream, lost);
+        report_print_json(json_pack(
+            "{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "span", "total", "stream",
+            s->stream, "pictures", (int)s->shots, "late", (int)s->shutter.late, "frames",
+            (json_int_t)s->frames, "lost", (json_int_t)lost, "skipped",
+            (json_int_t)counters.skipped, "converted", (json_int_t)s->converted, "scaled",
+            (json_int_t)s->scaled, "turned", (json_int_t)s->turned, "ended_by", s->reason));
+    else if (s->shutter.late > 0)
+        program_warn("%s: %u pictures are of a later frame than was asked for, which passed while "
+                     "another was made; a greater --depth may help",
+                     s->stream, s->shutter.late);
     const bool is_short = strcmp(s->reason, "end of stream") == 0 && s->shots < settings.count;
     if (s->shots == 0 || is_short)
         program_warn("%s: %u of %u pictures were taken: %s after %" PRIu64 " frames", s->stream,

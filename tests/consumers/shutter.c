@@ -34,6 +34,7 @@ START_TEST(every_nth_is_taken_and_a_loss_moves_none_but_the_lost) {
     show(&shutter, 13, 20, taken);
     show(&shutter, 38, 42, taken);
     ck_assert_str_eq(taken, "1 6 13 16 38 41 ");
+    ck_assert_uint_eq(shutter.late, 2);
 }
 END_TEST
 

@@ -57,8 +57,8 @@ class Snapshot(unittest.TestCase):
         *pictures, total = objects
         self.assertEqual([p["sequence"] for p in pictures], [3, 11, 19, 27, 35])
         self.assertEqual(self.files(), [f"shot-{i:03}.ppm" for i in range(1, 6)])
-        self.assertEqual((total["lost"], total["frames"], total["ended_by"]),
-                         (0, 40, "end of stream"))
+        self.assertEqual((total["lost"], total["late"], total["frames"], total["ended_by"]),
+                         (0, 0, 40, "end of stream"))
 
     def test_a_count_alone_is_of_successive_frames(self):
         _, objects, _ = self.snap("%d.png --count 4", FILM)
