@@ -117,6 +117,10 @@ int64_t merge_span_ns(const struct merge *merge) {
     return find_oldest(merge, &item, &is_any_empty) < 0 ? 0 : merge->newest_ns - item.ns;
 }
 
+int64_t merge_newest_ns(const struct merge *merge) {
+    return merge->newest_ns;
+}
+
 uint64_t merge_clear(struct merge *merge) {
     uint64_t count = 0;
     for (uint32_t i = 0; i < merge->streams; i++) {

@@ -30,6 +30,9 @@ uint64_t merge_bytes(const struct merge *merge);
 /* From the oldest to the newest. */
 int64_t merge_span_ns(const struct merge *merge);
 
+/* Of the latest that ever was pushed. */
+int64_t merge_newest_ns(const struct merge *merge);
+
 /* Drops everything; returns how many packets that were. */
 uint64_t merge_clear(struct merge *merge);
 

@@ -129,7 +129,8 @@ static int drain(struct recording *recording) {
     struct shared *shared = &recording->shared;
     shared->is_draining = true;
     pthread_cond_signal(&recording->work);
-    while (!shared->is_idle || (merge_bytes(shared->merge) > 0 && shared->error == 0))
+    while (!shared->is_idle || shared->saves > 0 ||
+           (merge_bytes(shared->merge) > 0 && shared->error == 0))
         pthread_cond_wait(&recording->room, &recording->lock);
     shared->is_draining = false;
     return shared->error < 0 ? fault_set(shared->error, "%s", shared->why) : 0;
@@ -364,8 +365,11 @@ int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYT
         result = fault_set(-ENODATA, "nothing is kept yet");
     else
         result = outlet_name_save(recording->outlet, out_path);
-    if (result == 0)
-        memcpy(shared->save[shared->saves++], out_path, RECORDING_PATH_BYTES);
+    if (result == 0) {
+        shared->save[shared->saves].until_ns = merge_newest_ns(shared->merge);
+        shared->save[shared->saves].asked_ns = recording_now_ns();
+        memcpy(shared->save[shared->saves++].path, out_path, RECORDING_PATH_BYTES);
+    }
     pthread_cond_signal(&recording->work);
     pthread_mutex_unlock(&recording->lock);
     return result;
@@ -398,6 +402,8 @@ int recording_finish(struct recording *recording) {
             recording_fail(recording, result);
         recording_update_state(recording);
     }
+    if (shared->error == 0 && shared->has_failed_save)
+        return fault_set(-EIO, "not everything that was to be saved was");
     return shared->error < 0 ? fault_set(shared->error, "%s", shared->why) : 0;
 }
 

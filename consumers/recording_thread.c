@@ -6,13 +6,14 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND_NS      INT64_C(1000000000)
-#define FINISH_NS      (3 * SECOND_NS) /* for a target that takes nothing, after a signal */
-#define BACKOFF_NS     (SECOND_NS / 4)
-#define BACKOFF_NS_MAX (10 * SECOND_NS)
-#define LOOK_NS        (SECOND_NS / 20) /* between two looks whether it ends */
+#define SECOND_NS        INT64_C(1000000000)
+#define FINISH_NS        (3 * SECOND_NS) /* for a target that takes nothing, after a signal */
+#define BACKOFF_NS       (SECOND_NS / 4)
+#define BACKOFF_NS_MAX   (10 * SECOND_NS)
+#define SAVE_PATIENCE_NS (SECOND_NS / 2)
+#define LOOK_NS          (SECOND_NS / 20) /* between two looks whether it ends */
 
-static int64_t now_ns(void) {
+int64_t recording_now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * SECOND_NS + now.tv_nsec;
@@ -27,7 +28,7 @@ int recording_is_interrupted(void *user) {
     if (!atomic_load(&recording->is_finishing))
         return 0;
     int64_t stopped_ns = 0;
-    const int64_t now = now_ns();
+    const int64_t now = recording_now_ns();
     if (atomic_compare_exchange_strong(&recording->stopped_ns, &stopped_ns, now))
         return 0;
     return now - stopped_ns > FINISH_NS;
@@ -71,15 +72,15 @@ static bool is_over(const struct recording *recording) {
 }
 
 void recording_wait(struct recording *recording, pthread_cond_t *condition, int64_t wait_ns) {
-    const int64_t until_ns = now_ns() + wait_ns;
+    const int64_t until_ns = recording_now_ns() + wait_ns;
     const struct timespec until = {until_ns / SECOND_NS, until_ns % SECOND_NS};
     pthread_cond_timedwait(condition, &recording->lock, &until);
 }
 
 /* Sleeps for so long, unless it ends. */
 static void wait_back_off(struct recording *recording, int64_t wait_ns) {
-    const int64_t until_ns = now_ns() + wait_ns;
-    while (!is_over(recording) && now_ns() < until_ns)
+    const int64_t until_ns = recording_now_ns() + wait_ns;
+    while (!is_over(recording) && recording_now_ns() < until_ns)
         recording_wait(recording, &recording->work, LOOK_NS);
 }
 
@@ -89,7 +90,7 @@ static void reconnect(struct recording *recording, const char *reason) {
     struct shared *shared = &recording->shared;
     char why[FAULT_BYTES];
     snprintf(why, sizeof(why), "%s", reason);
-    const int64_t lost_ns = now_ns();
+    const int64_t lost_ns = recording_now_ns();
     const uint64_t dropped = shared->state.dropped;
     int64_t back_off_ns = BACKOFF_NS;
     int result = -EAGAIN;
@@ -113,7 +114,7 @@ static void reconnect(struct recording *recording, const char *reason) {
     shared->is_away = false;
     shared->state.reconnects++;
     recording_tell(recording, "%s is there again after %.1f s; %llu packets were dropped",
-                   recording->params.target, (double)(now_ns() - lost_ns) / 1e9,
+                   recording->params.target, (double)(recording_now_ns() - lost_ns) / 1e9,
                    (unsigned long long)(shared->state.dropped - dropped));
 }
 
@@ -164,18 +165,38 @@ static void put_next(struct recording *recording, AVPacket *packet, int64_t ns) 
 static void save(struct recording *recording) {
     struct shared *shared = &recording->shared;
     char path[RECORDING_PATH_BYTES];
-    memcpy(path, shared->save[0], sizeof(path));
+    memcpy(path, shared->save[0].path, sizeof(path));
     const double seconds = (double)replay_span_ns(recording->replay) / 1e9;
     pthread_mutex_unlock(&recording->lock);
     const int result = outlet_save(recording->outlet, recording->replay, path);
     pthread_mutex_lock(&recording->lock);
-    memmove(shared->save[0], shared->save[1], sizeof(path) * --shared->saves);
+    memmove(&shared->save[0], &shared->save[1], sizeof(shared->save[0]) * --shared->saves);
     shared->state.saves += result == 0;
+    shared->has_failed_save |= result < 0;
     if (result == 0)
         recording_tell(recording, "saved the last %.1f s in %s", seconds, path);
     else
         recording_tell(recording, "not saved: %s", fault_text());
     recording_update_state(recording);
+}
+
+/* Once all has come to the buffer that was given before it was asked for; where nothing comes any
+ * more, after a moment. */
+static bool is_save_due(const struct shared *shared) {
+    return shared->saves > 0 && (shared->state.written_ns >= shared->save[0].until_ns ||
+                                 recording_now_ns() - shared->save[0].asked_ns > SAVE_PATIENCE_NS);
+}
+
+/* Sleeps until there is something to do. */
+static void idle(struct recording *recording) {
+    struct shared *shared = &recording->shared;
+    shared->is_idle = true;
+    pthread_cond_signal(&recording->room);
+    if (shared->saves > 0)
+        recording_wait(recording, &recording->work, LOOK_NS);
+    else
+        pthread_cond_wait(&recording->work, &recording->lock);
+    shared->is_idle = false;
 }
 
 void *recording_run(void *user) {
@@ -186,20 +207,20 @@ void *recording_run(void *user) {
     if (shared->is_away)
         reconnect(recording, shared->why);
     for (;;) {
+        const bool is_emptied = shared->is_draining || shared->is_ending;
         int64_t ns;
-        if (packet && shared->error == 0 &&
-            merge_pop(shared->merge, shared->is_draining || shared->is_ending, packet, &ns)) {
+        if (is_save_due(shared)) {
+            save(recording);
+        } else if (packet && shared->error == 0 &&
+                   merge_pop(shared->merge, is_emptied, packet, &ns)) {
             put_next(recording, packet, ns);
             pthread_cond_signal(&recording->room);
-        } else if (shared->saves > 0) {
+        } else if (is_emptied && shared->saves > 0) {
             save(recording);
         } else if (shared->is_ending) {
             break;
         } else {
-            shared->is_idle = true;
-            pthread_cond_signal(&recording->room);
-            pthread_cond_wait(&recording->work, &recording->lock);
-            shared->is_idle = false;
+            idle(recording);
         }
     }
     pthread_mutex_unlock(&recording->lock);

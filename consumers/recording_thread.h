@@ -19,8 +19,13 @@ struct shared {
     bool is_ending;
     bool is_idle; /* the thread waits, and has nothing in hand */
     bool is_away; /* the peer is looked for */
-    char save[SAVES_MAX][RECORDING_PATH_BYTES];
+    struct {
+        char path[RECORDING_PATH_BYTES];
+        int64_t until_ns; /* media time: what was given by then belongs to it */
+        int64_t asked_ns;
+    } save[SAVES_MAX];
     uint32_t saves;
+    bool has_failed_save;
     char line[LINES_MAX][RECORDING_PATH_BYTES];
     uint32_t lines;
     int error;
@@ -74,6 +79,7 @@ void recording_fail(struct recording *recording, int error);
 void recording_update_state(struct recording *recording);
 /* See outlet_open(). */
 int recording_open_outlet(struct recording *recording, int64_t zero_ns);
+int64_t recording_now_ns(void);
 /* Waits for a condition, at most so long: signals to the program ring no bell here. */
 void recording_wait(struct recording *recording, pthread_cond_t *condition, int64_t wait_ns);
 

@@ -4,9 +4,11 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SECOND_NS INT64_C(1000000000)
@@ -144,6 +146,29 @@ START_TEST(a_save_that_cannot_be_is_told_at_once) {
 }
 END_TEST
 
+START_TEST(a_save_that_fails_is_told_and_keeping_goes_on) {
+    signal(SIGXFSZ, SIG_IGN);
+    const struct rlimit limit = {100000, 100000};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct recording *recording = begin(
+        &(struct recording_params){.target = material_path("fails.nut"), .keep_ns = 2 * SECOND_NS});
+    const struct material_params params = {.picture = "mpeg4", .gop = 5, .is_noise = true};
+    struct material *material = material_begin(&params, recording);
+    step(material, 4 * MATERIAL_RATE);
+    char path[RECORDING_PATH_BYTES], line[RECORDING_PATH_BYTES];
+    ck_assert_int_eq(recording_save(recording, path), 0);
+    step(material, MATERIAL_RATE);
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_int_eq(recording_finish(recording), -EIO);
+    ck_assert(recording_next_line(recording, line));
+    ck_assert_msg(strstr(line, "not saved") && strstr(line, path), "%s", line);
+    struct recording_state state;
+    recording_state(recording, &state);
+    ck_assert_int_ge(state.kept_ns, SECOND_NS);
+    recording_destroy(recording);
+}
+END_TEST
+
 START_TEST(options_that_do_not_go_together_are_refused) {
     static const struct recording_params wrong[] = {
         {.target = "a.mkv", .keep_ns = 1, .segment_ns = 1},
@@ -170,6 +195,7 @@ int main(void) {
     tcase_add_test(tests, keeping_goes_on_over_several_saves_that_have_names_of_their_own);
     tcase_add_test(tests, memory_is_bounded);
     tcase_add_test(tests, a_save_that_cannot_be_is_told_at_once);
+    tcase_add_test(tests, a_save_that_fails_is_told_and_keeping_goes_on);
     tcase_add_test(tests, options_that_do_not_go_together_are_refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
