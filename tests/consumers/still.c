@@ -225,6 +225,29 @@ START_TEST(a_jpeg_picture_in_a_slot_is_not_converted) {
 }
 END_TEST
 
+static unsigned find_changes(enum still_type type, enum AVPixelFormat format,
+                             enum AVColorRange range) {
+    const struct still_params params = {.type = type};
+    AVFrame *from = paint(format), *fit;
+    from->color_range = range;
+    from->colorspace = AVCOL_SPC_SMPTE170M;
+    unsigned changes;
+    AVPacket *packet = make(&params, from, 0, &changes, &fit);
+    av_packet_free(&packet);
+    av_frame_free(&fit);
+    av_frame_free(&from);
+    return changes;
+}
+
+START_TEST(samples_of_limited_range_do_not_stay_as_they_are) {
+    ck_assert_uint_eq(find_changes(STILL_JPEG, AV_PIX_FMT_YUV420P, AVCOL_RANGE_JPEG), 0);
+    ck_assert_uint_eq(find_changes(STILL_JPEG, AV_PIX_FMT_YUV420P, AVCOL_RANGE_MPEG),
+                      STILL_CONVERTED);
+    ck_assert_uint_eq(find_changes(STILL_PNG, AV_PIX_FMT_GRAY8, AVCOL_RANGE_JPEG), 0);
+    ck_assert_uint_eq(find_changes(STILL_PNG, AV_PIX_FMT_GRAY8, AVCOL_RANGE_MPEG), STILL_CONVERTED);
+}
+END_TEST
+
 /* Turning. */
 
 static void expect_pixel(const AVFrame *a, int ax, int ay, const AVFrame *b, int bx, int by) {
@@ -367,6 +390,7 @@ int main(void) {
     tcase_add_test(tests, a_file_is_known_by_its_name);
     tcase_add_test(tests, jpeg_is_near_and_nearer_by_quality);
     tcase_add_test(tests, a_jpeg_picture_in_a_slot_is_not_converted);
+    tcase_add_test(tests, samples_of_limited_range_do_not_stay_as_they_are);
     tcase_add_test(tests, each_pixel_goes_where_the_turn_takes_it);
     tcase_add_test(tests, four_turns_are_none_in_every_kind_of_format);
     tcase_add_test(tests, size_and_shape_of_pixels_are_the_upright_pictures);
