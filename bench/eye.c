@@ -108,7 +108,7 @@ void eye_close(struct eye *eye) {
 
 uint32_t eye_count(struct eye *eye) {
     pthread_mutex_lock(&eye->mutex);
-    const uint32_t count = eye->flashes.count;
+    const uint32_t count = eye->flashes.count + eye->missed;
     pthread_mutex_unlock(&eye->mutex);
     return count;
 }

@@ -23,10 +23,10 @@ struct eye;
 struct eye *eye_open(const char *display, int x, int y);
 void eye_close(struct eye *eye);
 
-/* How many flashes have been seen; those with a gap in the watch are not among them. */
+/* How many flashes there have been, missed ones included. */
 uint32_t eye_count(struct eye *eye);
-/* All of them; also how many are known to within less than a millisecond and how many are not,
- * since the eye was kept from looking. */
+/* Those that are known to a millisecond or so, and how many were missed, since the eye was kept
+ * from looking around them. */
 void eye_read(struct eye *eye, struct instants *out_flashes, uint32_t *out_missed);
 
 #endif
