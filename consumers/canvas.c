@@ -282,5 +282,6 @@ void canvas_magnify(struct canvas *canvas, struct fit_point pixel, int radius, i
                          corner.y + (from.y - wanted.y) * scale, from.w * scale, from.h * scale};
     SDL_SetYUVConversionMode(canvas->choice.yuv_mode);
     SDL_SetTextureScaleMode(canvas->texture, SDL_ScaleModeNearest);
+    draw_ground(canvas, to, 0);
     SDL_RenderCopy(canvas->renderer, canvas->texture, &from, &to);
 }

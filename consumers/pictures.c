@@ -256,13 +256,12 @@ static void set_title(struct pictures *pictures, const struct shmframe_format *f
              description);
 }
 
-static void begin_format(struct pictures *pictures, const struct shmframe_format *format) {
-    if (canvas_set_format(pictures->canvas, format)) {
-        program_fail("stream %s: %s", pictures->source.stream, canvas_trouble(pictures->canvas));
-    }
-    if (canvas_remark(pictures->canvas)) {
+static int begin_format(struct pictures *pictures, const struct shmframe_format *format) {
+    const int error = canvas_set_format(pictures->canvas, format);
+    if (!error && canvas_remark(pictures->canvas)) {
         program_warn("stream %s: %s", pictures->source.stream, canvas_remark(pictures->canvas));
     }
+    return error;
 }
 
 static void measure_skew(struct pictures *pictures, const struct shmframe_lease *lease,
@@ -278,24 +277,25 @@ static void measure_skew(struct pictures *pictures, const struct shmframe_lease 
     shmframe_histogram_add(&pictures->skew_sizes, skew_ns < 0 ? -skew_ns : skew_ns);
 }
 
-static void upload(struct pictures *pictures, const struct shmframe_lease *lease) {
+static int upload(struct pictures *pictures, const struct shmframe_lease *lease) {
     const struct shmframe_format *const before = canvas_format(pictures->canvas);
-    if (!before || !shmframe_format_is_equal(before, lease->format)) {
-        begin_format(pictures, lease->format);
-    }
-    if (canvas_upload(pictures->canvas, lease)) {
-        program_fail("stream %s: %s", pictures->source.stream, canvas_trouble(pictures->canvas));
-    }
+    const bool is_new = !before || !shmframe_format_is_equal(before, lease->format);
+    const int error = is_new ? begin_format(pictures, lease->format) : 0;
+    return error ? error : canvas_upload(pictures->canvas, lease);
 }
 
-/* Brings what is on lease at next - 1. */
+/* Brings what is on lease at next - 1. What cannot be shown is the end of it: the source's trouble.
+ */
 static void bring(struct pictures *pictures) {
     const struct shmframe_lease *const lease = &pictures->held[pictures->next - 1].lease;
     pictures->brought_ns = shmframe_now_ns();
     pictures->interval_ns = pictures_interval_ns(lease);
     set_title(pictures, lease->format);
-    if (pictures->canvas) {
-        upload(pictures, lease);
+    if (pictures->canvas && upload(pictures, lease)) {
+        snprintf(pictures->source.trouble, sizeof pictures->source.trouble, "%s",
+                 canvas_trouble(pictures->canvas));
+        drop_all(pictures);
+        return;
     }
     pictures->sequence = lease->frame.sequence;
     pictures->is_brought = true;

@@ -68,8 +68,8 @@ int pictures_reopen(struct pictures *pictures, struct shmframe_session *session,
 void pictures_close(struct pictures *pictures);
 
 /* Takes what there is, and brings to the canvas what is due next. True: there is another picture;
- * the window is to be drawn, then pictures_presented() called. What cannot be shown at all ends the
- * program. */
+ * the window is to be drawn, then pictures_presented() called. What cannot be shown is the
+ * source's trouble, and the end of it. */
 bool pictures_bring(struct pictures *pictures);
 void pictures_presented(struct pictures *pictures, int64_t present_ns);
 

@@ -81,7 +81,9 @@ static void tell(struct tile *tile) {
         program_fail("stream %s: %s", source->stream, source->trouble);
     }
     tile->has_told_trouble = true;
+    tile->has_lost_hope = true;
     program_warn("stream %s: %s", source->stream, source->trouble);
+    tile_close(tile); /* a writer that waits for its readers is not to wait for this one */
 }
 
 void tile_look_after(struct tile *tile, int64_t now_ns) {
@@ -110,11 +112,15 @@ static const char *describe_state(const struct tile *tile) {
 
 void tile_describe(const struct tile *tile, bool is_heard, char *out_text, size_t text_bytes) {
     const struct pictures *const pictures = &tile->pictures;
-    const char *const title = pictures->title[0] != '\0' ? pictures->title : tile->finder.name;
-    char sequence[32] = "";
-    if (pictures->is_paused && pictures->sequence > 0) {
-        snprintf(sequence, sizeof sequence, "  #%" PRIu64, pictures->sequence);
+    const char *const stream = pictures->source.stream;
+    const bool is_paused = pictures->is_paused && pictures->sequence > 0;
+    char pause[40] = "";
+    if (is_paused) {
+        snprintf(pause, sizeof pause, "  paused  #%" PRIu64, pictures->sequence);
     }
-    snprintf(out_text, text_bytes, "%s%s%s%s%s", title, describe_state(tile),
-             is_heard ? "  sound" : "", pictures->is_paused ? "  paused" : "", sequence);
+    /* A title begins with the stream's name; where there is little room, its end is cut. */
+    const bool has_title = pictures->title[0] != '\0';
+    snprintf(out_text, text_bytes, "%s%s%s%s%s", has_title ? stream : tile->finder.name,
+             describe_state(tile), is_heard ? "  sound" : "", pause,
+             has_title ? pictures->title + strlen(stream) : "");
 }

@@ -5,7 +5,8 @@
  *   c  likewise, with one pixel changed
  *   L, R  that stream ends
  *
- * The pixel at x, y of picture n is red 4 * x, green 5 * y, blue 20 * n. */
+ * With an argument, that is the pixel format, and the pictures are black. Otherwise the pixel at x,
+ * y of picture n is red 4 * x, green 5 * y, blue 20 * n. */
 #include <shmframe/shmframe.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +14,15 @@
 enum { WIDTH = 64, HEIGHT = 48, CHANGED_X = 10, CHANGED_Y = 20, CHANGE = 3 };
 
 static struct shmframe_session *session;
+static const char *pixel_format = "rgb24";
 static struct shmframe_frame last; /* of left */
 
 static void paint(const struct shmframe_loan *loan, uint64_t number) {
     const struct shmframe_plane *plane = &loan->format->plane[0];
+    if (strcmp(pixel_format, "rgb24") != 0) {
+        memset(loan->data, 0, (size_t)loan->format->slot_bytes);
+        return;
+    }
     for (unsigned y = 0; y < HEIGHT; y++) {
         uint8_t *pixel = shmframe_loan_plane(loan, 0) + (size_t)y * plane->line_bytes;
         for (unsigned x = 0; x < WIDTH; x++, pixel += 3) {
@@ -58,13 +64,15 @@ static int write_right(struct shmframe_writer *writer, int change) {
 static struct shmframe_writer *open_writer(const char *stream) {
     struct shmframe_writer_params params = {.stream = stream};
     struct shmframe_writer *writer = NULL;
-    if (shmframe_format_video(&params.format, "rgb24", WIDTH, HEIGHT) < 0 ||
+    if (shmframe_format_video(&params.format, pixel_format, WIDTH, HEIGHT) < 0 ||
         shmframe_writer_open(session, &params, &writer) < 0)
         fprintf(stderr, "twins: %s\n", shmframe_last_error());
     return writer;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1)
+        pixel_format = argv[1];
     if (shmframe_session_open(NULL, &session) < 0)
         return 1;
     struct shmframe_writer *left = open_writer("left"), *right = open_writer("right");

@@ -23,8 +23,8 @@ class Wall(Display):
     def pattern(self, stream, *options):
         return self.start(PATTERN, "--stream", stream, *(options or SMALL))
 
-    def twins(self):
-        return self.start(TWINS, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def twins(self, *pixel_format):
+        return self.start(TWINS, *pixel_format, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def do(self, twins, letters):
         """Has the twins do it, and returns when it is done."""
@@ -54,14 +54,18 @@ class Wall(Display):
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.ask('getwindowname', window)}") from error
 
+    def list_streams(self):
+        done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
+                              capture_output=True, timeout=20, check=False)
+        return json.loads(done.stdout)["streams"] if done.returncode == 0 else []
+
+    def wait_listed(self, *streams):
+        wait_for(lambda: {s["name"] for s in self.list_streams()} >= set(streams), streams)
+
     def wait_read(self, *streams):
         """Until each of them has a reader."""
-        def is_read():
-            done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
-                                  capture_output=True, timeout=20, check=False)
-            listed = json.loads(done.stdout)["streams"] if done.returncode == 0 else []
-            return {s["name"] for s in listed if s["readers"]} >= set(streams)
-        wait_for(is_read, f"readers of {streams}")
+        wait_for(lambda: {s["name"] for s in self.list_streams() if s["readers"]} >= set(streams),
+                 f"readers of {streams}")
 
     def assert_near(self, got, wanted, what, tolerance=4):
         self.assertLessEqual(max(abs(a - b) for a, b in zip(got, wanted)), tolerance,
@@ -124,12 +128,12 @@ class Wall(Display):
         self.wait_picture(shown, "the second")
         b.kill()
         b.wait()
-        self.wait_title(window, "b  160x90 yuv420p 30 fps  waiting")
+        self.wait_title(window, "b  waiting  160x90 yuv420p")
         self.assertTrue(shown(self.screenshot()), "the last picture stays")
         b = self.pattern("b", "--size", "80x45", "--rate", "30", "--no-sound")
         self.wait_title(window, "b  80x45")
         b.terminate()
-        self.wait_title(window, "b  80x45 yuv420p 30 fps  ended")
+        self.wait_title(window, "b  ended  80x45 yuv420p")
         self.pattern("b")
         self.wait_title(window, "b  160x90 yuv420p 30 fps")
         self.assertTrue(shown(self.screenshot()))
@@ -137,6 +141,38 @@ class Wall(Display):
         a, b = report["streams"]
         self.assertEqual((a["stream"], a["counters"]["lost_late"]), ("a", 0))
         self.assertEqual((b["stream"], b["counters"]["restarts"]), ("b", 2))
+
+    def test_the_sound_is_that_of_the_stream_that_is_chosen(self):
+        for stream in ("a", "b", "c"):
+            self.pattern(stream, "--size", "160x90", "--rate", "30",
+                         *(["--no-sound"] if stream == "c" else []))
+        self.wait_listed("a.sound", "b.sound", "c")
+        view, window = self.view("c", "a", "b", "--size", "480x90")
+        self.wait_title(window, "a  sound  160x90", "| b  160x90")
+        self.key("3")
+        self.wait_title(window, "| a  160x90", "b  sound  160x90")
+        self.wait_read("b.sound")
+        self.key("1")  # it has none
+        self.key("2")
+        self.wait_title(window, "a  sound  160x90", "| b  160x90")
+        self.wait_read("a.sound")
+        report = self.end(view)
+        self.assertEqual([stream["stream"] for stream in report["streams"]],
+                         ["c", "a", "b", "a.sound"])
+        with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
+            self.assertIn("c has no sound", file.read())
+
+    def test_one_that_cannot_be_shown_leaves_the_others_alone(self):
+        twins = self.twins("rgb4")  # which libswscale writes, but does not read
+        self.pattern("a")
+        view, window = self.view("left", "a", "--size", "320x90")
+        self.wait_read("left")
+        self.do(twins, "l")
+        self.wait_title(window, "left  cannot be shown", "a  160x90")
+        self.wait_picture(lambda p: self.has_bars(p, 160, 0, 160, 90), "the other")
+        self.end(view)
+        with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
+            self.assertEqual(file.read().count("stream left: pixel format rgb4"), 1)
 
     # ---- difference ----
 
