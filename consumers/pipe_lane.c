@@ -46,7 +46,7 @@ static int64_t find_gap_by_pts(const struct pipe_lane *lane, const struct shmfra
 static uint64_t find_silence(const struct pipe_lane *lane, const struct shmframe_lease *lease) {
     const uint64_t lost = lease->lost + lease->skipped + lease->frame.device_dropped;
     const bool is_restart = lease->flags & SHMFRAME_LEASE_RESTARTED;
-    if (!lane->has_sound || (!lost && !is_restart))
+    if (!lane->has_sound)
         return 0;
     const int64_t by_pts = is_restart ? -1 : find_gap_by_pts(lane, lease);
     const uint64_t gap = by_pts >= 0

@@ -65,8 +65,8 @@ class Out(unittest.TestCase):
 
     def test_every_picture_comes_out_as_it_is_and_where_it_is(self):
         both = ("y4m", "nut")
-        for pixel_format, endings in (("yuv420p", both), ("gray", ["y4m"]), ("yuv420p10le", ["y4m"]),
-                                      ("yuva444p", both)):
+        for pixel_format, endings in (("yuv420p", both), ("yuv420p10le", ["y4m"]),
+                                      ("yuva444p", ["y4m"])):
             producer = FILE + f" --no-sound --frames 5 --pixel-format {pixel_format}"
             sums = self.frames_of_ring(pixel_format)
             for ending in endings:
@@ -105,9 +105,9 @@ class Out(unittest.TestCase):
         self.assertIn("y4m does not carry rgb24, the pixels of demo", done.stderr)
 
     def test_sound_comes_out_with_every_sample(self):
-        for sample_format, channels, codec in (
-                ("s16", 1, "pcm_s16le"), ("fltp", 6, "pcm_f32le"), ("u8", 2, "pcm_u8"),
-                ("s32p", 20, "pcm_s32le"), ("dbl", 3, "pcm_f64le")):
+        sums = {}
+        for sample_format, channels, codec in (("fltp", 6, "pcm_f32le"), ("flt", 6, "pcm_f32le"),
+                                               ("s32p", 20, "pcm_s32le"), ("u8", 2, "pcm_u8")):
             with self.subTest(sample_format=sample_format, channels=channels):
                 # The pattern waits for readers of its pictures: they are read too.
                 report, _ = self.write(FILE + f" --duration 0.5 --sample-format {sample_format} "
@@ -121,6 +121,9 @@ class Out(unittest.TestCase):
                 self.assertEqual(found[1], (codec, channels))
                 read = framemd5(self.path("both.nut"), "-map", "0:a")
                 self.assertEqual([row[0] for row in read], list(range(0, 24000, 480)))
+                sums[sample_format] = [row[2] for row in read]
+        self.assertEqual(sums["fltp"], sums["flt"])
+        self.assertGreater(len(set(sums["flt"])), 1)
 
     def test_wav_is_read_by_others(self):
         subprocess.run(["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=r=48000:d=0.5",
