@@ -10,6 +10,7 @@
 #ifndef CONSUMERS_TRACK_H
 #define CONSUMERS_TRACK_H
 
+#include "bars.h"
 #include "encoder.h"
 #include "lent.h"
 #include "recording.h"
@@ -49,6 +50,7 @@ struct track {
     /* Pictures. */
     struct picture_stamps picture_stamps;
     struct scaler *scaler; /* NULL: taken as they are */
+    struct bars bars;      /* for a picture of another shape than the first */
     int64_t tick_ns;       /* how long a picture lasts, as far as known; 0: it is not */
 
     /* Sound. */

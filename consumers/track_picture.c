@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <libavutil/avstring.h>
-#include <libavutil/imgutils.h>
 #include <libavutil/mathematics.h>
 #include <libavutil/pixdesc.h>
 #include <string.h>
@@ -208,6 +207,7 @@ int track_picture_open(struct track *track) {
     track->scaler = NULL;
     if (result == 0 && !is_near(from, track->shape)) {
         tell_why(track, from, track->shape);
+        track->bars = bars_find(from, track->shape);
         result = create_scaler(track, track->shape);
     }
     av_frame_free(&from);
@@ -218,13 +218,15 @@ int track_picture_open(struct track *track) {
 
 static int convert(struct track *track, AVFrame **frame) {
     AVFrame *converted;
-    int result = 0;
     if (!track->scaler) {
         (*frame)->width = track->shape->width;
         (*frame)->height = track->shape->height;
         return 0;
     }
-    result = scaler_run(track->scaler, *frame, &converted);
+    const int result =
+        bars_are_needed(&track->bars, track->shape)
+            ? bars_convert(&track->bars, track->shape, track->scaler, *frame, &converted)
+            : scaler_run(track->scaler, *frame, &converted);
     if (result < 0)
         return fault_set(result, "pictures of %s cannot be converted from %s", track->stream,
                          av_get_pix_fmt_name((*frame)->format));

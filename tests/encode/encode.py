@@ -56,7 +56,7 @@ class Encoded(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def run_lines(self, *lines, code=0):
-        done = subprocess.run([SHMFRAME, "run", *lines], text=True, capture_output=True, timeout=90,
+        done = subprocess.run([SHMFRAME, "run", *lines], text=True, capture_output=True, timeout=30,
                               stdin=subprocess.DEVNULL, check=False)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
