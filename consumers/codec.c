@@ -57,7 +57,7 @@ static const struct {
     {"matroska,mp4,mov,ipod,ismv,3gp,3g2,f4v,psp,mpegts,hls,dash,flv,rtp,rtp_mpegts,rtsp",
      {"libx264", "libopenh264", "mpeg4"},
      {"aac"}},
-    {"avi", {"libx264", "mpeg4"}, {"pcm"}},
+    {"avi", {"mpeg4"}, {"pcm"}}, /* it has no place for pictures that overtake each other */
     {"nut", {"ffv1"}, {"pcm"}},
     {"null,framemd5,framehash,framecrc,md5,hash,streamhash,crc", {"rawvideo"}, {"pcm"}},
     {"yuv4mpegpipe,rawvideo", {"rawvideo"}, {0}},

@@ -61,15 +61,25 @@ class Encoded(unittest.TestCase):
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
-    def encode(self, producer, options, streams="cam", witnesses=("cam",), code=0):
+    @staticmethod
+    def await_files(*paths):
+        """For the last line, whose end is the end of all."""
+        there = " && ".join(f"[ -f {path} ]" for path in paths)
+        return f"sh -c 'until {there}; do sleep 0.05; done'"
+
+    def encode(self, producer, options, streams="cam", witnesses=("cam",), others=(), code=0):
         """The report, and what each witness saw. A file is named in `options` as {folder}/NAME."""
         saw = self.path("seen")
         report = self.path("report.json")
+        for path in (f"{saw}.done", f"{report}.done"):
+            if os.path.exists(path):
+                os.unlink(path)
         # Sounds first: the pattern begins when its picture has all readers.
-        readers = [f"{WITNESS} {' '.join(reversed(witnesses))} > {saw}"] if witnesses else []
+        readers = [f"{WITNESS} {' '.join(reversed(witnesses))} > {saw}; touch {saw}.done"] if witnesses else []
         done = self.run_lines(
-            producer, *readers, f"shmframe-encode {streams} --format json "
-            f"{options.format(folder=self.folder)} > {report}", code=code)
+            producer, *others, *readers, f"shmframe-encode {streams} --format json "
+            f"{options.format(folder=self.folder)} > {report} && touch {report}.done",
+            self.await_files(*([f"{saw}.done"] if witnesses else []), f"{report}.done"), code=code)
         seen = {name: [] for name in witnesses}
         if witnesses:
             with open(saw, encoding="utf-8") as file:
@@ -129,6 +139,137 @@ class RoundTrips(Encoded):
             "{folder}/a.nut --video rawvideo")
         self.expect_same("a.nut", report, picture)
         self.assertEqual(report["streams"][0]["raw_in_place"], 0)
+
+
+def psnr(path, reference):
+    """Of the pictures' luma, in dB."""
+    done = subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-i", reference, "-lavfi",
+                           "[0:v]settb=AVTB[a];[1:v]settb=AVTB[b];[a][b]psnr", "-f", "null", "-"],
+                          capture_output=True, text=True, timeout=60, check=True)
+    return float(re.search(r"PSNR y:([\d.]+|inf)", done.stderr)[1])
+
+
+class Lossy(Encoded):
+    FILES = {  # container: codecs of picture and sound
+        "mp4": ("h264", "aac"), "mov": ("h264", "aac"), "mkv": ("h264", "aac"), "ts": ("h264", "aac"),
+        "webm": ("vp9", "opus"), "ogg": ("theora", "vorbis"), "avi": ("mpeg4", "pcm_f32le")}
+
+    def check_file(self, path, codecs, seconds):
+        """All streams are there, as long as they should be, their stamps rise, all can be decoded."""
+        ffmpeg("-i", path, "-f", "null", "-")
+        shown = probe(path, "-show_entries", "stream=index,codec_name:format=duration:"
+                      "packet=stream_index,dts_time,pts_time,duration_time")
+        streams = {stream["index"]: stream["codec_name"] for stream in shown["streams"]}
+        self.assertEqual(tuple(streams[i] for i in sorted(streams)), codecs)
+        for index in streams:
+            packets = [packet for packet in shown["packets"] if packet["stream_index"] == index]
+            stamps = [float(packet["dts_time"]) for packet in packets if "dts_time" in packet]
+            self.assertTrue(all(a < b for a, b in zip(stamps, stamps[1:])), (path, index))
+            times = [float(packet["pts_time"]) for packet in packets if "pts_time" in packet]
+            if times and index == 0:
+                self.assertAlmostEqual(max(times) - min(times), seconds, delta=0.09, msg=path)
+        sound = ffmpeg("-i", path, "-map", "0:a", "-ac", "1", "-ar", "48000", "-f", "s16le", "-")
+        self.assertAlmostEqual(len(sound) / 96000, seconds, delta=0.09, msg=path)
+        self.assertAlmostEqual(float(shown["format"]["duration"]), seconds, delta=0.09)
+
+    def test_every_container_holds_a_whole_and_good_picture_and_its_sound(self):
+        files = [self.path(f"a.{suffix}") for suffix in ("nut", *self.FILES)]
+        encoders = [f"shmframe-encode cam {path} --format json > {path}.json && touch {path}.done"
+                    for path in files]
+        self.run_lines(pattern("--frames 30 --rate 30", readers=len(files)), *encoders,
+                       self.await_files(*[f"{path}.done" for path in files]))
+        for suffix, codecs in self.FILES.items():
+            with self.subTest(suffix):
+                self.check_file(self.path(f"a.{suffix}"), codecs, 1)
+                self.assertGreater(psnr(self.path(f"a.{suffix}"), self.path("a.nut")), 30)
+                with open(self.path(f"a.{suffix}.json"), encoding="utf-8") as file:
+                    report = json.load(file)
+                self.assertEqual([stream["delivered"] for stream in report["streams"]], [30, 100])
+
+    def test_a_file_that_is_played_keeps_its_times(self):
+        source = self.path("source.mkv")
+        ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=2", "-f", "lavfi", "-i",
+               "sine=r=44100:d=2", "-vf", "setpts='if(lt(N,25),N,N+10)/25/TB'", "-fps_mode", "vfr",
+               "-c:v", "ffv1", "-c:a", "flac", "-t", "2", source)
+        report, _ = self.encode(f"shmframe-media --stream cam --unpaced --wait-readers 1 {source}",
+                                "{folder}/a.mkv --video ffv1", witnesses=())
+        self.assertEqual(report["time"], "pts")
+        wanted = frame_sums(source)
+        self.assertGreater(len(wanted), 35)
+        self.assertEqual(frame_sums(self.path("a.mkv")), wanted)
+        self.assertEqual(sound_sum(self.path("a.mkv"), "pcm_s16le"), sound_sum(source, "pcm_s16le"))
+
+    def test_formats_that_the_codec_does_not_take_are_converted_and_counted(self):
+        report, _ = self.encode(pattern("--frames 20 --pixel-format bgra --size 151x121"),
+                                "{folder}/a.mp4")
+        picture, sound = report["streams"]
+        self.assertEqual((picture["converted"], picture["converted_why"]),
+                         (20, "bgra to yuv420p, which its codec takes"))
+        self.assertEqual(sound["converted"], sound["delivered"])
+        shown = probe(self.path("a.mp4"), "-show_streams", "-select_streams", "v")["streams"][0]
+        self.assertEqual((shown["width"], shown["height"], shown["pix_fmt"], shown["color_range"]),
+                         (150, 120, "yuv420p", "tv"))
+
+
+class Live(Encoded):
+    SLOW = "--video libx264:preset=placebo,tune=zerolatency,threads=1 --audio none --depth 3"
+
+    def test_a_slow_encoder_loses_exactly_what_it_does_not_get_and_nobody_else_does(self):
+        other = self.path("other.json")
+        live = ("shmframe-pattern --stream cam --size 640x360 --rate 60 --frames 100 --wait-readers 2 "
+                f"--format json > {self.path('pattern.json')}")
+        # What is kept for the other reader is there for this one as well.
+        reader = f"shmframe-latency cam --policy in-order --depth 24 --interval 0 --format json > {other}"
+        report, _ = self.encode(live, self.SLOW + " {folder}/a.mkv", witnesses=(), others=(reader,))
+        picture = report["streams"][0]
+        self.assertEqual(picture["policy"], "in-order")
+        self.assertGreater(picture["lost_late"], 0)
+        self.assertEqual(picture["delivered"] + picture["lost_late"], 100)
+        self.assertEqual(picture["encoded"], picture["delivered"])
+        self.assertEqual(len(frame_sums(self.path("a.mkv"))), picture["delivered"])
+        with open(other, encoding="utf-8") as file:
+            counters = json.load(file)["counters"]
+        self.assertEqual((counters["delivered"], counters["lost_late"]), (100, 0))
+        with open(self.path("pattern.json"), encoding="utf-8") as file:
+            published = json.load(file)["streams"][0]
+        self.assertEqual(published["frames"], 100)
+
+    def ask(self, verb):
+        """Until it is there to answer."""
+        return f"until shmframe ask rec {verb} >> {self.path('answers')}; do sleep 0.05; done"
+
+    def test_it_does_what_it_is_asked(self):
+        script = "; ".join([self.ask("stats"), "sleep 0.5", self.ask("pause"), "sleep 0.5", self.ask("resume"),
+                            "sleep 0.5", self.ask("split"), "sleep 1", self.ask("quit")])
+        report, _ = self.encode("shmframe-pattern --stream cam --size 160x120 --rate 30",
+                                "{folder}/a.mkv --control rec", witnesses=(), others=(f"sh -c '{script}'",))
+        self.assertEqual(report["ended_by"], "signal")
+        picture, sound = report["streams"]
+        for stream in picture, sound:
+            self.assertGreater(stream["left_out"], 0)
+            self.assertEqual(stream["delivered"], stream["in_place"] + stream["copied"])
+        self.assertEqual(report["files"], 2)
+        with open(self.path("answers"), encoding="utf-8") as file:
+            answers = file.read()
+        for wanted in ("kbit/s", "paused", "recording", "key frame", "ending"):
+            self.assertIn(wanted, answers)
+        # The pause is not in the file.
+        seconds = (picture["delivered"] - picture["left_out"]) / 30
+        self.assertAlmostEqual(report["seconds"], seconds, delta=0.15)
+        self.assertLess(sound["silence_s"], 0.05)
+
+    def test_a_signal_saves_what_is_kept(self):
+        save = f"until kill -USR1 $(cat {self.path('pid')}); do sleep 0.05; done; sleep 1"
+        self.run_lines("shmframe-pattern --stream cam --size 160x120 --rate 30 --duration 8",
+                       f"sh -c 'echo $$ > {self.path('pid')}; exec shmframe-encode cam {self.path('a.mkv')} "
+                       f"--keep 2 --format json > {self.path('report.json')}'",
+                       f"sh -c 'sleep 3.5; {save}; kill -INT $(cat {self.path('pid')})'")
+        with open(self.path("report.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertEqual((report["saves"], report["ended_by"]), (1, "signal"))
+        saved = [name for name in os.listdir(self.folder) if name.endswith(".mkv")]
+        self.assertEqual(len(saved), 1)
+        ffmpeg("-i", self.path(saved[0]), "-f", "null", "-")
 
 
 class Usage(unittest.TestCase):
