@@ -1,8 +1,10 @@
 #include "fault.h"
 
 #include <libavutil/error.h>
+#include <libavutil/log.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char fault[FAULT_BYTES];
 
@@ -18,6 +20,26 @@ int fault_set(int error, const char *text, ...) {
 
 const char *fault_text(void) {
     return fault;
+}
+
+static _Thread_local char heard[FAULT_BYTES / 2];
+
+static void hear(void *object, int level, const char *format, va_list values) {
+    (void)object;
+    if (level > AV_LOG_ERROR)
+        return;
+    vsnprintf(heard, sizeof(heard), format, values);
+    heard[strcspn(heard, "\n")] = '\0';
+}
+
+void fault_listen(void) {
+    heard[0] = '\0';
+    av_log_set_callback(hear);
+}
+
+const char *fault_heard(void) {
+    av_log_set_callback(av_log_default_callback);
+    return heard;
 }
 
 const char *fault_describe(int error) {

@@ -124,7 +124,25 @@ static int open_named(struct outlet *outlet) {
     return fault_set(-EEXIST, "%s: all names are taken", outlet->container->path);
 }
 
+/* Muxers that open files themselves may do so late, and tell nothing. */
+static int check_folder(const struct container *container) {
+    char folder[RECORDING_PATH_BYTES];
+    if (container->road != CONTAINER_SELF || container->is_network)
+        return 0;
+    const char *slash = strrchr(container->path, '/');
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - container->path) + 1 : 1,
+             slash ? container->path : ".");
+    if (access(folder, W_OK) == 0)
+        return 0;
+    return fault_set(-errno, "%s cannot be written: %s%s", container->path,
+                     fault_describe(AVERROR(errno)),
+                     errno == ENOENT ? " (make its directory first)" : "");
+}
+
 static int open_flow(struct outlet *outlet) {
+    const int result = check_folder(outlet->container);
+    if (result < 0)
+        return result;
     const bool is_standard_output = outlet->container->road == CONTAINER_FLOW;
     const struct output_params params =
         make_params(outlet, is_standard_output ? NULL : outlet->container->path);

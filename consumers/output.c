@@ -30,6 +30,9 @@ struct output {
     struct output_file *file;           /* CONTAINER_FILE, CONTAINER_FLOW */
     int64_t piece_ns; /* where the piece began; AV_NOPTS_VALUE: with the first packet */
     uint64_t payload; /* what packets brought, for muxers that open files themselves */
+    int piece_error;  /* of one of their files: hls for one tells nobody */
+    int (*open_piece)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
+    int (*close_piece)(AVFormatContext *, AVIOContext *);
 };
 
 static const char *name_target(const struct output *output) {
@@ -72,6 +75,34 @@ static char *make_address(const struct output *output, uint32_t index) {
     return av_asprintf("%.*s:%lu%s", (int)(port - path), path, number + 2 * index, end);
 }
 
+/* Files that a muxer opens by itself, to know how they fare. */
+
+static int open_piece(AVFormatContext *context, AVIOContext **io, const char *url, int flags,
+                      AVDictionary **options) {
+    struct output *output = context->opaque;
+    const int result = output->open_piece(context, io, url, flags, options);
+    if (result < 0 && flags & AVIO_FLAG_WRITE && output->piece_error == 0)
+        output->piece_error = result;
+    return result;
+}
+
+static int close_piece(AVFormatContext *context, AVIOContext *io) {
+    struct output *output = context->opaque;
+    if (io && io->write_flag)
+        avio_flush(io);
+    if (io && io->error < 0 && output->piece_error == 0)
+        output->piece_error = io->error;
+    return output->close_piece(context, io);
+}
+
+static void watch_pieces(struct output *output, AVFormatContext *context) {
+    output->open_piece = context->io_open;
+    output->close_piece = context->io_close2;
+    context->opaque = output;
+    context->io_open = open_piece;
+    context->io_close2 = close_piece;
+}
+
 static int add_context(struct output *output, uint32_t index) {
     const struct output_params *params = &output->params;
     char *address = make_address(output, index);
@@ -86,6 +117,8 @@ static int add_context(struct output *output, uint32_t index) {
     context->interrupt_callback = params->interrupt;
     context->max_delay = 700000; /* us: what demuxers of MPEG are told to buffer */
     context->flush_packets = params->container->is_network;
+    if (params->container->road == CONTAINER_SELF)
+        watch_pieces(output, context);
     const uint32_t from = is_split(params) ? index : 0;
     const uint32_t to = is_split(params) ? index + 1 : params->stream_count;
     for (uint32_t i = from; i < to; i++) {
@@ -129,21 +162,29 @@ static int check_options(const struct output *output, const AVDictionary *left) 
     return 0;
 }
 
+/* The words of the target if it was that, or else of the muxer. */
+static int describe_head(const struct output *output, const AVFormatContext *context, int error,
+                         const char *said) {
+    const bool is_its_own = output->params.container->road == CONTAINER_SELF;
+    const bool is_of_system = error > -1000 && error != AVERROR(EINVAL) && error != AVERROR(ENOSYS);
+    const int io = is_its_own && is_of_system ? error : context->pb ? context->pb->error : 0;
+    const char *name = output->params.container->format->name;
+    if (io < 0)
+        return fault_set(io, "%s cannot be written: %s", name_target(output), fault_describe(io));
+    if (error == AVERROR_EXIT)
+        return fault_set(-EINTR, "%s: interrupted", name_target(output));
+    return fault_set(-EINVAL, "%s cannot begin as %s: %s", name_target(output), name,
+                     *said ? said : fault_describe(error));
+}
+
 static int write_head(struct output *output, AVFormatContext *context, AVDictionary *options) {
     AVDictionary *left = NULL;
     av_dict_copy(&left, options, 0);
+    fault_listen();
     int result = avformat_write_header(context, &left);
-    if (result < 0) {
-        const int io = context->pb ? context->pb->error : 0;
-        result =
-            fault_set(io < 0                   ? io
-                      : result == AVERROR_EXIT ? -EINTR
-                                               : -EINVAL,
-                      "%s cannot begin as %s: %s", name_target(output),
-                      output->params.container->format->name, fault_describe(io < 0 ? io : result));
-    } else {
-        result = check_options(output, left);
-    }
+    const char *said = fault_heard();
+    result =
+        result < 0 ? describe_head(output, context, result, said) : check_options(output, left);
     av_dict_free(&left);
     return result;
 }
@@ -280,6 +321,8 @@ int output_open(const struct output_params *params, struct output **out_output) 
 static int describe_failure(const struct output *output, int error) {
     const bool is_full = error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
     const char *what = fault_describe(error);
+    if (output->params.container->road == CONTAINER_SELF)
+        return fault_set(error, "%s: %s", name_target(output), what);
     if (!output->file)
         return fault_set(error, "%s is lost: %s", name_target(output), what);
     return fault_set(error, "%s: %s; %.1f MB are in it, and playable%s", name_target(output), what,
@@ -343,6 +386,8 @@ int output_write(struct output *output, AVPacket *packet) {
     packet->stream_index = index;
     output->payload += (uint64_t)packet->size;
     result = av_write_frame(context, packet);
+    if (output->piece_error < 0)
+        result = output->piece_error;
     return result < 0 ? describe_failure(output, result) : 0;
 }
 
@@ -352,7 +397,7 @@ int output_close(struct output *output, int error, uint64_t *out_bytes) {
     const bool can_end = output->file ? !output_file_has_failed(output->file) : error == 0;
     for (uint32_t i = 0; i < output->contexts && can_end; i++) {
         const int ended = av_write_trailer(output->context[i]);
-        result = result < 0 ? result : ended;
+        result = result < 0 ? result : ended < 0 ? ended : output->piece_error;
     }
     if (output->file) {
         avio_flush(output_file_context(output->file));

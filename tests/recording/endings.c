@@ -155,6 +155,20 @@ START_TEST(on_a_full_disk_it_is_ended_well) {
 }
 END_TEST
 
+START_TEST(pieces_of_hls_that_have_no_room_are_told) {
+    const char *folder = material_path("small");
+    if (!mount_small(folder)) {
+        fprintf(stderr, "skipped: a file system of one's own needs root (%m)\n");
+        return;
+    }
+    char path[300], why[RECORDING_PATH_BYTES];
+    snprintf(path, sizeof(path), "%s/a.m3u8", folder);
+    ck_assert_int_eq(fill(&(struct recording_params){.target = path}, "aac", why), -ENOSPC);
+    ck_assert_msg(strstr(why, path) && strstr(why, "No space left"), "%s", why);
+    umount(folder);
+}
+END_TEST
+
 /* Slow and closed pipes. */
 
 static int record_into(int fd, bool is_waiting, int pictures, struct recording_state *out_state) {
@@ -237,6 +251,7 @@ int main(void) {
     tcase_add_loop_test(tests, at_the_limit_of_a_files_size_it_is_ended_well, 0,
                         sizeof(full) / sizeof(*full));
     tcase_add_loop_test(tests, on_a_full_disk_it_is_ended_well, 0, sizeof(full) / sizeof(*full));
+    tcase_add_test(tests, pieces_of_hls_that_have_no_room_are_told);
     tcase_add_test(tests, a_pipe_that_nobody_reads_loses_packets_and_can_be_left);
     tcase_add_test(tests, a_pipe_that_is_read_slowly_loses_nothing_where_packets_wait);
     tcase_add_test(tests, a_pipe_that_is_closed_ends_the_recording_with_a_line);

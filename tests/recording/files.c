@@ -90,6 +90,7 @@ START_TEST(a_wrong_option_or_codec_leaves_no_file) {
     params.options = NULL;
     material.picture = "ffv1";
     ck_assert_int_eq(record(&params, &material), -EINVAL);
+    ck_assert_msg(strstr(recording_error(), "ffv1") != NULL, "%s", recording_error());
     ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST
@@ -99,6 +100,9 @@ START_TEST(a_missing_folder_is_told_before_anything_is_encoded) {
     const struct material_params material = {.sound = "flac", .seconds = 0.1};
     ck_assert_int_eq(record(&params, &material), -ENOENT);
     ck_assert_msg(strstr(recording_error(), "directory first") != NULL, "%s", recording_error());
+    const struct recording_params list = {.target = material_path("missing/a.m3u8")};
+    const struct material_params coded = {.sound = "aac", .seconds = 0.1};
+    ck_assert_int_eq(record(&list, &coded), -ENOENT);
 }
 END_TEST
 
