@@ -14,11 +14,14 @@ static int64_t to_ns(int64_t time, struct shmframe_rational unit) {
     return bound(av_rescale_q(time, (AVRational){unit.num, unit.den}, nanosecond));
 }
 
-void pipe_clock_begin(struct pipe_clock *clock, int64_t capture_ns) {
-    if (!clock->is_begun && !clock->is_by_pts)
-        clock->stamps.zero_ns = bound(capture_ns);
-    clock->stamps.is_jumping = clock->is_by_pts;
+void pipe_clock_begin(struct pipe_clock *clock, const struct shmframe_lease *first) {
+    if (clock->is_begun)
+        return;
     clock->is_begun = true;
+    clock->is_by_pts = clock->is_by_pts && first->frame.pts != SHMFRAME_NO_PTS;
+    clock->stamps.is_jumping = clock->is_by_pts;
+    if (!clock->is_by_pts)
+        clock->stamps.zero_ns = bound(first->frame.capture_ns);
 }
 
 int64_t pipe_clock_duration_ns(const struct shmframe_lease *lease) {
@@ -33,14 +36,23 @@ int64_t pipe_clock_duration_ns(const struct shmframe_lease *lease) {
                                         : 0;
 }
 
+/* On the clock of the stamps. One frame without a pts among others follows the one before it. */
+static int64_t find_stamp_ns(const struct pipe_clock *clock, uint32_t stream,
+                             const struct shmframe_lease *lease) {
+    const struct stamps_place *place = &clock->place[stream];
+    if (!clock->is_by_pts)
+        return bound(lease->frame.capture_ns);
+    if (lease->frame.pts != SHMFRAME_NO_PTS)
+        return to_ns(lease->frame.pts, lease->format->time_base);
+    return place->has_begun ? place->zero_ns + place->end_ns
+                            : clock->stamps.zero_ns + clock->stamps.end_ns;
+}
+
 int64_t pipe_clock_time_ns(struct pipe_clock *clock, uint32_t stream,
                            const struct shmframe_lease *lease) {
-    const bool has_pts = clock->is_by_pts && lease->frame.pts != SHMFRAME_NO_PTS;
     const bool is_break =
         lease->flags & SHMFRAME_LEASE_RESTARTED || lease->frame.flags & SHMFRAME_DISCONTINUITY;
-    const int64_t time_ns = has_pts ? to_ns(lease->frame.pts, lease->format->time_base)
-                                    : bound(lease->frame.capture_ns);
-    pipe_clock_begin(clock, time_ns);
-    return stamps_find(&clock->stamps, &clock->place[stream], time_ns,
+    pipe_clock_begin(clock, lease);
+    return stamps_find(&clock->stamps, &clock->place[stream], find_stamp_ns(clock, stream, lease),
                        pipe_clock_duration_ns(lease), is_break);
 }

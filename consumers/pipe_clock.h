@@ -16,14 +16,15 @@
 enum { PIPE_CLOCK_STREAMS = 16 };
 
 struct pipe_clock {
-    bool is_by_pts; /* given */
+    bool is_by_pts; /* given: if frames have one */
     bool is_begun;
     struct stamps stamps;
     struct stamps_place place[PIPE_CLOCK_STREAMS];
 };
 
-/* The capture that the clock counts from; ignored where times are by pts, and once it is set. */
-void pipe_clock_begin(struct pipe_clock *clock, int64_t capture_ns);
+/* The first frame of all: its capture is 0, unless times are by pts, which it needs for that. Later
+ * calls do nothing. */
+void pipe_clock_begin(struct pipe_clock *clock, const struct shmframe_lease *first);
 
 /* Time of a frame in nanoseconds. Negative: it is from before the beginning. */
 int64_t pipe_clock_time_ns(struct pipe_clock *clock, uint32_t stream,

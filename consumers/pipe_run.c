@@ -14,7 +14,7 @@
 #define SECOND_NS   INT64_C(1000000000)
 #define LOOK_NS     (SECOND_NS / 20) /* between two looks for a FIFO's readers, coming or going */
 #define PROGRESS_NS (SECOND_NS / 2)
-#define GATHER_NS   (SECOND_NS / 2)
+#define GATHER_NS   (SECOND_NS / 10) /* fewer frames than the depth has place for */
 /* A message that was begun is ended for a reader that takes it, when the program is to stop. */
 #define LAST_NS       SECOND_NS
 #define LAST_SLICE_NS (SECOND_NS / 10)
@@ -326,7 +326,7 @@ static void write_frame(struct pipe_run *run, struct pipe_lane *lane) {
         end(run, "format", true);
         return;
     }
-    pipe_clock_begin(&run->container.clock, lane->lease.frame.capture_ns);
+    pipe_clock_begin(&run->container.clock, &lane->lease);
     const int result = pipe_lane_write(lane, &run->container, &run->message);
     if (result < 0) {
         program_warn("%s cannot be written any more: %s", lane->source->stream, strerror(-result));

@@ -27,7 +27,7 @@ static int64_t find(uint32_t stream, int64_t pts, int64_t capture_ns, uint32_t f
 }
 
 START_TEST(live_frames_are_at_their_captures) {
-    pipe_clock_begin(&pipe_clock, 1000 * MS_NS);
+    ck_assert_int_eq(find(1, 4, 1000 * MS_NS, 0), 0);
     ck_assert_int_eq(find(0, 77, 1005 * MS_NS, 0), 5 * MS_NS);
     ck_assert_int_eq(find(1, 5, 1000 * MS_NS, 0), 0);
     ck_assert_int_eq(find(1, 5, 990 * MS_NS, 0), -10 * MS_NS);
@@ -37,10 +37,25 @@ END_TEST
 
 START_TEST(a_file_is_at_its_own_numbers) {
     pipe_clock.is_by_pts = true;
-    pipe_clock_begin(&pipe_clock, 1000 * MS_NS);
     ck_assert_int_eq(find(0, 0, 1, 0), 0);
     ck_assert_int_eq(find(0, 30000, 2, 0), 1001 * 1000 * MS_NS);
     ck_assert_int_eq(find(1, 48000, 3, 0), 1000 * MS_NS);
+}
+END_TEST
+
+START_TEST(without_numbers_a_file_is_at_its_captures) {
+    pipe_clock.is_by_pts = true;
+    ck_assert_int_eq(find(0, SHMFRAME_NO_PTS, 1000 * MS_NS, 0), 0);
+    ck_assert_int_eq(find(0, SHMFRAME_NO_PTS, 1040 * MS_NS, 0), 40 * MS_NS);
+    ck_assert_int_eq(find(1, 480, 1040 * MS_NS, 0), 40 * MS_NS);
+}
+END_TEST
+
+START_TEST(a_frame_without_a_number_follows_the_one_before) {
+    pipe_clock.is_by_pts = true;
+    find(1, 0, 0, 0);
+    ck_assert_int_eq(find(1, SHMFRAME_NO_PTS, 77, 0), 10 * MS_NS);
+    ck_assert_int_eq(find(1, 960, 0, 0), 20 * MS_NS);
 }
 END_TEST
 
@@ -76,6 +91,8 @@ int main(void) {
     tcase_add_checked_fixture(tests, begin, NULL);
     tcase_add_test(tests, live_frames_are_at_their_captures);
     tcase_add_test(tests, a_file_is_at_its_own_numbers);
+    tcase_add_test(tests, without_numbers_a_file_is_at_its_captures);
+    tcase_add_test(tests, a_frame_without_a_number_follows_the_one_before);
     tcase_add_test(tests, where_a_file_begins_again_all_streams_go_on);
     tcase_add_test(tests, stamps_of_no_sense_are_bounded);
     Suite *suite = suite_create("clock");
