@@ -354,7 +354,7 @@ class LiveView(unittest.TestCase):
         self.pattern()
         terminal = self.open()
         terminal.wait_for(rb"integrated")
-        terminal.wait_for(rb" 1\.\d s") # a second has been measured
+        terminal.wait_for(rb" [1-9]\d*\.\d s") # a second has been measured
         terminal.press(b"rq")
         self.assertEqual(terminal.join(), 0)
         _, _, after = terminal.output.rpartition(b"\x1b[?1049l")
