@@ -112,6 +112,39 @@ START_TEST(runs_at_full_scale_are_clips) {
 }
 END_TEST
 
+static double play_crackle(void *user, uint32_t channel, uint64_t sample) {
+    (void)user;
+    (void)channel;
+    return sample % 10 < 2 ? -1 : 0;
+}
+
+START_TEST(single_samples_at_full_scale_are_no_clips) {
+    const json_t *total = measure("s16", 1, play_crackle, 1);
+    expect_near(total, "clips", 0, 0);
+    expect_near(total, "full_scale_samples", 9600, 0);
+}
+END_TEST
+
+static double play_click(void *user, uint32_t channel, uint64_t sample) {
+    (void)user;
+    (void)channel;
+    return sample == 2400 + 4000 ? 0.75 : 0;
+}
+
+START_TEST(blocks_may_lie_across_the_steps_of_loudness) {
+    struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 2);
+    start(writer, NULL, NULL);
+    stage_write(writer, play_click, NULL, 0, 2400);
+    stage_write(writer, play_click, NULL, 2400, SECOND);
+    shmframe_writer_close(writer);
+    ck_assert_int_eq(stage_join(), 0);
+    const json_t *total = stage_total("sound");
+    expect_near(total, "sample_peak_dbfs", 20 * log10(0.75), 0.01);
+    expect_near(total, "true_peak_dbtp", 20 * log10(0.75), 0.01);
+    expect_near(total, "sound_s", 1.05, 1e-6);
+}
+END_TEST
+
 static double play_offset(void *user, uint32_t channel, uint64_t sample) {
     (void)user;
     return sine(0.25, 1000, sample) + (channel ? -0.125 : 0.0625);
@@ -206,6 +239,20 @@ START_TEST(the_level_and_the_length_can_be_chosen) {
 }
 END_TEST
 
+/* A little below and a little above -60 dBFS. */
+static double play_threshold(void *user, uint32_t channel, uint64_t sample) {
+    (void)user;
+    (void)channel;
+    return sample < 5 * SECOND / 2 ? 0.00099 : 0.00101;
+}
+
+START_TEST(what_is_at_the_level_is_not_silent) {
+    const json_t *total = measure("flt", 2, play_threshold, 5);
+    expect_near(total, "silence_s", 2.5, 1e-6);
+    expect_near(stage_event("sound", "silence_ended"), "end_s", 2.5, 1e-6);
+}
+END_TEST
+
 START_TEST(silence_to_the_end_counts) {
     const json_t *total = measure("s16", 2, play_nothing, 3.05);
     expect_near(total, "silence_s", 3.05, 1e-6);
@@ -294,6 +341,9 @@ int main(void) {
     tcase_add_loop_test(tests, every_format_has_the_same_values, 0, FORMATS);
     tcase_add_test(tests, what_is_not_finite_is_counted_and_spoils_nothing);
     tcase_add_loop_test(tests, runs_at_full_scale_are_clips, 0, 3);
+    tcase_add_test(tests, single_samples_at_full_scale_are_no_clips);
+    tcase_add_test(tests, blocks_may_lie_across_the_steps_of_loudness);
+    tcase_add_test(tests, what_is_at_the_level_is_not_silent);
     tcase_add_test(tests, the_offset_is_that_of_the_worst_channel);
     tcase_add_test(tests, correlation_tells_the_phase);
     tcase_add_test(tests, digital_silence_has_no_level);
