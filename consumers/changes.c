@@ -17,10 +17,29 @@ struct means {
     double scene; /* over luma, or all of RGB: scdet */
 };
 
-static struct means compare(const AVFrame *with, const struct components *components,
+/* RGB whose samples fill the memory: all samples of a row as one component, which need not be
+ * unpacked, since only their sum counts. */
+static void merge(struct components *components) {
+    const struct component *of = components->component;
+    struct component all = of[0];
+    if (!components->is_rgb || all.step_bytes != COMPONENTS_MAX * all.word_bytes ||
+        all.shift != 0 || all.depth != 8 * all.word_bytes)
+        return;
+    for (int i = 1; i < COMPONENTS_MAX; i++)
+        all.data = of[i].data < all.data ? of[i].data : all.data;
+    all.width *= COMPONENTS_MAX;
+    all.step_bytes = all.word_bytes;
+    components->component[0] = all;
+    components->count = 1;
+}
+
+static struct means compare(const AVFrame *with, struct components components_of,
                             void *const buffers[2]) {
     struct components other;
     components_read(with, &other);
+    merge(&other);
+    merge(&components_of);
+    const struct components *components = &components_of;
     uint64_t sums[COMPONENTS_MAX], sum = 0, samples = 0;
     difference_absolute(components, &other, buffers, sums);
     struct means means = {0};
@@ -64,9 +83,9 @@ int changes_step(struct changes *changes, const AVFrame *picture,
                      previous->height != picture->height))
         changes_reset(changes);
     if (changes->previous) {
-        const struct means means = compare(changes->previous, components, buffers);
+        const struct means means = compare(changes->previous, *components, buffers);
         const double since =
-            changes->still ? compare(changes->still, components, buffers).all : means.all;
+            changes->still ? compare(changes->still, *components, buffers).all : means.all;
         out_change->is_known = true;
         out_change->is_still = since <= noise;
         out_change->score = score(changes, means.scene);

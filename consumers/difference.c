@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums of a row of at most 16384 samples: |a - b| fits 32 bits at any depth, (a - b)^2 up to 8. */
+/* Sums of a row: |a - b| of 65536 samples fits 32 bits at any depth, (a - b)^2 of 16384 samples up
+ * to 8 bits. */
 
 static uint32_t absolute_bytes(const uint8_t *a, const uint8_t *b, int width) {
     uint32_t sum = 0;

@@ -33,19 +33,28 @@ void level_reader_destroy(struct level_reader *reader) {
     free(reader);
 }
 
-/* Row by row, so that components that lie in the same memory find it in the cache. */
+static void count_row(struct level_reader *reader, const struct components *components, int index,
+                      int y) {
+    const struct component *component = &components->component[index];
+    if (y < component->height)
+        levels_counter_add(reader->counter[index], component_row(component, y, reader->row[index]),
+                           component->width);
+}
+
+/* Components that lie in the same memory go row by row together, which finds them in the cache, the
+ * others one after another, which leaves the cache to one counter. */
 static void count_samples(struct level_reader *reader, const struct components *components,
                           int count) {
+    const struct component *first = &components->component[0];
+    const bool is_packed = first->step_bytes > first->word_bytes;
     for (int i = 0; i < count; i++)
         levels_counter_begin(reader->counter[i], components->component[i].depth);
-    for (int y = 0; y < components->component[0].height; y++) {
-        for (int i = 0; i < count; i++) {
-            const struct component *component = &components->component[i];
-            if (y < component->height)
-                levels_counter_add(reader->counter[i], component_row(component, y, reader->row[i]),
-                                   component->width);
-        }
-    }
+    for (int i = 0; i < count && !is_packed; i++)
+        for (int y = 0; y < components->component[i].height; y++)
+            count_row(reader, components, i, y);
+    for (int y = 0; y < first->height && is_packed; y++)
+        for (int i = 0; i < count; i++)
+            count_row(reader, components, i, y);
 }
 
 static void count_rgb(struct level_reader *reader, const struct components *components,

@@ -10,6 +10,7 @@ LATENCY = os.environ["BENCH_LATENCY"]
 FRAMES = os.environ["BENCH_FRAMES"]
 SCREEN = os.environ["BENCH_SCREEN"]
 CONSUMERS = os.environ["BENCH_CONSUMERS"]
+PICTURES = os.environ["BENCH_PICTURES"]
 SCRIPTS = os.environ["BENCH_SCRIPTS"]
 LEVELS = ["p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"]
 
@@ -110,6 +111,23 @@ class Screen(unittest.TestCase):
         done = call(SCREEN, "--display", ":64999")
         self.assertEqual(done.returncode, 1)
         self.assertIn(":64999", done.stderr)
+
+
+class Pictures(unittest.TestCase):
+    def test_every_measure_is_beside_reading_the_bytes(self):
+        done = call(PICTURES, "--size", "64x48", "--repeats", "2", "--format", "json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        told = json.loads(done.stdout)
+        self.assertEqual((told["pixel_format"], told["width"], told["height"]), ("yuv420p", 64, 48))
+        lanes = {lane["lane"]: lane for lane in told["lanes"]}
+        self.assertEqual(lanes["read"]["ratio_to_read"], 1)
+        for name in ("levels, black", "frozen, scenes", "checksums", "PSNR", "SSIM", "all"):
+            self.assertGreater(lanes[name]["picture_ms"], 0)
+
+    def test_a_format_that_is_none_is_a_usage_error(self):
+        done = call(PICTURES, "--pixel-format", "nonsense")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nonsense", done.stderr)
 
 
 class Consumers(unittest.TestCase):
