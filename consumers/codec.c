@@ -60,7 +60,8 @@ static const struct {
     {"avi", {"mpeg4"}, {"pcm"}}, /* it has no place for pictures that overtake each other */
     {"nut", {"ffv1"}, {"pcm"}},
     {"null,framemd5,framehash,framecrc,md5,hash,streamhash,crc", {"rawvideo"}, {"pcm"}},
-    {"yuv4mpegpipe,rawvideo", {"rawvideo"}, {0}},
+    {"yuv4mpegpipe", {"wrapped_avframe"}, {0}},
+    {"rawvideo", {"rawvideo"}, {0}},
     {"wav,w64,rf64,aiff,caf,au", {0}, {"pcm"}},
     {"ogg,ogv", {"libtheora"}, {"libvorbis", "libopus", "flac"}},
     {"opus", {0}, {"libopus"}},
@@ -326,6 +327,11 @@ int codec_choose(const char *text, enum AVMediaType type, const AVOutputFormat *
         result = choose_named(text, type, format, &choice);
     if (result == 0) {
         add_usual(&choice);
+        /* FLV holds no stamp below the first, which is that of sound: pictures cannot be decoded
+         * before it. */
+        if (choice.codec && type == AVMEDIA_TYPE_VIDEO && strcmp(format->name, "flv") == 0 &&
+            !av_dict_get(choice.options, "bf", NULL, 0))
+            av_dict_set(&choice.options, "bf", "0", 0);
         *out_choice = choice;
     } else {
         codec_choice_finish(&choice);

@@ -133,6 +133,10 @@ class RoundTrips(Encoded):
         self.assertEqual(counted["raw_in_place"], 40)
         self.assertEqual(counted["in_place"] + counted["copied"], 40)
 
+    def test_yuv4mpeg(self):
+        report, (picture,) = self.encode(pattern("--frames 40 --no-sound"), "{folder}/a.y4m")
+        self.expect_same("a.y4m", report, picture)
+
     def test_raw_pictures_with_padding_are_copied_by_the_encoder(self):
         report, (picture,) = self.encode(
             pattern("--frames 40 --no-sound --pixel-format rgb24").replace("160x120", "150x120"),
@@ -152,7 +156,8 @@ def psnr(path, reference):
 class Lossy(Encoded):
     FILES = {  # container: codecs of picture and sound
         "mp4": ("h264", "aac"), "mov": ("h264", "aac"), "mkv": ("h264", "aac"), "ts": ("h264", "aac"),
-        "webm": ("vp9", "opus"), "ogg": ("theora", "vorbis"), "avi": ("mpeg4", "pcm_f32le")}
+        "webm": ("vp9", "opus"), "ogg": ("theora", "vorbis"), "avi": ("mpeg4", "pcm_f32le"),
+        "flv": ("h264", "aac")}
 
     def check_file(self, path, codecs, seconds):
         """All streams are there, as long as they should be, their stamps rise, all can be decoded."""
@@ -260,10 +265,10 @@ class Live(Encoded):
 
     def test_a_signal_saves_what_is_kept(self):
         save = f"until kill -USR1 $(cat {self.path('pid')}); do sleep 0.05; done; sleep 1"
-        self.run_lines("shmframe-pattern --stream cam --size 160x120 --rate 30 --duration 8",
+        self.run_lines("shmframe-pattern --stream cam --size 160x120 --rate 30 --duration 20",
                        f"sh -c 'echo $$ > {self.path('pid')}; exec shmframe-encode cam {self.path('a.mkv')} "
-                       f"--keep 2 --format json > {self.path('report.json')}'",
-                       f"sh -c 'sleep 3.5; {save}; kill -INT $(cat {self.path('pid')})'")
+                       f"--keep 1 --format json > {self.path('report.json')}'",
+                       f"sh -c 'sleep 2; {save}; kill -INT $(cat {self.path('pid')})'")
         with open(self.path("report.json"), encoding="utf-8") as file:
             report = json.load(file)
         self.assertEqual((report["saves"], report["ended_by"]), (1, "signal"))
