@@ -38,15 +38,19 @@ static void draw_caption(const struct pane *pane) {
                255, 255, 255);
 }
 
+void pane_clear(const struct pane *pane) {
+    const struct fit_area *const area = &pane->area;
+    const SDL_Rect room = {area->x, area->y, area->width, area->height};
+    SDL_SetRenderDrawBlendMode(pane->renderer, SDL_BLENDMODE_NONE);
+    SDL_SetRenderDrawColor(pane->renderer, 0, 0, 0, 255);
+    SDL_RenderFillRect(pane->renderer, &room);
+}
+
 void pane_draw(struct pane *pane, bool has_caption, bool has_overlay) {
     const struct fit_area *const area = &pane->area;
     if (area->width < 1 || area->height < 1) {
         return;
     }
-    const SDL_Rect room = {area->x, area->y, area->width, area->height};
-    SDL_SetRenderDrawBlendMode(pane->renderer, SDL_BLENDMODE_NONE);
-    SDL_SetRenderDrawColor(pane->renderer, 0, 0, 0, 255);
-    SDL_RenderFillRect(pane->renderer, &room);
     canvas_draw(pane->canvas, *area, &pane->zoom);
     if (has_overlay) {
         overlay_draw(pane->overlay, *area);

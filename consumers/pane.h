@@ -20,6 +20,8 @@ struct pane {
 int pane_init(struct pane *pane, SDL_Renderer *renderer);
 void pane_finish(struct pane *pane);
 
+/* Black, where others were drawn before. */
+void pane_clear(const struct pane *pane);
 void pane_draw(struct pane *pane, bool has_caption, bool has_overlay);
 /* The renderer lost its textures. */
 void pane_reset(struct pane *pane);

@@ -152,6 +152,9 @@ static void draw(struct screen *screen) {
     SDL_SetRenderDrawColor(renderer, 0, 0, 0, 255);
     SDL_RenderClear(renderer);
     for (uint32_t i = 0; i < screen->panes; i++) {
+        if (screen->layout == LAYOUT_PIP && i > 0) {
+            pane_clear(&screen->pane[i]);
+        }
         pane_draw(&screen->pane[i], screen->panes > 1, screen->has_overlay);
     }
     inspect(screen);
