@@ -36,11 +36,13 @@ static uint64_t find_largest(void) {
 }
 
 /* A user's pipes together are limited as well: a half may be granted where the whole is not. */
-static void resize(int fd, uint64_t bytes) {
+void pipe_outlet_resize(struct pipe_outlet *outlet, uint64_t bytes) {
+    if (fcntl(outlet->fd, F_GETPIPE_SZ) < 0)
+        return; /* it is none */
     const uint64_t largest = find_largest();
     if (bytes > largest)
         bytes = largest;
-    for (; bytes >= PIPE_BYTES_MIN && fcntl(fd, F_SETPIPE_SZ, (int)bytes) < 0; bytes /= 2)
+    for (; bytes >= PIPE_BYTES_MIN && fcntl(outlet->fd, F_SETPIPE_SZ, (int)bytes) < 0; bytes /= 2)
         ;
 }
 
@@ -70,7 +72,7 @@ static int open_standard(struct pipe_outlet *outlet) {
     return fd;
 }
 
-int pipe_outlet_open(struct pipe_outlet *outlet, const char *path, uint64_t pipe_bytes) {
+int pipe_outlet_open(struct pipe_outlet *outlet, const char *path) {
     *outlet = (struct pipe_outlet){.path = path, .fd = -1, .flags = -1};
     const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC;
     const int fd = is_standard(path) ? open_standard(outlet) : open(path, flags, 0666);
@@ -81,8 +83,6 @@ int pipe_outlet_open(struct pipe_outlet *outlet, const char *path, uint64_t pipe
     outlet->fd = fd;
     outlet->is_fifo = S_ISFIFO(found.st_mode) && !is_standard(path);
     outlet->is_file = S_ISREG(found.st_mode) && !is_standard(path);
-    if (S_ISFIFO(found.st_mode))
-        resize(fd, pipe_bytes);
     return 0;
 }
 

@@ -21,10 +21,11 @@ struct pipe_outlet {
     uint64_t whole;   /* of these, up to the end of a message */
 };
 
-/* Opens it; `pipe_bytes` is how much a pipe should hold, as far as the kernel allows. Reports that
- * go to standard output go to standard error from then on, if the frames take its place.
- * Errors: -ENXIO a FIFO that nobody reads; as open(). */
-int pipe_outlet_open(struct pipe_outlet *outlet, const char *path, uint64_t pipe_bytes);
+/* Opens it. Reports that go to standard output go to standard error from then on, if the frames
+ * take its place. Errors: -ENXIO a FIFO that nobody reads; as open(). */
+int pipe_outlet_open(struct pipe_outlet *outlet, const char *path);
+/* How much it should hold, as far as the kernel allows, if it is a pipe. */
+void pipe_outlet_resize(struct pipe_outlet *outlet, uint64_t bytes);
 void pipe_outlet_close(struct pipe_outlet *outlet);
 
 /* Whether `path` is a FIFO, or standard output is a pipe. */

@@ -44,6 +44,9 @@ bool pipe_run_knows_samples(const char *sample_format);
 /* Chooses what the container carries, waits for a FIFO's reader, opens the streams. A failure ends
  * the program with one line. False: asked to stop, or nobody reads any more. */
 bool pipe_run_open(struct pipe_run *run, const struct selection *selection);
+/* Opens the outlet for its next reader; a failure ends the program. Errors: -ENXIO nobody reads it;
+ * -EPIPE nobody will. */
+int pipe_run_open_outlet(struct pipe_run *run);
 /* Runs until it is over; the exit code. */
 int pipe_run(struct pipe_run *run);
 void pipe_run_close(struct pipe_run *run);

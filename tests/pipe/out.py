@@ -1,5 +1,6 @@
 """shmframe-pipe: what comes out of a pipe is what was in the ring, read by other people's programs."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -223,6 +224,20 @@ class Out(unittest.TestCase):
         run.wait(SECONDS)
         # The pattern gets the signal too, and may end the stream first.
         self.assertRegex(self.said(), "ended by (signal|end of stream)")
+
+    def test_the_pipe_is_large_but_for_latest_where_it_holds_one_frame(self):
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        with open("/proc/sys/fs/pipe-max-size", encoding="utf-8") as file:
+            # Others' pipes of the same user count too, unless it is root.
+            largest = int(file.read()) if os.geteuid() == 0 else None
+        for policy, expected in (("in-order", largest), ("latest", 8192)):
+            run = self.start(LIVE + " --no-sound", f"shmframe-pipe demo --policy {policy} {fifo}")
+            with open(fifo, "rb", buffering=0) as file:
+                self.assertTrue(file.read(1))
+                size = fcntl.fcntl(file, fcntl.F_GETPIPE_SZ)
+                self.assertIn(size, [expected] if expected else range(8193, 1 << 31))
+            run.wait(SECONDS)
 
     def test_ctrl_c_ends_it_while_the_pipe_is_full(self):
         fifo, pid = self.path("fifo"), self.path("pid")
