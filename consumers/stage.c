@@ -92,8 +92,7 @@ static void set_heard(struct stage *stage, int heard) {
     stage->heard = heard;
     for (int i = 0; i < (int)stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
-        const bool is_each_wanted =
-            i == heard || stage->has_delta || stage->delays.picture_ns > 0;
+        const bool is_each_wanted = i == heard || stage->has_delta || stage->delays.picture_ns > 0;
         const bool has_changed = tile->is_each_wanted != is_each_wanted;
         tile->is_each_wanted = is_each_wanted;
         tile->pictures.listener = i == heard ? stage->listener : NULL;
@@ -293,12 +292,13 @@ static bool bring(struct stage *stage, uint64_t shown_max) {
 }
 
 void stage_show(struct stage *stage, uint64_t shown_max) {
-    while (bring(stage, shown_max)) {
-        screen_appear(stage->screen);
-        const int64_t present_ns = screen_present(stage->screen);
-        for (uint32_t i = 0; i < stage->tiles; i++) {
-            pictures_presented(&stage->tile[i].pictures, present_ns);
-        }
+    if (!bring(stage, shown_max)) {
+        return;
+    }
+    screen_appear(stage->screen);
+    const int64_t present_ns = screen_present(stage->screen);
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        pictures_presented(&stage->tile[i].pictures, present_ns);
     }
 }
 

@@ -56,7 +56,8 @@ struct stage {
 int stage_create(const struct stage_settings *settings, struct stage **out_stage);
 void stage_destroy(struct stage *stage);
 
-/* Shows the pictures that are due, at most `shown_max` of each stream in all (0: any number). */
+/* Shows the pictures that are due, one of each stream, and at most `shown_max` of each in all (0:
+ * any number). If more are due, stage_wait() does not wait. */
 void stage_show(struct stage *stage, uint64_t shown_max);
 
 /* Sleeps until a picture can be taken or is due, mail comes, or `until_ns`. */

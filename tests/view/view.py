@@ -123,6 +123,12 @@ class View(unittest.TestCase):
         for stream in streams.values():
             self.assertEqual(stream["counters"]["lost_late"], 0)
 
+    def test_a_source_that_is_quicker_than_the_window_does_not_keep_it_from_ending(self):
+        self.stream("--size", "640x360", "--unpaced", "--no-sound", "--wait-readers", "1")
+        report = self.report("--policy", "in-order", "--duration", "0.5")
+        # Other things are looked at between two pictures, however many wait.
+        self.assertLess(report["duration_ns"], 5_000_000_000)
+
     def test_a_window_of_another_shape_keeps_the_aspect_ratio(self):
         self.stream("--size", "320x180", "--rate", "30", "--no-sound")
         self.view("--frames", "3", "--size", "351x401", "--screenshot", self.screenshot)
