@@ -13,7 +13,9 @@ with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as fil
 
 
 def check(entry):
-    words = shlex.split(entry["command"])[1:]
+    words = shlex.split(entry["command"])
+    # The compiler, behind its cache if there is one, comes before the options.
+    words = words[next(i for i, word in enumerate(words) if word.startswith("-")):]
     arguments, skip = [], False
     for word in words:
         if skip:
