@@ -247,8 +247,20 @@ void program_stop(void) {
     errno = saved_errno;
 }
 
+/* The same twice is impatience. Of two kinds it is not: shmframe-run sends SIGTERM some time after
+ * SIGINT; nor at once: timeout(1) signals the program, and again its process group. */
+static const int64_t impatience_ns = 500000000;
+
 static void stop_on_signal(int signal_number) {
-    (void)signal_number;
+    static _Atomic int64_t first_ns[NSIG];
+    const int64_t now_ns = shmframe_now_ns();
+    if (first_ns[signal_number] == 0) {
+        first_ns[signal_number] = now_ns;
+    } else if (now_ns - first_ns[signal_number] >= impatience_ns) {
+        /* As if there were no handler: it is delivered when this one returns. */
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
     program_stop();
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -264,6 +265,31 @@ START_TEST(stopping_makes_the_stop_descriptor_readable) {
 }
 END_TEST
 
+START_TEST(two_signals_at_once_are_one) {
+    program_stop_on_signals(NULL);
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGTERM);
+    raise(SIGTERM);
+    sigprocmask(SIG_BLOCK, &both, NULL);
+    raise(SIGTERM);
+    raise(SIGINT); /* and another kind of it is not the same */
+    sigprocmask(SIG_UNBLOCK, &both, NULL);
+    ck_assert(program_is_stopping());
+}
+END_TEST
+
+/* Ends by the signal. */
+START_TEST(a_signal_that_comes_again_ends_a_program_that_hangs) {
+    program_stop_on_signals(NULL);
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(30000000000));
+    while (shmframe_now_ns() < deadline_ns) {
+        raise(SIGINT);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+}
+END_TEST
+
 static void check_shared(const char *stream, const char *group, const char *format) {
     producer_options =
         (struct producer_options){.stream = stream, .group = group, .format = format};
@@ -307,6 +333,8 @@ int main(void) {
     tcase_add_test(parse, operands_are_found_behind_the_options);
     tcase_add_test(parse, the_limit_of_descriptors_is_raised);
     tcase_add_test(parse, stopping_makes_the_stop_descriptor_readable);
+    tcase_add_test(parse, two_signals_at_once_are_one);
+    tcase_add_test_raise_signal(parse, a_signal_that_comes_again_ends_a_program_that_hangs, SIGINT);
     suite_add_tcase(suite, parse);
     TCase *shared = tcase_create("shared");
     tcase_add_exit_test(shared, the_group_is_the_stream_unless_it_is_given, EXIT_DONE);
