@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 void beside_execute(const char *name, char *const *argv) {
-    static const char *const folders[] = {".", "../producers", "../consumers"};
+    static const char *const folders[] = {".", "../producers", "../../producers"};
     char own[PATH_MAX], path[PATH_MAX + 128];
     const ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
     char *slash = NULL;

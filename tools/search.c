@@ -39,13 +39,23 @@ static bool is_build(const char *parent) {
 }
 
 void search_extend_path(void) {
-    static const char *const siblings[] = {"server", "producers", "consumers", "bench"};
+    static const char *const siblings[] = {
+        "server",
+        "producers",
+        "consumers",
+        "consumers/analyze",
+        "consumers/encode",
+        "consumers/pipe",
+        "consumers/snapshot",
+        "consumers/view",
+        "bench",
+    };
     static char path[PATH_BYTES];
     char own[PATH_MAX];
     const char *before = getenv("PATH");
     if (!before)
         before = "/usr/local/bin:/usr/bin:/bin";
-    if (!find_own_folder(own) || strlen(before) + 8 * PATH_MAX > PATH_BYTES)
+    if (!find_own_folder(own) || strlen(before) + 12 * PATH_MAX > PATH_BYTES)
         return;
     append(path, own, "");
     char *slash = strrchr(own, '/');
