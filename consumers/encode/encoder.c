@@ -131,9 +131,10 @@ static int count_packed_bytes(const AVFrame *frame) {
     return next - frame->data[0] == bytes ? bytes : 0;
 }
 
-/* A packet that is the frame's own memory. 1: it was; 0: it cannot be. */
+/* A packet that is the slot's own memory, which nobody may write. 1: it was; 0: it cannot be. */
 static int wrap_raw(struct encoder *encoder, const AVFrame *frame) {
     AVPacket *packet = encoder->packet;
+    const bool is_slot = frame->buf[0] && !av_buffer_is_writable(frame->buf[0]);
     const int bytes =
         encoder->is_raw && frame->buf[0] && !frame->buf[1] ? count_packed_bytes(frame) : 0;
     if (bytes <= 0)
@@ -145,7 +146,7 @@ static int wrap_raw(struct encoder *encoder, const AVFrame *frame) {
     packet->size = bytes;
     packet->pts = packet->dts = frame->pts;
     packet->flags = AV_PKT_FLAG_KEY;
-    encoder->raw_in_place++;
+    encoder->raw_in_place += is_slot;
     return 1;
 }
 

@@ -130,8 +130,13 @@ class RoundTrips(Encoded):
                                          "{folder}/a.nut --video rawvideo")
         self.expect_same("a.nut", report, picture)
         counted = report["streams"][0]
-        self.assertEqual(counted["raw_in_place"], 40)
+        self.assertGreater(counted["in_place"], 0)
+        self.assertEqual(counted["raw_in_place"], counted["in_place"])
         self.assertEqual(counted["in_place"] + counted["copied"], 40)
+        report, _ = self.encode(pattern("--frames 40 --no-sound --pixel-format yuyv422"),
+                                "{folder}/b.nut --video rawvideo --leases 1")
+        counted = report["streams"][0]
+        self.assertEqual((counted["copied"], counted["raw_in_place"]), (40, 0))
 
     def test_yuv4mpeg(self):
         report, (picture,) = self.encode(pattern("--frames 40 --no-sound"), "{folder}/a.y4m")
