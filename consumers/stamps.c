@@ -5,14 +5,69 @@
 
 static const AVRational ns_unit = {1, 1000000000};
 
+/* --- Captured --------------------------------------------------------------------------------- */
+
+static const int64_t early_max_ns = INT64_C(1000000000);
+static const int64_t late_max_ns = INT64_C(120000000000);
+
+bool capture_times_believe(struct capture_times *times, int64_t capture_ns, int64_t publish_ns) {
+    if (capture_ns > publish_ns + early_max_ns || capture_ns < publish_ns - late_max_ns) {
+        times->not_believed++;
+        return false;
+    }
+    times->latency_ns = publish_ns - capture_ns;
+    times->has_latency = true;
+    return true;
+}
+
+/* --- One zero --------------------------------------------------------------------------------- */
+
 /* Times that jump: further back than frames that overtake each other, or further ahead than any
- * device is silent. */
+ * device is silent; or, if nobody says so, than any picture stands. */
 static const int64_t back_ns = INT64_C(500000000);
 static const int64_t ahead_ns = INT64_C(10000000000);
+static const int64_t stand_ns = INT64_C(3600000000000);
 
 static bool is_jump(const struct stamps_place *place, int64_t time_ns, bool is_break) {
     const int64_t step_ns = time_ns - place->end_ns;
-    return step_ns < (is_break ? -1 : -back_ns) || (is_break && step_ns > ahead_ns);
+    return step_ns < (is_break ? -1 : -back_ns) || step_ns > (is_break ? ahead_ns : stand_ns);
+}
+
+/* A stream that comes to others, with times that are not theirs. */
+static bool is_stranger(const struct stamps *stamps, int64_t time_ns) {
+    return stamps->has_begun && (time_ns < -stand_ns || time_ns - stamps->end_ns > stand_ns);
+}
+
+/* Whether the frame before it jumped to the same place. */
+static bool is_confirmed(const struct stamps_place *place, int64_t time_ns) {
+    const int64_t step_ns = time_ns - place->doubted_ns;
+    return place->is_doubted && step_ns >= -back_ns && step_ns <= ahead_ns;
+}
+
+/* Since the zero, of a frame whose time jumps. */
+static int64_t jump_to(struct stamps *stamps, struct stamps_place *place, int64_t time_ns,
+                       bool is_break) {
+    const bool was_doubted = is_confirmed(place, time_ns);
+    if (!is_break && !was_doubted) {
+        if (place->is_doubted && place->end_ns > stamps->end_ns)
+            stamps->end_ns = place->end_ns;
+        place->is_doubted = true;
+        place->doubted_ns = time_ns;
+        place->resume_ns = stamps->end_ns;
+        return place->has_begun ? place->end_ns : stamps->end_ns;
+    }
+    /* Another stream may have jumped there before. */
+    const bool has_followed =
+        place->jumps < stamps->jumps && !is_jump(place, time_ns - stamps->zero_ns, true);
+    if (!has_followed) {
+        stamps->zero_ns =
+            was_doubted ? place->doubted_ns - place->resume_ns : time_ns - stamps->end_ns;
+        stamps->jumps++;
+    }
+    place->zero_ns = stamps->zero_ns;
+    place->jumps = stamps->jumps;
+    place->is_doubted = false;
+    return time_ns - place->zero_ns;
 }
 
 int64_t stamps_find(struct stamps *stamps, struct stamps_place *place, int64_t time_ns,
@@ -21,24 +76,22 @@ int64_t stamps_find(struct stamps *stamps, struct stamps_place *place, int64_t t
     if (!place->has_begun || !stamps->is_jumping) {
         place->zero_ns = stamps->zero_ns;
         place->jumps = stamps->jumps;
-    } else if (is_jump(place, time_ns - place->zero_ns, is_break)) {
-        /* Another stream may have jumped there before. */
-        const bool has_followed =
-            place->jumps < stamps->jumps && !is_jump(place, time_ns - stamps->zero_ns, true);
-        if (!has_followed) {
-            stamps->zero_ns = time_ns - stamps->end_ns;
-            stamps->jumps++;
-        }
-        place->zero_ns = stamps->zero_ns;
-        place->jumps = stamps->jumps;
     }
-    const int64_t found_ns = time_ns - place->zero_ns;
+    int64_t found_ns = time_ns - place->zero_ns;
+    const bool has_jumped =
+        stamps->is_jumping &&
+        (place->has_begun ? is_jump(place, found_ns, is_break) : is_stranger(stamps, found_ns));
+    if (has_jumped)
+        found_ns = jump_to(stamps, place, time_ns, is_break);
+    else
+        place->is_doubted = false;
     const int64_t end_ns = found_ns + duration_ns;
     if (!place->has_begun || end_ns > place->end_ns || !stamps->is_jumping)
         place->end_ns = end_ns;
-    if (end_ns > stamps->end_ns)
+    /* Where others go on, if it was a jump, is not behind a frame that is doubted. */
+    if (end_ns > stamps->end_ns && !place->is_doubted)
         stamps->end_ns = end_ns;
-    place->has_begun = true;
+    place->has_begun = stamps->has_begun = true;
     return found_ns;
 }
 

@@ -13,7 +13,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the frames of one stream say about when they were captured. */
+struct capture_times {
+    int64_t latency_ns; /* from capture to publish, of the last frame that was believed */
+    bool has_latency;
+    uint64_t not_believed;
+};
+
+/* `capture_ns`, which is its writer's word, of a frame that was published at `publish_ns`, by the
+ * reader's clock: at most a second after that (some stamp what they paint when it is due), and at
+ * most two minutes before it, for whatever filters and queues lie between. False: it cannot be.
+ * Then the frame was published as long after its capture as those before it. */
+bool capture_times_believe(struct capture_times *times, int64_t capture_ns, int64_t publish_ns);
+
 struct stamps {
+    bool has_begun;
     int64_t zero_ns;
     int64_t skipped_ns; /* pauses so far */
     int64_t end_ns;     /* how far any stream has come */
@@ -27,10 +41,17 @@ struct stamps_place {
     int64_t end_ns;
     uint32_t jumps;
     bool has_begun;
+    bool is_doubted;    /* the last time jumped, and nobody said that it would */
+    int64_t doubted_ns; /* that time */
+    int64_t resume_ns;  /* and how far the recording was then */
 };
 
+/* Times are within that of 0, so that sums of them fit. */
+#define STAMPS_MAX_NS (INT64_MAX / 8)
+
 /* The time since the zero of a frame that begins at `time_ns` and lasts `duration_ns`. Where times
- * may jump and do, back, or far ahead at a break, all streams go on from where the recording is.
+ * may jump and do, back, or far ahead, all streams go on from where the recording is; but not for
+ * one frame alone that comes with a strange time, which follows the one before it.
  * `is_break`: the producer says that something is missing, or it is a new one. */
 int64_t stamps_find(struct stamps *stamps, struct stamps_place *place, int64_t time_ns,
                     int64_t duration_ns, bool is_break);

@@ -1,16 +1,19 @@
 #include "recorder.h"
 
 #include "fault.h"
+#include "program.h"
 #include "shape.h"
 
 #include <errno.h>
 #include <libavutil/mathematics.h>
+#include <math.h>
 #include <string.h>
 
 static const AVRational ns_unit = {1, 1000000000};
-static const int64_t begin_ns = 1000000000; /* a source without a frame is waited for so long */
-static const int64_t rest_ns = 1000000000;  /* and so long for what the others have left */
-enum { PICTURES_WAITING_MAX = 32 };
+static const int64_t begin_ns = 1000000000;     /* a source without a frame is waited for so long */
+static const int64_t rest_ns = 1000000000;      /* and so long for what the others have left */
+static const int64_t changing_ns = 10000000000; /* more changes in that time make no more files */
+enum { PICTURES_WAITING_MAX = 32, CHANGES_MAX = 4 };
 
 static struct source *source_of(const struct recorder *recorder, uint32_t index) {
     return &recorder->params.sources->source[index];
@@ -47,7 +50,9 @@ void recorder_add(struct recorder *recorder, struct source *source) {
 static int64_t time_of(const struct recorder *recorder, uint32_t index,
                        const struct recorder_frame *frame) {
     if (!recorder->is_exact_time)
-        return frame->capture_ns;
+        return frame->is_believed
+                   ? frame->capture_ns
+                   : frame->publish_ns - recorder->track[index].capture_times.latency_ns;
     if (frame->pts_ns != SHMFRAME_NO_PTS)
         return frame->pts_ns;
     /* It follows the one before it. */
@@ -129,10 +134,13 @@ int recorder_look(struct recorder *recorder) {
     bool is_complete = true, has_any = false, is_due = false;
     if (recorder->has_begun)
         return 0;
+    const bool is_exact = has_exact_time(recorder);
     for (uint32_t i = 0; i < recorder->tracks; i++) {
         const bool has_some = recorder->waits[i] > 0;
+        const bool has_time =
+            has_some && (is_exact || recorder->track[i].capture_times.has_latency);
         has_any = has_any || has_some;
-        is_complete = is_complete && (has_some || !source_can_wait(source_of(recorder, i)));
+        is_complete = is_complete && (has_time || !source_can_wait(source_of(recorder, i)));
         is_due = is_due || is_full(recorder, i);
     }
     is_due = is_due || shmframe_now_ns() - recorder->first_ns >= begin_ns;
@@ -141,11 +149,27 @@ int recorder_look(struct recorder *recorder) {
 
 /* --- Recording -------------------------------------------------------------------------------- */
 
+/* A file for each would be of use to nobody. */
+static void limit_changes(struct recorder *recorder, const struct track *track) {
+    const int64_t now_ns = shmframe_now_ns();
+    if (now_ns - recorder->changed_ns > changing_ns) {
+        recorder->changed_ns = now_ns;
+        recorder->changes_now = 0;
+    }
+    if (++recorder->changes_now <= CHANGES_MAX || recorder->params.is_rescaling)
+        return;
+    recorder->params.is_rescaling = true;
+    program_warn("%s changes its format all the time: what comes is converted to what it has been "
+                 "until now, as by --on-change rescale",
+                 track->stream);
+}
+
 /* Another format: a new file with it, or the same as before of what comes now. */
 static int change(struct recorder *recorder, uint32_t index, const struct shmframe_format *format) {
     struct track *track = &recorder->track[index];
     int result = 0;
     recorder->changes++;
+    limit_changes(recorder, track);
     if (recorder->params.is_rescaling) {
         track->format = *format;
         return track_open(track);
@@ -203,17 +227,38 @@ static int put(struct recorder *recorder, uint32_t index, struct recorder_frame 
     return result;
 }
 
+/* Whether what the lease says can be: writers make mistakes. */
+static bool believe(struct track *track, int64_t capture_ns, int64_t publish_ns) {
+    const bool is_believed = capture_times_believe(&track->capture_times, capture_ns, publish_ns);
+    if (!is_believed && track->capture_times.not_believed == 1)
+        program_warn("%s: a frame says that it was captured %.3f s %s it was published: such times "
+                     "are not believed, and counted",
+                     track->stream, fabs((double)capture_ns - (double)publish_ns) / 1e9,
+                     capture_ns > publish_ns ? "after" : "before");
+    return is_believed;
+}
+
+static int64_t find_pts_ns(const struct shmframe_lease *lease) {
+    const struct shmframe_rational unit = lease->format->time_base;
+    if (lease->frame.pts == SHMFRAME_NO_PTS)
+        return SHMFRAME_NO_PTS;
+    const int64_t pts_ns =
+        av_rescale_q(lease->frame.pts, (AVRational){unit.num, unit.den}, ns_unit);
+    return pts_ns >= -STAMPS_MAX_NS && pts_ns <= STAMPS_MAX_NS ? pts_ns : SHMFRAME_NO_PTS;
+}
+
 /* What a lease says of its frame, which is made of it. */
 static int read_lease(struct recorder *recorder, uint32_t index, struct shmframe_lease *lease,
                       struct recorder_frame *out_frame) {
     const struct shmframe_frame *frame = &lease->frame;
-    const struct shmframe_rational unit = lease->format->time_base;
-    const AVRational time_base = {unit.num, unit.den};
+    const bool is_published = frame->publish_ns > 0 && frame->publish_ns <= lease->acquire_ns;
+    const int64_t publish_ns = is_published ? frame->publish_ns : lease->acquire_ns;
     const uint64_t lost = lease->lost + lease->skipped + frame->device_dropped;
     *out_frame = (struct recorder_frame){
         .capture_ns = frame->capture_ns,
-        .pts_ns = frame->pts == SHMFRAME_NO_PTS ? SHMFRAME_NO_PTS
-                                                : av_rescale_q(frame->pts, time_base, ns_unit),
+        .publish_ns = publish_ns,
+        .is_believed = believe(&recorder->track[index], frame->capture_ns, publish_ns),
+        .pts_ns = find_pts_ns(lease),
         .lost = lost,
         .is_break = lost > 0 || lease->flags != 0 || (frame->flags & SHMFRAME_DISCONTINUITY),
     };
@@ -267,19 +312,23 @@ bool recorder_is_done(const struct recorder *recorder) {
     }
     is_done = is_done && has_any; /* otherwise it ends with its streams */
     const int64_t now_ns = shmframe_now_ns();
-    const bool is_over = recorder->has_begun && !recorder->is_exact_time &&
-                         recorder->params.duration_ns > 0 && !recorder->is_paused &&
-                         now_ns - recorder->stamps.zero_ns - recorder->stamps.skipped_ns >
-                             recorder->params.duration_ns + rest_ns;
+    const bool is_over =
+        recorder->has_begun && !recorder->is_exact_time && recorder->params.duration_ns > 0 &&
+        !recorder->is_paused &&
+        now_ns - recorder->first_ns - recorder->paused_ns > recorder->params.duration_ns + rest_ns;
     return is_done || is_over ||
            (recorder->done_ns && !recorder->is_exact_time && now_ns - recorder->done_ns > rest_ns);
 }
 
 void recorder_pause(struct recorder *recorder) {
+    if (!recorder->is_paused)
+        recorder->pause_ns = shmframe_now_ns();
     recorder->is_paused = true;
 }
 
 void recorder_resume(struct recorder *recorder) {
+    if (recorder->is_paused)
+        recorder->paused_ns += shmframe_now_ns() - recorder->pause_ns;
     recorder->is_resuming = recorder->is_paused && recorder->has_begun;
     recorder->is_paused = false;
     for (uint32_t i = 0; i < recorder->tracks; i++)

@@ -5,8 +5,8 @@
  *   recorder_look()      now and then
  *   recorder_finish()
  *
- * It begins when each source has shown a frame, or none has come from it for a moment: the first of
- * them is the zero of all. Until then frames wait.
+ * It begins when each source has shown a frame with a time that can be, or none has come from it
+ * for a moment: the first of them is the zero of all. Until then frames wait.
  *
  * Threads: one.
  */
@@ -44,7 +44,9 @@ enum { RECORDER_WAITING_MAX = 128 }; /* frames of a track, before the beginning 
 struct recorder_frame {
     AVFrame *frame;
     int64_t capture_ns;
-    int64_t pts_ns; /* SHMFRAME_NO_PTS: has none */
+    int64_t publish_ns;
+    bool is_believed; /* what it says of its capture */
+    int64_t pts_ns;   /* SHMFRAME_NO_PTS: has none */
     uint64_t lost;
     bool is_break;
 };
@@ -61,7 +63,11 @@ struct recorder {
     bool is_after_pause[RECORDING_STREAMS_MAX]; /* nothing has come since */
     int64_t first_ns;                           /* when the first frame of all was taken */
     int64_t done_ns;                            /* when the first track had all that was wanted */
+    int64_t paused_ns;                          /* in all, of pauses that are over */
+    int64_t pause_ns;                           /* when this one began */
     uint32_t changes;                           /* of format */
+    uint32_t changes_now;                       /* since changed_ns */
+    int64_t changed_ns;
     struct recorder_frame waiting[RECORDING_STREAMS_MAX][RECORDER_WAITING_MAX];
     uint32_t waits[RECORDING_STREAMS_MAX];
 };

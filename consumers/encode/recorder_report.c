@@ -72,6 +72,7 @@ static json_t *make_track(const struct recorder *recorder, uint32_t index) {
     add_counters(object, &counters);
     set_count(object, "encoded", track->counters.encoded);
     set_count(object, "early", track->counters.early);
+    set_count(object, "false_times", track->capture_times.not_believed);
     set_count(object, "left_out", track->counters.skipped);
     set_count(object, "in_place", track->lent.in_place);
     set_count(object, "copied", track->lent.copied);
@@ -137,6 +138,9 @@ static void print_track(const struct recorder *recorder, uint32_t index) {
         printf("  %" PRIu64 " skipped by policy, %" PRIu64 " before the beginning, %" PRIu64
                " in pauses or after the end\n",
                counters.skipped, track->counters.early, track->counters.skipped);
+    if (track->capture_times.not_believed)
+        printf("  %" PRIu64 " with a capture time that cannot be\n",
+               track->capture_times.not_believed);
     printf("  %" PRIu64 " in place, %" PRIu64 " copied%s\n", track->lent.in_place,
            track->lent.copied, track->lent.copied ? " (more were kept than --leases allows)" : "");
     if (track->counters.converted)

@@ -40,6 +40,7 @@ struct track {
 
     struct shmframe_format format; /* of what comes; kind 0: nothing is known */
     struct lent lent;
+    struct capture_times capture_times;
     struct stamps_place place;
     struct encoder *encoder; /* NULL: closed */
     AVFrame *shape;          /* what the encoder gets, without data */
@@ -59,6 +60,7 @@ struct track {
     AVAudioFifo *gathered;        /* of the encoder's format */
     int64_t next;                 /* stamp of the next sample to be gathered */
     int64_t last;                 /* the last stamp given to the encoder */
+    int block;                    /* samples of the last block that came */
 };
 
 /* A frame of the source, and what the lease said of it. */

@@ -1,4 +1,5 @@
 #include "fault.h"
+#include "program.h"
 #include "shape.h"
 #include "track.h"
 
@@ -8,7 +9,11 @@
 #include <libavutil/samplefmt.h>
 #include <string.h>
 
-enum { CHUNK = 4096 }; /* samples that are handled at once, where the codec does not say */
+enum {
+    CHUNK = 4096,         /* samples that are handled at once, where the codec does not say */
+    SILENCE_SECONDS = 10, /* for a gap, at most: what is longer is a gap in the stamps */
+    SILENCE_SECONDS_BARE = 3600, /* in containers without stamps */
+};
 
 /* --- What the codec takes --------------------------------------------------------------------- */
 
@@ -251,12 +256,20 @@ static int gather(struct track *track, uint8_t *const *data, int samples) {
     return encode_gathered(track, false);
 }
 
+static bool is_bare(const struct track *track) {
+    return recording_format(track->recording)->flags & AVFMT_NOTIMESTAMPS;
+}
+
 static int gather_silence(struct track *track, int64_t samples) {
+    const int64_t most = (int64_t)track->shape->sample_rate *
+                         (is_bare(track) ? SILENCE_SECONDS_BARE : SILENCE_SECONDS);
+    const int64_t rest = samples > most ? samples - most : 0;
+    samples -= rest;
     AVFrame *silence = samples > 0 ? create_frame(track, CHUNK) : NULL;
     int result = 0;
     if (samples > 0 && !silence)
         return fault_set(-ENOMEM, "no memory for sound");
-    while (samples > 0 && result >= 0) {
+    while (samples > 0 && result >= 0 && !program_is_stopping()) {
         const int chunk = samples < CHUNK ? (int)samples : CHUNK;
         av_samples_set_silence(silence->extended_data, 0, chunk, silence->ch_layout.nb_channels,
                                silence->format);
@@ -264,6 +277,7 @@ static int gather_silence(struct track *track, int64_t samples) {
         samples -= chunk;
     }
     av_frame_free(&silence);
+    track->next += samples + rest;
     return result;
 }
 
@@ -318,19 +332,29 @@ static int put_samples(struct track *track, AVFrame *frame) {
 /* Leaves out what is after the limit. */
 static void limit(struct track *track, struct track_frame *frame) {
     const int rate_hz = frame->frame->sample_rate;
+    if (track->limit_ns == INT64_MAX)
+        return;
     const int64_t left_ns = track->limit_ns - frame->time_ns;
     const int64_t left = left_ns > 0 ? av_rescale(left_ns, rate_hz, 1000000000) : 0;
-    if (track->limit_ns == INT64_MAX || left >= frame->frame->nb_samples)
+    if (left >= frame->frame->nb_samples)
         return;
     track->is_done = true;
     frame->frame->nb_samples = (int)left;
     track->counters.skipped += left == 0;
 }
 
+/* Samples that are missing before it, where blocks are of one length; 0: times must tell. */
+static uint64_t count_lost(struct track *track, const struct track_frame *frame) {
+    const int before = track->block;
+    track->block = frame->frame->nb_samples;
+    const bool is_even = before == track->block && frame->lost <= UINT32_MAX;
+    return is_even ? frame->lost * (uint64_t)before : 0;
+}
+
 int track_sound_put(struct track *track, struct track_frame *frame) {
     struct sound_stamps *stamps = &track->sound_stamps;
-    const uint64_t lost = frame->lost * (uint64_t)frame->frame->nb_samples;
     const bool is_first = !stamps->has_begun;
+    const uint64_t lost = count_lost(track, frame);
     limit(track, frame);
     if (frame->frame->nb_samples == 0)
         return 0;
@@ -338,10 +362,10 @@ int track_sound_put(struct track *track, struct track_frame *frame) {
         stamps, frame->time_ns, (uint32_t)frame->frame->nb_samples, lost, frame->is_break);
     track->counters.early += is_first && step.cut > 0;
     /* Where a container has no stamps, sound that begins late is preceded by silence. */
-    const bool is_bare = recording_format(track->recording)->flags & AVFMT_NOTIMESTAMPS;
-    if (is_first && !is_bare)
+    const bool is_late = is_first && !is_bare(track);
+    if (is_late)
         track->next = step.silence;
-    int result = is_first && !is_bare ? 0 : gather_silence(track, step.silence);
+    int result = is_late ? 0 : gather_silence(track, step.silence);
     track->next += step.shift;
     cut(frame->frame, step.cut);
     if (result >= 0 && stamps->params.drift == SOUND_STRETCH) {

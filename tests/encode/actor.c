@@ -1,6 +1,6 @@
 /* actor: plays a scene into the streams "act" (25 pictures a second) and "act.sound" (10 ms a
  * block, mono, every sample 1000), as fast as its readers take it, with capture times of the
- * scene's own.
+ * scene's own: they begin at BASE_MS of the environment.
  *
  *   actor SCENE START_MS [act|act.sound]    only that stream
  *   plain     two seconds
@@ -10,6 +10,11 @@
  *   dies      after one second, without a word
  *   rotated   a picture that lies on its side, in HDR
  *   leaps     after one second the producer's times begin anew
+ *   ahead     one block and one picture say that they come from tomorrow
+ *   first     the first ones do, and the second ones from the beginning of time
+ *   wild      all times are drawn by lot
+ *   gap       the sound's times miss five minutes after one second
+ *   flaps     each picture has another size than the one before
  */
 #include <shmframe/shmframe.h>
 #include <stdbool.h>
@@ -19,13 +24,13 @@
 #include <unistd.h>
 
 enum { BLOCK = 480, RATE_HZ = 48000, PICTURE_MS = 40, BLOCK_MS = 10 };
-static const int64_t base_ns = INT64_C(1000000000000);
 static const int64_t ms_ns = 1000000;
+static const int64_t day_ms = 24 * 3600 * 1000;
 
 static struct shmframe_session *session;
 static struct shmframe_writer *picture, *sound;
 static const char *scene;
-static int64_t start_ms;
+static int64_t base_ns, start_ms;
 static uint32_t lost_pictures, lost_blocks;
 
 static bool is_scene(const char *name) {
@@ -83,6 +88,23 @@ static void open_streams(const char *only) {
     await_reader(sound);
 }
 
+/* What is wrong with the times of the frame at `ms`. */
+static void falsify(struct shmframe_frame *frame, int64_t ms, bool is_sound) {
+    if ((is_scene("ahead") && ms == 1000) || (is_scene("first") && ms == 0)) {
+        frame->capture_ns += day_ms * ms_ns;
+        frame->pts += day_ms;
+    } else if (is_scene("first") && ms < 80) {
+        frame->capture_ns = INT64_MIN + ms;
+        frame->pts = INT64_MIN + 1 + ms;
+    } else if (is_scene("wild")) {
+        frame->capture_ns = (int64_t)((uint64_t)random() << 33 ^ (uint64_t)random() << 11);
+        frame->capture_ns *= random() % 2 ? 1 : -1;
+        frame->pts = frame->capture_ns;
+    } else if (is_scene("gap") && is_sound && ms >= 1000) {
+        frame->pts += 300000;
+    }
+}
+
 static void publish(struct shmframe_writer *writer, int64_t at_ns, int value, uint32_t lost) {
     struct shmframe_loan loan;
     const int64_t leap_ms = is_scene("leaps") && at_ns >= 1000 * ms_ns ? 1000 : 0;
@@ -97,6 +119,7 @@ static void publish(struct shmframe_writer *writer, int64_t at_ns, int value, ui
     loan.frame.pts = at_ns / ms_ns - leap_ms;
     loan.frame.device_dropped = lost;
     loan.frame.flags |= lost || (leap_ms && at_ns == 1000 * ms_ns) ? SHMFRAME_DISCONTINUITY : 0;
+    falsify(&loan.frame, at_ns / ms_ns, writer == sound);
     check(shmframe_writer_publish(writer, &loan), "publish");
 }
 
@@ -110,6 +133,12 @@ static void play_picture(int64_t ms) {
         const struct shmframe_format format = make_picture_format(200, 100);
         check(shmframe_writer_set_format(picture, &format, shmframe_deadline_ns(20000 * ms_ns)),
               "resize");
+    }
+    if (is_scene("flaps")) {
+        const struct shmframe_format format =
+            make_picture_format(160 + 16 * (uint32_t)(number % 2), 120);
+        check(shmframe_writer_set_format(picture, &format, shmframe_deadline_ns(20000 * ms_ns)),
+              "another size");
     }
     publish(picture, ms * ms_ns, 16 + number % 200, lost_pictures);
     lost_pictures = 0;
@@ -130,6 +159,7 @@ int main(int argc, char **argv) {
         return 2;
     scene = argv[1];
     start_ms = atoi(argv[2]);
+    base_ns = strtoll(getenv("BASE_MS"), NULL, 10) * ms_ns;
     check(shmframe_session_open(NULL, &session), "session");
     open_streams(argv[3]);
     const int64_t end_ms = is_scene("drift") ? 60000 : 2000;

@@ -2,6 +2,7 @@
 
 import array
 import os
+import time
 import unittest
 
 from encode import Encoded, ffmpeg, probe
@@ -15,6 +16,8 @@ def actor(scene, start_ms=0, only=""):
 
 class Scenes(Encoded):
     def play(self, producer, options):
+        # As long ago as the longest scene, which is played faster, and lasts.
+        os.environ["BASE_MS"] = str(time.monotonic_ns() // 1000000 - 65000)
         report, _ = self.encode(producer, options + " -y", streams="act", witnesses=())
         streams = {stream["stream"]: stream for stream in report["streams"]}
         self.picture, self.sound = streams.get("act"), streams.get("act.sound")
@@ -105,6 +108,62 @@ class Scenes(Encoded):
         for i, stamp in enumerate(self.stamps("a.nut")):
             self.assertAlmostEqual(stamp, i / 25, delta=0.011)
         self.assertLessEqual(abs(len(self.samples("a.nut")) - 2 * 48000), 480)
+
+    def expect_plain(self, name, report, pictures=50):
+        """Nothing shows that some times were false."""
+        self.assertAlmostEqual(report["seconds"], 2, delta=0.05)
+        self.assertEqual(self.picture["encoded"], pictures)
+        stamps = self.stamps(name)
+        for stamp, number in zip(stamps, range(50 - pictures, 50), strict=True):
+            self.assertAlmostEqual(stamp, number / 25, delta=0.05)
+        samples = self.samples(name)
+        self.assertAlmostEqual(len(samples), 96000, delta=960)
+        self.assertLessEqual(samples.count(0), 960)
+
+    def test_a_capture_that_cannot_be_is_taken_as_the_time_of_publishing(self):
+        report = self.play(actor("ahead"), "{folder}/a.nut --time capture")
+        self.expect_plain("a.nut", report)
+        self.assertEqual((self.picture["false_times"], self.sound["false_times"]), (1, 1))
+        self.assertIn("act.sound: a frame says that it was captured 86", self.said)
+        report = self.play(actor("first"), "{folder}/a.nut --time capture")
+        self.assertEqual((self.picture["encoded"], self.picture["early"]), (50, 0))
+        self.assertEqual((self.picture["false_times"], self.sound["false_times"]), (2, 8))
+        self.assertLess(report["seconds"], 70)
+
+    def test_a_pts_that_leaps_for_one_frame_changes_nothing_but_that_one(self):
+        report = self.play(actor("ahead"), "{folder}/a.nut --time pts")
+        self.expect_plain("a.nut", report)
+        self.assertEqual(report["time_jumps"], 0)
+        report = self.play(actor("first"), "{folder}/a.nut --time pts")
+        self.assertEqual((self.picture["encoded"], self.picture["early"]), (50, 0))
+        self.assertLess(report["seconds"], 5)
+
+    def test_times_drawn_by_lot_make_a_file_that_plays(self):
+        for clock in ("capture", "pts"):
+            report = self.play(actor("wild"), f"{{folder}}/a.mkv --video mpeg4 --time {clock}")
+            self.assertEqual(self.picture["encoded"], 50)
+            self.assertLess(report["seconds"], 30)
+            self.samples("a.mkv")
+            stamps = self.stamps("a.mkv")
+            self.assertEqual(stamps, sorted(stamps))
+
+    def test_a_long_gap_in_sound_is_silence_for_a_while_and_then_one_of_stamps(self):
+        self.play(actor("gap", only="act.sound"), "{folder}/a.nut")
+        samples, stamps = self.samples("a.nut"), self.stamps("a.nut", "a")
+        self.assertEqual((len(samples), samples.count(0)), (12 * 48000, 10 * 48000))
+        self.assertAlmostEqual(stamps[-1], 301.99, delta=0.001)
+        self.assertEqual(self.sound["cut_s"], 0)
+        # Without stamps there is nothing but silence.
+        self.play(actor("gap", only="act.sound"), "{folder}/a.flac")
+        samples = self.samples("a.flac")
+        self.assertEqual((len(samples), samples.count(0)), (302 * 48000, 300 * 48000))
+
+    def test_a_picture_that_changes_all_the_time_stays_as_it_is(self):
+        report = self.play(actor("flaps", only="act"), "{folder}/a.mkv --time capture --video mpeg4")
+        self.assertEqual(report["format_changes"], 49)
+        self.assertLess(report["files"], 10)
+        self.assertEqual(self.picture["encoded"], 50)
+        self.assertIn("converted to", self.said)
 
     def test_rotation_colours_and_light_are_carried(self):
         self.play(actor("rotated"), "{folder}/a.mov --time capture --video mpeg4")

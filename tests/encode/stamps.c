@@ -200,6 +200,55 @@ START_TEST(times_that_begin_anew_go_on_for_all_streams_alike) {
 }
 END_TEST
 
+START_TEST(one_strange_time_moves_nothing_but_its_frame) {
+    const int64_t s = INT64_C(1000000000);
+    static const int64_t strange_ns[] = {STAMPS_MAX_NS, -STAMPS_MAX_NS, INT64_C(86400000000000), 0};
+    struct stamps stamps = {.zero_ns = 50 * s, .is_jumping = true};
+    struct stamps_place picture = {0}, sound = {0};
+    ck_assert_int_eq(stamps_find(&stamps, &picture, 50 * s, s, false), 0);
+    ck_assert_int_eq(stamps_find(&stamps, &picture, 51 * s, s, false), s);
+    ck_assert_int_eq(stamps_find(&stamps, &picture, 52 * s, s, false), 2 * s);
+    ck_assert_int_eq(stamps_find(&stamps, &sound, 50 * s, s, false), 0);
+    ck_assert_int_eq(stamps_find(&stamps, &sound, strange_ns[_i], s, false), s);
+    ck_assert_int_eq(stamps_find(&stamps, &sound, 52 * s, s, false), 2 * s);
+    ck_assert_int_eq(stamps_find(&stamps, &picture, 53 * s, s, false), 3 * s);
+    ck_assert_uint_eq(stamps.jumps, 0);
+    /* Two are no accident: all go on from where the recording is. */
+    ck_assert_int_eq(stamps_find(&stamps, &sound, strange_ns[_i], s, false), 3 * s);
+    ck_assert_int_eq(stamps_find(&stamps, &sound, strange_ns[_i] + s, s, false), 5 * s);
+    ck_assert_int_eq(stamps_find(&stamps, &picture, strange_ns[_i] + s, s, true), 5 * s);
+    ck_assert_uint_eq(stamps.jumps, 1);
+}
+END_TEST
+
+START_TEST(a_stream_whose_first_time_is_strange_begins_where_the_recording_is) {
+    const int64_t s = INT64_C(1000000000);
+    static const int64_t strange_ns[] = {STAMPS_MAX_NS, -STAMPS_MAX_NS};
+    struct stamps stamps = {.zero_ns = 50 * s, .is_jumping = true};
+    struct stamps_place picture = {0}, sound = {0};
+    ck_assert_int_eq(stamps_find(&stamps, &picture, 50 * s, s, false), 0);
+    ck_assert_int_eq(stamps_find(&stamps, &sound, strange_ns[_i], s, false), s);
+    ck_assert_int_eq(stamps_find(&stamps, &sound, 52 * s, s, false), 2 * s);
+}
+END_TEST
+
+START_TEST(a_capture_is_believed_if_it_can_be) {
+    const int64_t s = INT64_C(1000000000), now_ns = 5000 * s;
+    struct capture_times times = {0};
+    ck_assert(!capture_times_believe(&times, INT64_MAX, now_ns));
+    ck_assert(!capture_times_believe(&times, INT64_MIN, now_ns));
+    ck_assert(!times.has_latency);
+    ck_assert(capture_times_believe(&times, now_ns - 120 * s, now_ns));
+    ck_assert_int_eq(times.latency_ns, 120 * s);
+    ck_assert(!capture_times_believe(&times, now_ns - 120 * s - 1, now_ns));
+    ck_assert(!capture_times_believe(&times, now_ns + s + 1, now_ns));
+    ck_assert_int_eq(times.latency_ns, 120 * s);
+    ck_assert(capture_times_believe(&times, now_ns + s, now_ns));
+    ck_assert_int_eq(times.latency_ns, -s);
+    ck_assert_uint_eq(times.not_believed, 4);
+}
+END_TEST
+
 START_TEST(captured_times_do_not_jump_and_pauses_are_left_out) {
     const int64_t s = INT64_C(1000000000);
     struct stamps stamps = {.zero_ns = 5 * s};
@@ -225,6 +274,10 @@ int main(void) {
     tcase_add_test(tcase, stamps_are_in_samples_that_are_written);
     tcase_add_test(tcase, pictures_never_go_back);
     tcase_add_test(tcase, times_that_begin_anew_go_on_for_all_streams_alike);
+    tcase_add_loop_test(tcase, one_strange_time_moves_nothing_but_its_frame, 0, 4);
+    tcase_add_loop_test(tcase, a_stream_whose_first_time_is_strange_begins_where_the_recording_is,
+                        0, 2);
+    tcase_add_test(tcase, a_capture_is_believed_if_it_can_be);
     tcase_add_test(tcase, captured_times_do_not_jump_and_pauses_are_left_out);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
