@@ -11,9 +11,11 @@
 #define CONSUMERS_SOURCES_H
 
 #include "control.h"
+#include "selection.h"
 #include "source.h"
 
-enum { SOURCES_MAX = 17 };
+/* Every selected stream, and one beside each to compare it with. */
+enum { SOURCES_MAX = 2 * SELECTION_MAX };
 
 struct sources {
     struct shmframe_session *session; /* borrowed; set by the program */

@@ -1,18 +1,23 @@
 #include "analysis.h"
 
 #include "consumer.h"
+#include "stretch.h"
 
 #include <errno.h>
-#include <libavutil/mathematics.h>
 #include <shmframe/avframe.h>
 #include <string.h>
 
 enum { FORMAT_BYTES = 128 };
 static const int64_t back_ns = INT64_C(500000000); /* further, and the times begin anew */
+/* How long the last pictures wait for a reference that brings nothing. */
+static const int64_t partner_ns = INT64_C(2000000000);
+
+static uint32_t index_of(const struct analysis *analysis, enum pairing_side side) {
+    return side == PAIRING_MAIN ? analysis->source : analysis->reference;
+}
 
 static struct source *source_of(const struct analysis *analysis, enum pairing_side side) {
-    const uint32_t index = side == PAIRING_MAIN ? analysis->source : analysis->reference;
-    return &analysis->sources->source[index];
+    return &analysis->sources->source[index_of(analysis, side)];
 }
 
 static bool has_reference(const struct analysis *analysis) {
@@ -57,12 +62,17 @@ static int add_source(struct sources *sources, const char *stream, uint32_t leas
 bool analysis_open(struct analysis *analysis, const struct analysis_settings *settings,
                    struct sources *sources, const struct selected_stream *stream) {
     const bool is_picture = stream->kind == SHMFRAME_VIDEO;
-    const uint32_t held = settings->picture.pairing.held_max;
+    const struct picture_settings *picture = &settings->picture;
+    const bool has_partner = is_picture && settings->reference;
     *analysis = (struct analysis){
         .settings = settings, .kind = stream->kind, .sources = sources, .source = sources->count};
-    int index = add_source(sources, stream->name, is_picture ? held + 2 : 1);
-    if (index >= 0 && is_picture && settings->reference)
-        index = add_source(sources, settings->reference, held + 1);
+    pace_begin(&analysis->pace);
+    int index =
+        add_source(sources, stream->name,
+                   is_picture ? picture_measures_leases(picture, PAIRING_MAIN, has_partner) : 1);
+    if (index >= 0 && has_partner)
+        index = add_source(sources, settings->reference,
+                           picture_measures_leases(picture, PAIRING_REFERENCE, true));
     if (index < 0)
         return false;
     analysis->reference = (uint32_t)index;
@@ -102,27 +112,30 @@ static void set_format(json_t *object, const struct analysis *analysis) {
     json_object_set_new(object, "format", json_string(text));
 }
 
-static void add_counters(json_t *object, const struct shmframe_reader_counters *now,
-                         const struct shmframe_reader_counters *before) {
-    set_count(object, "lost_frames",
-              now->lost_late + now->lost_restart - before->lost_late - before->lost_restart);
-    set_count(object, "skipped_frames", now->skipped - before->skipped);
-    set_count(object, "device_dropped_frames", now->device_dropped - before->device_dropped);
+static void count_losses(struct analysis_losses *losses, const struct shmframe_lease *lease) {
+    losses->lost += lease->lost;
+    losses->skipped += lease->skipped;
+    losses->device_dropped += lease->frame.device_dropped;
+}
+
+static void add_losses(json_t *object, const struct analysis_losses *losses) {
+    set_count(object, "lost_frames", losses->lost);
+    set_count(object, "skipped_frames", losses->skipped);
+    set_count(object, "device_dropped_frames", losses->device_dropped);
 }
 
 static void tell_interval(struct analysis *analysis) {
-    const struct shmframe_reader_counters now = source_counters(source_of(analysis, PAIRING_MAIN));
     json_t *object = make_object(analysis, "span", "interval");
     json_object_set_new(object, "kind", json_string(analysis->sound ? "audio" : "video"));
     set_seconds(object, "start_s", analysis->interval_start_ns);
     set_seconds(object, "duration_s", analysis->end_ns - analysis->interval_start_ns);
     set_count(object, "frames", analysis->interval_frames);
-    add_counters(object, &now, &analysis->told);
+    add_losses(object, &analysis->losses);
     if (analysis->sound)
         sound_measures_report_interval(analysis->sound, object);
     else
         picture_measures_report_interval(analysis->picture, object);
-    analysis->told = now;
+    analysis->losses = (struct analysis_losses){0};
     analysis->interval_frames = 0;
     tell(analysis, object);
 }
@@ -138,14 +151,20 @@ static void tell_events(struct analysis *analysis) {
 
 json_t *analysis_make_total(struct analysis *analysis) {
     const struct shmframe_reader_counters now = source_counters(source_of(analysis, PAIRING_MAIN));
+    const struct shmframe_reader_counters *before = &analysis->counted;
+    const struct analysis_losses losses = {
+        .lost = now.lost_late + now.lost_restart - before->lost_late - before->lost_restart,
+        .skipped = now.skipped - before->skipped,
+        .device_dropped = now.device_dropped - before->device_dropped,
+    };
     json_t *object = make_object(analysis, "span", "total");
     json_object_set_new(object, "kind", json_string(analysis->sound ? "audio" : "video"));
     set_format(object, analysis);
     set_seconds(object, "start_s", analysis->start_ns);
     set_seconds(object, "duration_s",
-                analysis->earlier_ns + analysis->end_ns - analysis->part_start_ns);
+                stretch_add_ns(analysis->earlier_ns, analysis->end_ns - analysis->part_start_ns));
     set_count(object, "frames", analysis->frames);
-    add_counters(object, &now, &analysis->counted);
+    add_losses(object, &losses);
     if (analysis->sound)
         sound_measures_report_total(analysis->sound, object);
     else
@@ -155,27 +174,6 @@ json_t *analysis_make_total(struct analysis *analysis) {
 
 /* Frames. */
 
-/* When the frame begins and ends, in the stream's own time. */
-struct stretch {
-    int64_t start_ns, end_ns;
-};
-
-static struct stretch find_stretch(const struct shmframe_lease *lease) {
-    static const AVRational ns_unit = {1, 1000000000};
-    const struct shmframe_format *format = lease->format;
-    const struct shmframe_frame *frame = &lease->frame;
-    const AVRational unit = {format->time_base.num, format->time_base.den};
-    int64_t length_ns = av_rescale_q(frame->duration, unit, ns_unit);
-    if (format->kind == SHMFRAME_AUDIO)
-        length_ns = av_rescale(frame->samples, ns_unit.den, format->audio.sample_rate);
-    else if (length_ns <= 0 && format->video.frame_rate.num > 0)
-        length_ns =
-            av_rescale(ns_unit.den, format->video.frame_rate.den, format->video.frame_rate.num);
-    const int64_t start_ns =
-        frame->pts == SHMFRAME_NO_PTS ? frame->capture_ns : av_rescale_q(frame->pts, unit, ns_unit);
-    return (struct stretch){start_ns, start_ns + (length_ns > 0 ? length_ns : 0)};
-}
-
 static void begin_at(struct analysis *analysis, int64_t start_ns) {
     if (!analysis->has_begun)
         analysis->start_ns = analysis->part_start_ns = start_ns;
@@ -183,46 +181,41 @@ static void begin_at(struct analysis *analysis, int64_t start_ns) {
     analysis->has_begun = true;
 }
 
-/* Ends the interval, if the frame that comes lies beyond it. */
-static void look_at_time(struct analysis *analysis, const struct stretch *stretch) {
-    const int64_t interval_ns = analysis->settings->interval_ns;
+/* Ends the interval, if the frame that comes lies beyond it, or is of another format. */
+static void look_at_time(struct analysis *analysis, const struct stretch *stretch,
+                         bool is_new_format) {
+    const int64_t interval_ns = analysis->settings->interval_ns, start_ns = stretch->start_ns;
+    const bool has_interval = interval_ns > 0 && analysis->interval_frames;
     if (!analysis->has_begun) {
-        begin_at(analysis, stretch->start_ns);
-    } else if (stretch->start_ns < analysis->end_ns - back_ns) {
-        if (interval_ns > 0)
+        begin_at(analysis, start_ns);
+    } else if (start_ns < analysis->end_ns - back_ns ||
+               stretch_is_jump(analysis->end_ns, start_ns)) {
+        if (has_interval)
             tell_interval(analysis);
-        analysis->earlier_ns += analysis->end_ns - analysis->part_start_ns;
-        analysis->part_start_ns = analysis->end_ns = stretch->start_ns;
-        begin_at(analysis, stretch->start_ns);
-    } else if (interval_ns > 0 && stretch->start_ns >= analysis->interval_start_ns + interval_ns) {
+        analysis->earlier_ns =
+            stretch_add_ns(analysis->earlier_ns, analysis->end_ns - analysis->part_start_ns);
+        analysis->part_start_ns = analysis->end_ns = start_ns;
+        begin_at(analysis, start_ns);
+    } else if (interval_ns > 0 && start_ns - analysis->interval_start_ns >= interval_ns) {
         const int64_t next_ns = analysis->interval_start_ns + interval_ns;
         tell_interval(analysis);
-        begin_at(analysis, stretch->start_ns < next_ns + interval_ns ? next_ns : stretch->start_ns);
+        begin_at(analysis, start_ns - next_ns < interval_ns ? next_ns : start_ns);
+    } else if (is_new_format && has_interval) {
+        tell_interval(analysis);
+        begin_at(analysis, start_ns);
     }
 }
 
-static void begin_format(struct analysis *analysis, enum pairing_side side) {
-    const struct shmframe_format *format = &analysis->format[side];
-    const int result = analysis->sound
-                           ? sound_measures_set_format(analysis->sound, &format->audio)
-                           : picture_measures_set_format(analysis->picture, side, format);
-    if (result == 0)
-        return;
-    char text[FORMAT_BYTES];
-    shmframe_format_describe(format, text, sizeof(text));
-    program_fail("%s cannot be measured: %s (%s)", source_of(analysis, side)->stream, text,
-                 result == -ENOTSUP ? "that format is not known here" : strerror(-result));
+static bool is_new(const struct analysis *analysis, enum pairing_side side,
+                   const struct shmframe_lease *lease) {
+    return !analysis->format[side].slot_bytes || lease->flags & SHMFRAME_LEASE_NEW_FORMAT;
 }
 
-/* Returns whether the lease is the first of its format. */
-static bool look_at_format(struct analysis *analysis, enum pairing_side side,
-                           const struct shmframe_lease *lease) {
-    struct shmframe_format *format = &analysis->format[side];
-    if (format->slot_bytes && !(lease->flags & SHMFRAME_LEASE_NEW_FORMAT))
-        return false;
-    *format = *lease->format;
-    begin_format(analysis, side);
-    return true;
+static int begin_format(struct analysis *analysis, enum pairing_side side,
+                        const struct shmframe_format *format) {
+    analysis->format[side] = *format;
+    return analysis->sound ? sound_measures_set_format(analysis->sound, &format->audio)
+                           : picture_measures_set_format(analysis->picture, side, format);
 }
 
 /* What happened before the frame, as events. */
@@ -255,10 +248,8 @@ static int measure_picture(struct analysis *analysis, enum pairing_side side,
     const struct shmframe_frame stamps = lease->frame;
     AVFrame *picture;
     int result = shmframe_avframe_from_lease(lease, &picture);
-    if (result < 0) {
-        shmframe_reader_release(source_of(analysis, side)->reader, lease);
+    if (result < 0)
         return result;
-    }
     result = picture_measures_add(analysis->picture, side, picture, &stamps);
     av_frame_free(&picture);
     return result;
@@ -270,40 +261,7 @@ static int measure_sound(struct analysis *analysis, struct shmframe_lease *lease
                            lease->frame.flags & SHMFRAME_DISCONTINUITY;
     if (is_broken)
         sound_measures_break(analysis->sound);
-    const int result = sound_measures_add(analysis->sound, lease, start_ns);
-    shmframe_reader_release(source_of(analysis, PAIRING_MAIN)->reader, lease);
-    return result;
-}
-
-static void measure(struct analysis *analysis, enum pairing_side side,
-                    struct shmframe_lease *lease) {
-    const struct stretch stretch = find_stretch(lease);
-    int result;
-    if (side == PAIRING_REFERENCE) {
-        look_at_format(analysis, side, lease);
-        result = measure_picture(analysis, side, lease);
-    } else {
-        look_at_time(analysis, &stretch);
-        const bool is_new_format = look_at_format(analysis, side, lease);
-        tell_changes(analysis, lease, stretch.start_ns, is_new_format);
-        result = analysis->sound ? measure_sound(analysis, lease, stretch.start_ns)
-                                 : measure_picture(analysis, side, lease);
-        analysis->frames++;
-        analysis->interval_frames++;
-        if (stretch.end_ns > analysis->end_ns || analysis->frames == 1)
-            analysis->end_ns = stretch.end_ns;
-    }
-    if (result < 0)
-        program_fail("%s cannot be measured any more: %s", source_of(analysis, side)->stream,
-                     strerror(-result));
-    tell_events(analysis);
-}
-
-/* Whether a frame of that side would be welcome. A writer that can be kept waiting is: then no
- * picture has to be copied to wait for its partner. */
-static bool wants(const struct analysis *analysis, enum pairing_side side) {
-    const bool can_wait = source_of(analysis, side)->params.policy == SHMFRAME_LOSSLESS;
-    return !has_reference(analysis) || !can_wait || picture_measures_wants(analysis->picture, side);
+    return sound_measures_add(analysis->sound, lease, start_ns);
 }
 
 static void end_side(struct analysis *analysis, enum pairing_side side) {
@@ -317,47 +275,154 @@ static void end_side(struct analysis *analysis, enum pairing_side side) {
     tell_events(analysis);
 }
 
-static void take_from(struct analysis *analysis, enum pairing_side side, uint64_t frames_max) {
+/* The others go on without it. */
+static void give_up(struct analysis *analysis, enum pairing_side side, const char *why) {
+    struct source *source = source_of(analysis, side);
+    snprintf(source->trouble, sizeof(source->trouble), "%s", why);
+    if (analysis->picture)
+        picture_measures_let_go(analysis->picture, side);
+    end_side(analysis, side);
+    source_close(source); /* its writer need not wait for it */
+}
+
+static void measure_main(struct analysis *analysis, struct shmframe_lease *lease, int *result) {
+    const struct stretch stretch = stretch_of(lease->format, &lease->frame);
+    const bool is_new_format = is_new(analysis, PAIRING_MAIN, lease);
+    look_at_time(analysis, &stretch, is_new_format);
+    if (is_new_format)
+        *result = begin_format(analysis, PAIRING_MAIN, lease->format);
+    tell_changes(analysis, lease, stretch.start_ns, is_new_format);
+    count_losses(&analysis->losses, lease);
+    if (*result < 0)
+        return;
+    *result = analysis->sound ? measure_sound(analysis, lease, stretch.start_ns)
+                              : measure_picture(analysis, PAIRING_MAIN, lease);
+    analysis->frames++;
+    analysis->interval_frames++;
+    if (stretch.end_ns > analysis->end_ns || analysis->frames == 1)
+        analysis->end_ns = stretch.end_ns;
+}
+
+static void measure(struct analysis *analysis, enum pairing_side side,
+                    struct shmframe_lease *lease) {
+    struct shmframe_reader *reader = source_of(analysis, side)->reader;
+    int result = 0;
+    if (side == PAIRING_MAIN) {
+        measure_main(analysis, lease, &result);
+    } else {
+        if (is_new(analysis, side, lease))
+            result = begin_format(analysis, side, lease->format);
+        if (result == 0)
+            result = measure_picture(analysis, side, lease);
+    }
+    if (lease->data)
+        shmframe_reader_release(reader, lease);
+    if (result < 0) {
+        char text[FORMAT_BYTES], why[2 * FORMAT_BYTES];
+        shmframe_format_describe(&analysis->format[side], text, sizeof(text));
+        snprintf(why, sizeof(why), "%s cannot be measured%s%s", text,
+                 result == -ENOTSUP ? "" : ": ", result == -ENOTSUP ? "" : strerror(-result));
+        give_up(analysis, side, why);
+    }
+    tell_events(analysis);
+}
+
+/* Which frames to take. */
+
+static bool is_complete(const struct analysis *analysis) {
+    return analysis->frames_max && analysis->frames >= analysis->frames_max;
+}
+
+/* Whether a frame of that side would be welcome. A writer that can be kept waiting is: then no
+ * picture has to be copied to wait for its partner. */
+static bool wants(struct analysis *analysis, enum pairing_side side) {
+    if (side == PAIRING_MAIN && is_complete(analysis))
+        return false;
+    if (!has_reference(analysis) || is_complete(analysis) ||
+        source_of(analysis, side)->params.policy != SHMFRAME_LOSSLESS)
+        return true;
+    return pace_allows(&analysis->pace, side, picture_measures_find_room(analysis->picture, side),
+                       shmframe_now_ns());
+}
+
+static uint32_t leases_of(const struct analysis *analysis, enum pairing_side side) {
+    return picture_measures_leases(&analysis->settings->picture, side, has_reference(analysis));
+}
+
+/* Fewer leases were asked for, or granted, than keeping references to pictures takes. */
+static void look_at_leases(struct analysis *analysis, enum pairing_side side) {
+    if (!analysis->picture || analysis->is_copying[side] ||
+        source_of(analysis, side)->params.leases >= leases_of(analysis, side))
+        return;
+    analysis->is_copying[side] = true;
+    if (picture_measures_let_go(analysis->picture, side) < 0)
+        give_up(analysis, side, strerror(ENOMEM));
+}
+
+static void take_from(struct analysis *analysis, enum pairing_side side) {
     struct source *source = source_of(analysis, side);
     struct shmframe_lease lease;
-    while ((frames_max == 0 || analysis->frames < frames_max) && wants(analysis, side) &&
-           source_take(source, &lease))
+    look_at_leases(analysis, side);
+    if (source_is_flowing(source) && wants(analysis, side) && source_take(source, &lease)) {
+        analysis->came_ns = shmframe_now_ns();
+        pace_step(&analysis->pace, side, analysis->came_ns);
         measure(analysis, side, &lease);
+    }
     if (!source_is_flowing(source))
         end_side(analysis, side);
 }
 
 static void pause_unless_wanted(struct analysis *analysis, enum pairing_side side) {
-    const uint32_t index = side == PAIRING_MAIN ? analysis->source : analysis->reference;
-    const uint64_t bit = UINT64_C(1) << index;
+    const uint64_t bit = UINT64_C(1) << index_of(analysis, side);
     if (wants(analysis, side))
         analysis->sources->paused &= ~bit;
     else
         analysis->sources->paused |= bit;
 }
 
-void analysis_take(struct analysis *analysis, uint64_t ready, uint64_t frames_max) {
-    if (ready & UINT64_C(1) << analysis->source)
-        take_from(analysis, PAIRING_MAIN, frames_max);
+void analysis_take(struct analysis *analysis, uint64_t ready) {
+    const int sides = has_reference(analysis) ? 2 : 1;
+    for (enum pairing_side side = 0; (int)side < sides; side++)
+        if (ready & UINT64_C(1) << index_of(analysis, side))
+            take_from(analysis, side);
+    for (enum pairing_side side = 0; (int)side < sides; side++)
+        pause_unless_wanted(analysis, side);
+}
+
+int64_t analysis_due_ns(const struct analysis *analysis) {
     if (!has_reference(analysis))
-        return;
-    if (ready & UINT64_C(1) << analysis->reference)
-        take_from(analysis, PAIRING_REFERENCE, frames_max);
-    pause_unless_wanted(analysis, PAIRING_MAIN);
-    pause_unless_wanted(analysis, PAIRING_REFERENCE);
+        return SHMFRAME_FOREVER;
+    if (is_complete(analysis))
+        return analysis->came_ns + partner_ns;
+    const int64_t due_ns = pace_due_ns(&analysis->pace, shmframe_now_ns());
+    return due_ns == INT64_MAX ? SHMFRAME_FOREVER : due_ns;
+}
+
+bool analysis_has_enough(const struct analysis *analysis) {
+    return is_complete(analysis) &&
+           (!has_reference(analysis) || !picture_measures_is_waiting(analysis->picture) ||
+            shmframe_now_ns() >= analysis->came_ns + partner_ns);
+}
+
+/* New measures know nothing of the format yet, nor of leases. */
+static void begin_again(struct analysis *analysis, enum pairing_side side) {
+    const struct shmframe_format format = analysis->format[side];
+    analysis->is_copying[side] = false;
+    if (begin_format(analysis, side, &format) < 0)
+        give_up(analysis, side, strerror(ENOMEM));
 }
 
 void analysis_reset(struct analysis *analysis) {
     destroy_measures(analysis);
     create_measures(analysis);
     analysis->counted = source_counters(source_of(analysis, PAIRING_MAIN));
-    analysis->told = analysis->counted;
+    analysis->losses = (struct analysis_losses){0};
     analysis->has_begun = false;
-    analysis->earlier_ns = 0;
+    analysis->start_ns = analysis->part_start_ns = analysis->end_ns = analysis->earlier_ns = 0;
     analysis->frames = analysis->interval_frames = 0;
     for (int side = PAIRING_MAIN; side <= PAIRING_REFERENCE; side++) {
-        if (analysis->format[side].slot_bytes)
-            begin_format(analysis, side);
+        if (analysis->format[side].slot_bytes && source_of(analysis, side)->trouble[0] == '\0')
+            begin_again(analysis, side);
         if (!analysis->is_over[side])
             continue;
         analysis->is_over[side] = false;

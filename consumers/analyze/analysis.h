@@ -9,6 +9,7 @@
 #ifndef CONSUMERS_ANALYSIS_H
 #define CONSUMERS_ANALYSIS_H
 
+#include "pace.h"
 #include "picture_measures.h"
 #include "selection.h"
 #include "sound_measures.h"
@@ -22,6 +23,10 @@ struct analysis_settings {
     /* Takes `object`. */
     void (*tell)(void *user, json_t *object);
     void *user;
+};
+
+struct analysis_losses {
+    uint64_t lost, skipped, device_dropped; /* frames */
 };
 
 struct analysis {
@@ -39,9 +44,15 @@ struct analysis {
     int64_t interval_start_ns, end_ns;
     int64_t earlier_ns; /* length of the parts before */
     uint64_t frames, interval_frames;
-    /* Of the reader, before everything that is measured, and before this interval. */
-    struct shmframe_reader_counters counted, told;
-    bool is_over[2]; /* by enum pairing_side; the measures know of it */
+    struct analysis_losses losses;           /* before the frames of the interval */
+    struct shmframe_reader_counters counted; /* of the reader, before everything measured */
+
+    /* By enum pairing_side. */
+    bool is_over[2];    /* the measures know of it */
+    bool is_copying[2]; /* there are too few leases to keep pictures */
+    struct pace pace;
+    uint64_t frames_max; /* set by the owner; 0: no limit */
+    int64_t came_ns;     /* when the newest frame did, of either side; shmframe_now_ns() */
 };
 
 /* Opens the stream, and its reference if it is a picture's. A failure ends the program with one
@@ -50,9 +61,14 @@ bool analysis_open(struct analysis *analysis, const struct analysis_settings *se
                    struct sources *sources, const struct selected_stream *stream);
 void analysis_close(struct analysis *analysis);
 
-/* Takes and measures what has come of it, by `ready` of sources_wait(), `frames_max` frames in all
- * since it began (0: no limit). */
-void analysis_take(struct analysis *analysis, uint64_t ready, uint64_t frames_max);
+/* Takes and measures one frame, and one of the reference, if `ready` of sources_wait() has them: a
+ * stream that always has another one does not keep the program from the others. What cannot be
+ * measured is the source's trouble. To be called when something is ready, and when it is due. */
+void analysis_take(struct analysis *analysis, uint64_t ready);
+int64_t analysis_due_ns(const struct analysis *analysis);
+
+/* Whether `frames_max` frames were measured, and none of them waits for its partner any more. */
+bool analysis_has_enough(const struct analysis *analysis);
 
 /* Forgets everything that was measured, and begins anew. */
 void analysis_reset(struct analysis *analysis);

@@ -349,15 +349,24 @@ static bool open_streams(struct analyzer *a, const struct selection *selection) 
     for (; a->count < selection->count; a->count++)
         if (!analysis_open(&a->analysis[a->count], to, &a->sources, &selection->stream[a->count]))
             return false;
+    /* Those of the first stream: a picture's, if there is one. */
+    a->analysis[0].frames_max = consumer_settings.frames;
     return true;
 }
 
-/* --frames counts those of the first stream: a picture's, if there is one. */
 static void take(struct analyzer *a, uint64_t ready) {
     for (uint32_t i = 0; i < a->count; i++)
-        analysis_take(&a->analysis[i], ready, i == 0 ? consumer_settings.frames : 0);
-    if (consumer_has_enough(a->analysis[0].frames))
+        analysis_take(&a->analysis[i], ready);
+    if (analysis_has_enough(&a->analysis[0]))
         a->reason = "frames";
+}
+
+static int64_t find_due(const struct analyzer *a, int64_t until_ns) {
+    for (uint32_t i = 0; i < a->count; i++) {
+        const int64_t due_ns = analysis_due_ns(&a->analysis[i]);
+        until_ns = due_ns < until_ns ? due_ns : until_ns;
+    }
+    return until_ns;
 }
 
 static void serve_keys(struct analyzer *a) {
@@ -373,12 +382,12 @@ static void serve_keys(struct analyzer *a) {
 /* Waits for frames, and measures them. */
 static void step(struct analyzer *a, int64_t until_ns, int64_t end_ns) {
     uint64_t ready;
-    switch (sources_wait(&a->sources, until_ns, &ready)) {
+    switch (sources_wait(&a->sources, find_due(a, until_ns), &ready)) {
     case SOURCES_READY:
+    case SOURCES_DUE:
         take(a, ready);
         break;
     case SOURCES_ASKED:
-    case SOURCES_DUE:
         break;
     case SOURCES_OVER:
         a->reason = sources_have_failed(&a->sources) ? "failure" : "end of stream";

@@ -11,6 +11,10 @@ void changes_reset(struct changes *changes) {
     *changes = (struct changes){0};
 }
 
+int changes_let_go(struct changes *changes) {
+    return changes->previous && av_frame_make_writable(changes->previous) < 0 ? -ENOMEM : 0;
+}
+
 /* Means of |a - b|, 0 to 1 of the range. */
 struct means {
     double all;   /* over all components: what freezedetect looks at */

@@ -28,6 +28,9 @@ int changes_step(struct changes *changes, const AVFrame *picture,
                  const struct components *components, double noise, void *const buffers[2],
                  struct change *out_change);
 
+/* The last picture is copied, and its reference given back. Errors: -ENOMEM. */
+int changes_let_go(struct changes *changes);
+
 /* What comes next has nothing to do with what was. */
 void changes_reset(struct changes *changes);
 

@@ -41,8 +41,17 @@ void comparison_set_time_base(struct comparison *comparison, enum pairing_side s
     pairing_set_time_base(comparison->pairing, side, time_base);
 }
 
-bool comparison_wants(const struct comparison *comparison, enum pairing_side side) {
-    return pairing_wants(comparison->pairing, side);
+enum pairing_room comparison_find_room(const struct comparison *comparison,
+                                       enum pairing_side side) {
+    return pairing_find_room(comparison->pairing, side);
+}
+
+bool comparison_is_waiting(const struct comparison *comparison, enum pairing_side side) {
+    return pairing_is_waiting(comparison->pairing, side);
+}
+
+int comparison_let_go(struct comparison *comparison, enum pairing_side side) {
+    return pairing_let_go(comparison->pairing, side);
 }
 
 static bool params_are_equal(const struct scaler_params *a, const struct scaler_params *b) {

@@ -22,8 +22,10 @@ void comparison_set_time_base(struct comparison *comparison, enum pairing_side s
 int comparison_add(struct comparison *comparison, enum pairing_side side, const AVFrame *picture,
                    const struct shmframe_frame *stamps, struct picture_tally *tally);
 
-/* As picture_measures_wants(). */
-bool comparison_wants(const struct comparison *comparison, enum pairing_side side);
+/* As those of the pairing. */
+enum pairing_room comparison_find_room(const struct comparison *comparison, enum pairing_side side);
+bool comparison_is_waiting(const struct comparison *comparison, enum pairing_side side);
+int comparison_let_go(struct comparison *comparison, enum pairing_side side);
 
 /* A side is over; adds to an empty tally what came of it. */
 void comparison_end(struct comparison *comparison, enum pairing_side side,

@@ -26,6 +26,7 @@ struct queue {
     struct waiting *waiting;
     uint32_t first, count, held;
     AVRational time_base;
+    struct mark newest; /* of all that came */
     bool has_ended;
 };
 
@@ -161,11 +162,40 @@ static enum pairing_side find_vain(const struct pairing *pairing, enum pairing_s
     return !is_comparable || order == 0 ? otherwise : order < 0 ? PAIRING_MAIN : PAIRING_REFERENCE;
 }
 
-bool pairing_wants(const struct pairing *pairing, enum pairing_side side) {
+enum pairing_room pairing_find_room(const struct pairing *pairing, enum pairing_side side) {
     const enum pairing_side other = !side;
-    if (!is_full(pairing, side) || pairing->queue[other].has_ended)
-        return true;
-    return is_full(pairing, other) && find_vain(pairing, side) == side;
+    if (!is_full(pairing, side) || pairing->queue[other].has_ended ||
+        (is_full(pairing, other) && find_vain(pairing, side) == side))
+        return PAIRING_HAS_ROOM;
+    return pairing->queue[side].count < pairing->settings.waiting_max ? PAIRING_COPIES
+                                                                      : PAIRING_GIVES_UP;
+}
+
+/* Both sides are in order: what is behind the other's newest has been passed. */
+bool pairing_is_waiting(const struct pairing *pairing, enum pairing_side side) {
+    const struct queue *other = &pairing->queue[!side];
+    if (other->has_ended)
+        return false;
+    for (uint32_t i = 0; i < pairing->queue[side].count; i++) {
+        bool is_comparable;
+        const int order =
+            compare(pairing, &at(pairing, side, i)->mark, &other->newest, &is_comparable);
+        if (!other->newest.is_known || (is_comparable && order > 0))
+            return true;
+    }
+    return false;
+}
+
+int pairing_let_go(struct pairing *pairing, enum pairing_side side) {
+    for (uint32_t i = 0; i < pairing->queue[side].count; i++) {
+        struct waiting *waiting = at(pairing, side, i);
+        if (!waiting->is_held)
+            continue;
+        if (av_frame_make_writable(waiting->picture) < 0)
+            return -ENOMEM;
+        pairing->counters.copied++;
+    }
+    return 0;
 }
 
 static AVFrame *copy_picture(const AVFrame *picture) {
@@ -198,6 +228,7 @@ int pairing_add(struct pairing *pairing, enum pairing_side side, const AVFrame *
                 const struct shmframe_frame *stamps, AVFrame **out_partner) {
     const enum pairing_side other = !side;
     const struct mark mark = make_mark(pairing, side, stamps);
+    pairing->queue[side].newest = mark;
     const int partner = find_partner(pairing, other, &mark);
     if (partner >= 0) {
         give_up(pairing, other, (uint32_t)partner);

@@ -39,6 +39,13 @@ struct pairing_counters {
     uint64_t copied;       /* pictures that waited as copies */
 };
 
+/* What becomes of the next picture of a side if it has no partner. */
+enum pairing_room {
+    PAIRING_HAS_ROOM = 0, /* it is held, or none need wait */
+    PAIRING_COPIES,       /* it is copied */
+    PAIRING_GIVES_UP,     /* the oldest that waits is given up for it */
+};
+
 struct pairing;
 
 /* Errors: -ENOMEM; -EINVAL. */
@@ -54,8 +61,15 @@ void pairing_set_time_base(struct pairing *pairing, enum pairing_side side,
 int pairing_add(struct pairing *pairing, enum pairing_side side, const AVFrame *picture,
                 const struct shmframe_frame *stamps, AVFrame **out_partner);
 
-/* As picture_measures_wants(). */
-bool pairing_wants(const struct pairing *pairing, enum pairing_side side);
+/* As picture_measures_find_room(). */
+enum pairing_room pairing_find_room(const struct pairing *pairing, enum pairing_side side);
+
+/* Whether a picture of that side waits whose partner may still come. */
+bool pairing_is_waiting(const struct pairing *pairing, enum pairing_side side);
+
+/* No reference to pictures of that side's stream is kept any more: those that wait are copied. Add
+ * copies from now on. Errors: -ENOMEM. */
+int pairing_let_go(struct pairing *pairing, enum pairing_side side);
 
 /* A side is over: what waits for it is given up, also what comes later. */
 void pairing_end(struct pairing *pairing, enum pairing_side side);

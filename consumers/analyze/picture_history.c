@@ -1,5 +1,7 @@
 #include "picture_history.h"
 
+#include "stretch.h"
+
 #include <stdlib.h>
 
 static const int64_t FIRST_COLUMN_NS = 20000000;
@@ -59,7 +61,7 @@ static struct picture_column *find_column(struct picture_history *history) {
 
 void picture_history_add(struct picture_history *history, const struct picture_tally *tally,
                          bool is_black, bool is_still) {
-    history->elapsed_ns += tally->span_ns;
+    history->elapsed_ns = stretch_add_ns(history->elapsed_ns, tally->span_ns);
     struct picture_column *column = find_column(history);
     const struct levels *luma = &tally->levels[PICTURE_LUMA];
     column->pictures++;

@@ -7,18 +7,17 @@
 #include "picture_tally.h"
 #include "scaler.h"
 #include "spell.h"
+#include "stretch.h"
 
 #include <errno.h>
-#include <libavutil/mathematics.h>
 #include <libavutil/pixdesc.h>
 #include <stdlib.h>
 
-static const int64_t NS = 1000000000;
-
 /* One side's way from what lies in the slot to what can be read. */
 struct side {
-    AVRational time_base, frame_rate;
+    struct shmframe_format format;
     struct scaler *scaler; /* NULL: pictures are read in place */
+    bool is_copying;       /* pictures are copied before they are read */
 };
 
 struct picture_measures {
@@ -123,8 +122,7 @@ int picture_measures_set_format(struct picture_measures *measures, enum pairing_
     struct side *to = &measures->side[side];
     scaler_destroy(to->scaler);
     to->scaler = scaler;
-    to->time_base = (AVRational){format->time_base.num, format->time_base.den};
-    to->frame_rate = (AVRational){format->video.frame_rate.num, format->video.frame_rate.den};
+    to->format = *format;
     if (measures->comparison)
         comparison_set_time_base(measures->comparison, side, format->time_base);
     return 0;
@@ -163,20 +161,6 @@ json_t *picture_measures_next_event(struct picture_measures *measures) {
 
 /* Time */
 
-static int64_t find_time(const struct side *side, const struct shmframe_frame *stamps) {
-    if (stamps->pts == SHMFRAME_NO_PTS)
-        return stamps->capture_ns;
-    return av_rescale_q(stamps->pts, side->time_base, (AVRational){1, (int)NS});
-}
-
-static int64_t find_duration(const struct side *side, const struct shmframe_frame *stamps) {
-    if (stamps->duration > 0)
-        return av_rescale_q(stamps->duration, side->time_base, (AVRational){1, (int)NS});
-    if (side->frame_rate.num > 0 && side->frame_rate.den > 0)
-        return av_rescale(NS, side->frame_rate.den, side->frame_rate.num);
-    return 0;
-}
-
 static void end_spells(struct picture_measures *measures) {
     struct spell *black = &measures->black, *frozen = &measures->frozen;
     tell_spell(measures, black, spell_end(black, measures->next_ns), "black_began", "black_ended");
@@ -186,10 +170,11 @@ static void end_spells(struct picture_measures *measures) {
 
 /* Where a picture stands in time. One that does not go on from the last one ends all spells. */
 static void step_time(struct picture_measures *measures, const struct shmframe_frame *stamps) {
-    const struct side *side = &measures->side[PAIRING_MAIN];
-    const int64_t now_ns = find_time(side, stamps);
+    const struct stretch stretch = stretch_of(&measures->side[PAIRING_MAIN].format, stamps);
+    const int64_t now_ns = stretch.start_ns;
     if (measures->has_time) {
-        if (now_ns < measures->time_ns || stamps->flags & SHMFRAME_DISCONTINUITY)
+        if (now_ns < measures->time_ns || stretch_is_jump(measures->next_ns, now_ns) ||
+            stamps->flags & SHMFRAME_DISCONTINUITY)
             end_spells(measures);
         else
             measures->newest.span_ns = now_ns - measures->time_ns;
@@ -197,7 +182,7 @@ static void step_time(struct picture_measures *measures, const struct shmframe_f
     }
     measures->has_time = true;
     measures->time_ns = now_ns;
-    measures->next_ns = now_ns + find_duration(side, stamps);
+    measures->next_ns = stretch.end_ns;
     measures->sequence = stamps->sequence;
 }
 
@@ -259,12 +244,17 @@ static void add_tally(struct picture_measures *measures, const struct picture_ta
     picture_tally_add(&measures->total, tally);
 }
 
+static bool is_copied(const struct side *side) {
+    return side->is_copying && !side->scaler;
+}
+
 static int measure(struct picture_measures *measures, const AVFrame *picture,
                    const AVFrame *readable, const struct shmframe_frame *stamps) {
     const struct picture_settings *settings = &measures->settings;
     measures->newest = (struct picture_tally){
         .pictures = 1,
         .converted = measures->side[PAIRING_MAIN].scaler != NULL,
+        .copied = is_copied(&measures->side[PAIRING_MAIN]),
     };
     step_time(measures, stamps);
     struct components components;
@@ -293,6 +283,7 @@ static int compare(struct picture_measures *measures, enum pairing_side side,
                    const AVFrame *readable, const struct shmframe_frame *stamps) {
     struct picture_tally tally = {0};
     const int result = comparison_add(measures->comparison, side, readable, stamps, &tally);
+    tally.copied += side == PAIRING_REFERENCE && is_copied(&measures->side[side]);
     add_tally(measures, &tally);
     if (measures->history && tally.likeness.pairs)
         picture_history_add_pair(measures->history, &tally.likeness);
@@ -304,6 +295,8 @@ static int make_readable(struct side *side, const AVFrame *picture, AVFrame **ou
     if (side->scaler)
         return scaler_run(side->scaler, picture, out_readable);
     *out_readable = av_frame_clone(picture);
+    if (*out_readable && side->is_copying && av_frame_make_writable(*out_readable) < 0)
+        av_frame_free(out_readable);
     return *out_readable ? 0 : -ENOMEM;
 }
 
@@ -321,8 +314,29 @@ int picture_measures_add(struct picture_measures *measures, enum pairing_side si
     return result;
 }
 
-bool picture_measures_wants(const struct picture_measures *measures, enum pairing_side side) {
-    return !measures->comparison || comparison_wants(measures->comparison, side);
+enum pairing_room picture_measures_find_room(const struct picture_measures *measures,
+                                             enum pairing_side side) {
+    return measures->comparison ? comparison_find_room(measures->comparison, side)
+                                : PAIRING_HAS_ROOM;
+}
+
+bool picture_measures_is_waiting(const struct picture_measures *measures) {
+    return measures->comparison && comparison_is_waiting(measures->comparison, PAIRING_MAIN);
+}
+
+int picture_measures_let_go(struct picture_measures *measures, enum pairing_side side) {
+    measures->side[side].is_copying = true;
+    int result = side == PAIRING_MAIN ? changes_let_go(&measures->changes) : 0;
+    if (result == 0 && measures->comparison)
+        result = comparison_let_go(measures->comparison, side);
+    return result;
+}
+
+uint32_t picture_measures_leases(const struct picture_settings *settings, enum pairing_side side,
+                                 bool has_reference) {
+    /* The one that is measured, the one before it, and those that wait. */
+    const uint32_t waiting = has_reference ? settings->pairing.held_max : 0;
+    return 1 + (side == PAIRING_MAIN) + waiting;
 }
 
 void picture_measures_end(struct picture_measures *measures, enum pairing_side side) {
@@ -366,6 +380,8 @@ static void report_spells(const struct spell *spell, const char *name, json_t *o
 
 void picture_measures_report_total(const struct picture_measures *measures, json_t *object) {
     report(measures, &measures->total, object);
+    if (measures->total.pictures == 0)
+        return; /* what is not known is not zero */
     if (measures->settings.measures & PICTURE_BLACK)
         report_spells(&measures->black, "black", object);
     if (measures->settings.measures & PICTURE_CHANGES)

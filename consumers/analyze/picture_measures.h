@@ -11,7 +11,7 @@
  *
  * Leases: a reference to the newest picture is kept until the next one comes, and one to each that
  * waits for its partner, `held_max` at most; what else has to be kept is copied, and counted. Open
- * the reader of the main stream with held_max + 2 leases, that of the reference with held_max + 1.
+ * the reader of a stream with picture_measures_leases(), or let go.
  *
  * Time is pts where the picture has one, capture_ns otherwise. Threads: one.
  */
@@ -55,6 +55,10 @@ extern const struct picture_settings picture_settings_default;
 
 struct picture_measures;
 
+/* How many leases the reader of a side needs, so that nothing has to be copied. */
+uint32_t picture_measures_leases(const struct picture_settings *settings, enum pairing_side side,
+                                 bool has_reference);
+
 /* Errors: -ENOMEM; -EINVAL a setting out of range. */
 int picture_measures_create(const struct picture_settings *settings,
                             struct picture_measures **out_measures);
@@ -70,9 +74,16 @@ int picture_measures_add(struct picture_measures *measures, enum pairing_side si
                          const AVFrame *picture, const struct shmframe_frame *stamps);
 
 /* Whether a picture of that side can be added without a copy, and without giving up one that waits.
- * Where the writer can be kept waiting (lossless), take from a side only while it is wanted: at
- * least one always is. */
-bool picture_measures_wants(const struct picture_measures *measures, enum pairing_side side);
+ * Where the writer can be kept waiting (lossless), rather take from a side for which there is room:
+ * there always is for one. */
+enum pairing_room picture_measures_find_room(const struct picture_measures *measures,
+                                             enum pairing_side side);
+/* Whether a picture of the main stream waits whose partner may still come. */
+bool picture_measures_is_waiting(const struct picture_measures *measures);
+
+/* No reference to a picture of that side is kept from now on: each is copied, and counted. For
+ * readers that have fewer leases, or are to be closed. Errors: -ENOMEM. */
+int picture_measures_let_go(struct picture_measures *measures, enum pairing_side side);
 
 /* A side is over: spells of the main stream end, and nobody waits for its pictures any more. */
 void picture_measures_end(struct picture_measures *measures, enum pairing_side side);

@@ -1,5 +1,7 @@
 #include "picture_tally.h"
 
+#include "stretch.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +15,7 @@ void picture_tally_add(struct picture_tally *sum, const struct picture_tally *ta
     sum->pictures += tally->pictures;
     sum->converted += tally->converted;
     sum->copied += tally->copied;
-    sum->span_ns += tally->span_ns;
+    sum->span_ns = stretch_add_ns(sum->span_ns, tally->span_ns);
     sum->spans += tally->spans;
     for (int i = 0; i < PICTURE_COLORS; i++)
         levels_add(&sum->levels[i], &tally->levels[i]);

@@ -1,5 +1,7 @@
 #include "spell.h"
 
+#include "stretch.h"
+
 /* Time that goes back is no time. */
 static unsigned extend(struct spell *spell, int64_t now_ns) {
     if (now_ns > spell->end_ns)
@@ -16,7 +18,7 @@ unsigned spell_end(struct spell *spell, int64_t now_ns) {
         return 0;
     unsigned changes = extend(spell, now_ns);
     if (spell->is_long) {
-        spell->total_ns += spell->end_ns - spell->begin_ns;
+        spell->total_ns = stretch_add_ns(spell->total_ns, spell->end_ns - spell->begin_ns);
         changes |= SPELL_ENDED;
     }
     spell->is_on = spell->is_long = false;
@@ -35,5 +37,5 @@ unsigned spell_step(struct spell *spell, bool is_so, int64_t now_ns, uint64_t se
 }
 
 int64_t spell_total_ns(const struct spell *spell) {
-    return spell->total_ns + (spell->is_long ? spell->end_ns - spell->begin_ns : 0);
+    return stretch_add_ns(spell->total_ns, spell->is_long ? spell->end_ns - spell->begin_ns : 0);
 }
