@@ -89,7 +89,7 @@ static void run_view(void *argument) {
     for (int i = 0; view_options[i] && i + 4 < ARGUMENTS_MAX; i++)
         arguments[i + 3] = view_options[i];
     dup2(view_fd, STDOUT_FILENO);
-    run_program("consumers", arguments);
+    run_program("consumers/view", arguments);
 }
 
 /* ---- Measuring ---- */
