@@ -47,20 +47,25 @@ static void tell_what_there_is(enum sound_direction direction, char *text, size_
         snprintf(text + used, bytes - used, "none");
 }
 
-static int find_by_name(enum sound_direction direction, const char *wanted) {
-    int part = -1, parts = 0;
+static int find_by_whole_name(enum sound_direction direction, const char *wanted) {
     for (int i = 0; i < Pa_GetDeviceCount(); i++) {
         const PaDeviceInfo *info = find_device(direction, i);
-        if (!info)
-            continue;
-        if (strcmp(info->name, wanted) == 0)
+        if (info && strcmp(info->name, wanted) == 0)
             return i;
-        if (strcasestr(info->name, wanted)) {
+    }
+    return -1;
+}
+
+static int find_by_name(enum sound_direction direction, const char *wanted) {
+    int part = find_by_whole_name(direction, wanted), parts = 0;
+    for (int i = 0; i < Pa_GetDeviceCount() && (part < 0 || parts > 0); i++) {
+        const PaDeviceInfo *info = find_device(direction, i);
+        if (info && strcasestr(info->name, wanted)) {
             part = i;
             parts++;
         }
     }
-    return parts == 1 ? part : -1;
+    return parts <= 1 ? part : -1;
 }
 
 /* False: it is a name. LONG_MAX, which no device has: the number is larger. */
@@ -80,7 +85,11 @@ int sound_device_find(enum sound_direction direction, const char *wanted, char *
             return (int)found;
         snprintf(out_trouble, trouble_bytes, "there is no default %s device; there are: ", kind);
     } else {
+        /* Devices may be called "3", too. */
+        const int named = find_by_whole_name(direction, wanted);
         const bool is_number = parse_number(wanted, &found);
+        if (named >= 0)
+            return named;
         if (!is_number)
             found = find_by_name(direction, wanted);
         if (find_device(direction, found))
@@ -97,11 +106,23 @@ int sound_device_find_again(enum sound_direction direction, const char *wanted, 
     for (int i = 0; i < Pa_GetDeviceCount(); i++) {
         const PaDeviceInfo *info = find_device(direction, i);
         if (info && Pa_GetHostApiInfo(info->hostApi)->type == system &&
-            strcmp(info->name, name) == 0)
+            strncmp(info->name, name, SOUND_NAME_BYTES - 1) == 0)
             return i;
     }
     long number;
     return wanted && !parse_number(wanted, &number) ? find_by_name(direction, wanted) : -1;
+}
+
+/* JSON knows no other bytes than UTF-8's. */
+static json_t *make_text(const char *text) {
+    json_t *string = json_string(text);
+    if (string)
+        return string;
+    char ascii[SOUND_NAME_BYTES];
+    snprintf(ascii, sizeof(ascii), "%s", text);
+    for (char *byte = ascii; *byte; byte++)
+        *byte = (unsigned char)*byte < 0x80 ? *byte : '?';
+    return json_string(ascii);
 }
 
 json_t *sound_device_list(enum sound_direction direction) {
@@ -110,13 +131,14 @@ json_t *sound_device_list(enum sound_direction direction) {
         const PaDeviceInfo *info = find_device(direction, i);
         if (!info)
             continue;
-        json_array_append_new(
-            devices,
-            json_pack("{s:i, s:s, s:s, s:b, s:i, s:f, s:f, s:f}", "number", i, "name", info->name,
-                      "system", name_api(info), "default", i == find_default(direction), "channels",
-                      count_channels(direction, info), "sample_rate", info->defaultSampleRate,
-                      "low_latency_ms", find_latency_ms(direction, info, false), "high_latency_ms",
-                      find_latency_ms(direction, info, true)));
+        json_array_append_new(devices,
+                              json_pack("{s:i, s:o, s:s, s:b, s:i, s:f, s:f, s:f}", "number", i,
+                                        "name", make_text(info->name), "system", name_api(info),
+                                        "default", i == find_default(direction), "channels",
+                                        count_channels(direction, info), "sample_rate",
+                                        info->defaultSampleRate, "low_latency_ms",
+                                        find_latency_ms(direction, info, false), "high_latency_ms",
+                                        find_latency_ms(direction, info, true)));
     }
     return devices;
 }

@@ -8,13 +8,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Of a device's name, with its end: what is longer is cut, and found again by what is left. */
+enum { SOUND_NAME_BYTES = 512 };
+
 enum sound_direction {
     SOUND_INPUT = 0,
     SOUND_OUTPUT = 1,
 };
 
-/* The number of the device that `wanted` means: its number, its name, or a part of a name
- * that only one has; NULL: the default. Negative: there is none, and `out_trouble` says what there
+/* The number of the device that `wanted` means: its name, its number, or a part of a name that only
+ * one has; NULL: the default. Negative: there is none, and `out_trouble` says what there
  * is. */
 int sound_device_find(enum sound_direction direction, const char *wanted, char *out_trouble,
                       size_t trouble_bytes);
@@ -25,7 +28,7 @@ int sound_device_find(enum sound_direction direction, const char *wanted, char *
 int sound_device_find_again(enum sound_direction direction, const char *wanted, const char *name,
                             PaHostApiTypeId system);
 
-/* An array of objects, one a device. */
+/* An array of objects, one a device. Of a name that is not UTF-8 only the ASCII part is told. */
 json_t *sound_device_list(enum sound_direction direction);
 /* The same in words. False: there is none. */
 bool sound_device_print(enum sound_direction direction);

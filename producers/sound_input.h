@@ -13,6 +13,8 @@
 #ifndef PRODUCERS_SOUND_INPUT_H
 #define PRODUCERS_SOUND_INPUT_H
 
+#include "sound_device.h"
+
 #include <portaudio.h>
 #include <pthread.h>
 #include <shmframe/format.h>
@@ -35,7 +37,7 @@ enum sound_job {
 
 struct sound_input {
     struct sound_wish wish;
-    char name[256];
+    char name[SOUND_NAME_BYTES];
     struct shmframe_format format; /* blocks of wish.block samples */
     int64_t latency_ns;            /* of the device's buffer, as PortAudio tells */
     char trouble[1024];            /* why the last job failed, or what the last error was */

@@ -13,6 +13,9 @@
 static const int64_t look_ns = 10000000;
 /* Sound servers take so long at most to get under way. */
 static const int64_t ready_ns = 1500000000;
+/* As long as this it may take to look for devices; one that does not answer then is not waited for.
+ */
+static const int64_t device_ns = 3000000000;
 
 struct listener {
     pthread_t thread;
@@ -41,15 +44,19 @@ static void unlock(struct listener *listener) {
 
 /* ---- The thread ---- */
 
-static bool begin_format(struct listener *listener, const struct shmframe_format *format) {
+static void refuse_format(struct listener *listener) {
     struct source *const source = &listener->source;
+    snprintf(source->trouble, sizeof source->trouble, "sound cannot be played: %s",
+             listener->state.title);
+}
+
+static bool begin_format(struct listener *listener, const struct shmframe_format *format) {
     char description[128];
     shmframe_format_describe(format, description, sizeof description);
-    snprintf(listener->state.title, sizeof listener->state.title, "%s  %s", source->stream,
+    snprintf(listener->state.title, sizeof listener->state.title, "%s  %s", listener->source.stream,
              description);
     if (sound_set_format(listener->sound, format)) {
-        snprintf(source->trouble, sizeof source->trouble, "sound of format %s cannot be played",
-                 description);
+        refuse_format(listener);
         return false;
     }
     return true;
@@ -98,7 +105,9 @@ static void *listen(void *user) {
     lock(listener);
     while (!listener->is_stopping) {
         take_all(listener);
-        sound_update(listener->sound, shmframe_now_ns(), listener->late_ns);
+        if (sound_update(listener->sound, shmframe_now_ns(), listener->late_ns)) {
+            refuse_format(listener);
+        }
         const bool is_waiting =
             wants_sound(listener) && source_can_wait(&listener->source) && !program_is_stopping();
         unlock(listener);
@@ -169,12 +178,22 @@ static int start(struct listener *listener) {
     return -error;
 }
 
-void listener_wait_ready(struct listener *listener) {
-    const int64_t deadline_ns = shmframe_deadline_ns(ready_ns);
-    while (!sound_is_ready(listener->sound) && shmframe_now_ns() < deadline_ns &&
+static void wait_until(struct listener *listener, bool condition(struct sound *),
+                       int64_t timeout_ns) {
+    const int64_t deadline_ns = shmframe_deadline_ns(timeout_ns);
+    while (!condition(listener->sound) && shmframe_now_ns() < deadline_ns &&
            !program_is_stopping()) {
         nap();
     }
+}
+
+void listener_wait_device(struct listener *listener) {
+    wait_until(listener, sound_has_device, device_ns);
+}
+
+void listener_wait_ready(struct listener *listener) {
+    listener_wait_device(listener);
+    wait_until(listener, sound_is_ready, ready_ns);
 }
 
 int listener_open(struct listener *listener, struct shmframe_session *session,
@@ -257,11 +276,16 @@ void listener_tell(struct listener *listener) {
         listener->has_told_replacement = true;
         program_warn("the chosen sound device went away: the default takes over");
     }
+    const bool has_device = sound_has_device(listener->sound);
     const char *const trouble = sound_trouble(listener->sound);
     if (trouble && !listener->has_told_silence) {
-        listener->has_told_silence = true;
-        program_warn("%s: sound goes to a null device, nobody hears it", trouble);
+        program_warn("%s: %s", trouble,
+                     has_device ? "sound goes to a null device, nobody hears it"
+                                : "nobody hears the sound");
+    } else if (!trouble && listener->has_told_silence && has_device) {
+        program_warn("the sound device is back");
     }
+    listener->has_told_silence = trouble || (listener->has_told_silence && !has_device);
     unlock(listener);
 }
 

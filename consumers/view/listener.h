@@ -19,9 +19,11 @@ struct listener_state {
     bool is_over;   /* nothing is to come or to be heard any more */
 };
 
-/* Looks for sound devices, which may take a second, and opens `device`, as speaker_create() says.
- * Errors: -ENOMEM. */
+/* Begins to look for sound devices, which may take a second, and to open `device`, as
+ * speaker_open() says. Errors: -ENOMEM. */
 int listener_create(const char *device, bool is_staying, struct listener **out_listener);
+/* Waits until it is open, unless it does not answer for some seconds, or the program is to stop. */
+void listener_wait_device(struct listener *listener);
 /* NULL, or why nobody hears it. */
 const char *listener_trouble(struct listener *listener);
 void listener_destroy(struct listener *listener);

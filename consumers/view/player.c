@@ -414,7 +414,8 @@ int player_run(struct player *player) {
 }
 
 void player_get_report(const struct player *player, struct player_report *out_report) {
-    *out_report = (struct player_report){.duration_ns = player->ended_ns - player->started_ns};
+    const int64_t ended_ns = player->ended_ns > 0 ? player->ended_ns : shmframe_now_ns();
+    *out_report = (struct player_report){.duration_ns = ended_ns - player->started_ns};
     for (uint32_t i = 0; i < player->stage->tiles; i++) {
         const struct pictures *const pictures = &player->stage->tile[i].pictures;
         out_report->shown += pictures->shown;

@@ -14,10 +14,16 @@ static const int64_t margin_max_ns = 250 * MS;
 static const int64_t excess_ns = 300 * MS;         /* beyond what was primed: thrown away */
 static const int64_t dropout_memory_ns = 500 * MS; /* dry for longer: the source had stopped */
 static const int64_t look_again_ns = 1000 * MS;
+static const int64_t open_again_ns = 3000 * MS; /* a device that went away */
+static const int64_t patience_ns = 3000 * MS;   /* it may take a second to look for devices */
 
 struct sound {
     struct speaker *speaker;
-    struct converter *converter;
+    bool has_speaker;              /* it is open; until then there is no converter either */
+    bool is_opening;               /* it will be */
+    int64_t opening_ns;            /* since then */
+    int64_t delay_before_ns;       /* before the last one went away */
+    struct converter *converter;   /* from `format` to the speaker; NULL: nothing is played */
     struct shmframe_format format; /* kind SHMFRAME_NONE: none yet */
     int64_t block_ns;
 
@@ -36,16 +42,11 @@ struct sound {
     int64_t dropped_ns;
 };
 
-static int open_speaker(struct sound *sound) {
-    const int error = speaker_start(sound->speaker);
-    if (error) {
-        return error;
-    }
-    sync_line_reset(&sound->captured, speaker_rate_hz(sound->speaker));
-    sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
-    sound->expected_ns = 0;
-    sound->dry_ns = 0;
-    return 0;
+/* Without a thread for it, it is tried again when the speaker is looked after. */
+static void open_speaker(struct sound *sound) {
+    sound->has_speaker = false;
+    sound->opening_ns = shmframe_now_ns();
+    sound->is_opening = speaker_open(sound->speaker) == 0;
 }
 
 int sound_create(const char *device, struct sound **out_sound) {
@@ -53,16 +54,14 @@ int sound_create(const char *device, struct sound **out_sound) {
     if (!sound) {
         return -ENOMEM;
     }
-    int error = speaker_create(device, &sound->speaker);
-    if (!error) {
-        error = open_speaker(sound);
-    }
+    const int error = speaker_create(device, &sound->speaker);
     if (error) {
         sound_destroy(sound);
         return error;
     }
     sound->delay_limit_ns = margin_max_ns;
     sync_cushion_init(&sound->cushion, margin_min_ns, margin_max_ns);
+    open_speaker(sound);
     *out_sound = sound;
     return 0;
 }
@@ -84,8 +83,9 @@ static uint32_t ns_to_frames(int64_t ns, uint32_t rate_hz) {
     return (uint32_t)((double)ns * rate_hz / 1e9);
 }
 
+/* Whether what is pushed is played. */
 static bool is_open(const struct sound *sound) {
-    return sound->format.kind == SHMFRAME_AUDIO;
+    return sound->converter != NULL;
 }
 
 /* How much must wait before the device begins: the margin, what the device takes at once while the
@@ -100,10 +100,6 @@ static void set_prime(struct sound *sound) {
 }
 
 /* ---- Formats ---- */
-
-bool sound_is_ready(const struct sound *sound) {
-    return speaker_is_warm(sound->speaker);
-}
 
 /* From the format to the device that is open. Without a converter there is no format. */
 static int start_converter(struct sound *sound) {
@@ -122,7 +118,37 @@ int sound_set_format(struct sound *sound, const struct shmframe_format *format) 
     sound->format = *format;
     sound->block_ns = frames_to_ns(format->audio.samples_max, format->audio.sample_rate);
     gauge_init(&sound->gauge, format->audio.channels);
-    return start_converter(sound);
+    return sound->has_speaker ? start_converter(sound) : 0;
+}
+
+/* Goes on when the speaker is open. */
+static int begin_speaker(struct sound *sound) {
+    if (!sound->is_opening) {
+        return 0;
+    }
+    const int error = speaker_finish_opening(sound->speaker);
+    if (error == -EAGAIN) {
+        return 0;
+    }
+    sound->is_opening = false;
+    sound->has_speaker = !error;
+    if (error) {
+        return error;
+    }
+    sync_line_reset(&sound->captured, speaker_rate_hz(sound->speaker));
+    sync_line_reset(&sound->heard, speaker_rate_hz(sound->speaker));
+    sound->expected_ns = 0;
+    sound->dry_ns = 0;
+    return sound->format.kind == SHMFRAME_AUDIO ? start_converter(sound) : 0;
+}
+
+bool sound_has_device(struct sound *sound) {
+    begin_speaker(sound);
+    return sound->has_speaker;
+}
+
+bool sound_is_ready(struct sound *sound) {
+    return sound_has_device(sound) && speaker_is_warm(sound->speaker);
 }
 
 /* ---- Playing ---- */
@@ -138,7 +164,7 @@ static void jump(struct sound *sound) {
 /* More at once would be heard far too late. */
 bool sound_has_room(const struct sound *sound) {
     if (!is_open(sound)) {
-        return true;
+        return sound->has_speaker;
     }
     const uint32_t fill = samples_fill(speaker_queue(sound->speaker));
     return frames_to_ns(fill, speaker_rate_hz(sound->speaker)) <= prime_ns(sound) + excess_ns;
@@ -213,6 +239,10 @@ int64_t sound_push(struct sound *sound, const struct shmframe_lease *lease) {
                : 0;
 }
 
+static int64_t expected_delay_ns(const struct sound *sound) {
+    return prime_ns(sound) + sound->block_ns + speaker_latency_ns(sound->speaker);
+}
+
 static void read_reports(struct sound *sound, int64_t now_ns) {
     struct speaker_report report;
     while (speaker_next_report(sound->speaker, &report)) {
@@ -228,29 +258,35 @@ static void read_reports(struct sound *sound, int64_t now_ns) {
     }
 }
 
-/* A device that went away is replaced by what there is now. */
+/* A device that went away is replaced by what there is now, until it is there again. */
 static void look_after_device(struct sound *sound, int64_t now_ns) {
-    if (now_ns < sound->look_next_ns) {
+    if (now_ns < sound->look_next_ns || sound->is_opening) {
         return;
     }
     sound->look_next_ns = now_ns + look_again_ns;
-    if (!speaker_is_alive(sound->speaker)) {
-        if (open_speaker(sound) || start_converter(sound)) {
-            sound->format.kind = SHMFRAME_NONE;
-        }
+    if (sound->has_speaker && speaker_is_alive(sound->speaker)) {
+        return;
     }
+    sound->look_next_ns = now_ns + open_again_ns;
+    if (is_open(sound)) {
+        sound->delay_before_ns = expected_delay_ns(sound);
+        converter_destroy(sound->converter);
+        sound->converter = NULL;
+    }
+    open_speaker(sound);
 }
 
-void sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) {
+int sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) {
+    const int error = begin_speaker(sound);
+    if (error) {
+        return error;
+    }
     if (!is_open(sound)) {
-        return;
+        look_after_device(sound, now_ns);
+        return 0;
     }
     speaker_advance(sound->speaker, now_ns);
     read_reports(sound, now_ns);
-    look_after_device(sound, now_ns);
-    if (!is_open(sound)) {
-        return;
-    }
     int64_t delay_ns = 0;
     const bool is_known = sound_delay_ns(sound, &delay_ns);
     if (is_known) {
@@ -261,6 +297,8 @@ void sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) 
         set_prime(sound);
         converter_set_speed(sound->converter, sound->cushion.speed);
     }
+    look_after_device(sound, now_ns);
+    return 0;
 }
 
 bool sound_is_heard(const struct sound *sound) {
@@ -270,13 +308,12 @@ bool sound_is_heard(const struct sound *sound) {
 
 bool sound_delay_ns(const struct sound *sound, int64_t *out_delay_ns) {
     if (!is_open(sound)) {
-        return false;
+        /* Pictures are not to run ahead meanwhile. */
+        *out_delay_ns = sound->delay_before_ns;
+        return sound->delay_before_ns > 0;
     }
-    if (sound_is_heard(sound)) {
-        *out_delay_ns = sync_delay_ns(&sound->captured, &sound->heard);
-    } else {
-        *out_delay_ns = prime_ns(sound) + sound->block_ns + speaker_latency_ns(sound->speaker);
-    }
+    *out_delay_ns = sound_is_heard(sound) ? sync_delay_ns(&sound->captured, &sound->heard)
+                                          : expected_delay_ns(sound);
     return true;
 }
 
@@ -319,26 +356,29 @@ bool sound_is_drained(struct sound *sound) {
 }
 
 bool sound_is_replaced(const struct sound *sound) {
-    return speaker_is_replaced(sound->speaker);
+    return sound->has_speaker && speaker_is_replaced(sound->speaker);
 }
 
 const char *sound_trouble(const struct sound *sound) {
-    return speaker_trouble(sound->speaker);
+    if (sound->has_speaker) {
+        return speaker_trouble(sound->speaker);
+    }
+    const bool is_overdue = shmframe_now_ns() - sound->opening_ns > patience_ns;
+    return is_overdue ? "the sound device does not answer" : NULL;
 }
 
 void sound_get_state(const struct sound *sound, struct sound_state *out_state) {
-    *out_state = (struct sound_state){0};
-    if (!is_open(sound)) {
-        return;
-    }
-    const uint32_t rate_hz = speaker_rate_hz(sound->speaker);
     *out_state = (struct sound_state){
-        .rate_hz = rate_hz,
-        .channels = speaker_channels(sound->speaker),
-        .queued_ns = frames_to_ns(samples_fill(speaker_queue(sound->speaker)), rate_hz),
-        .speed = sound->cushion.speed,
         .dropouts = sound->dropouts + speaker_underflows(sound->speaker),
         .dropped_ns = (uint64_t)sound->dropped_ns,
     };
     sound_delay_ns(sound, &out_state->delay_ns);
+    if (!is_open(sound)) {
+        return;
+    }
+    const uint32_t rate_hz = speaker_rate_hz(sound->speaker);
+    out_state->rate_hz = rate_hz;
+    out_state->channels = speaker_channels(sound->speaker);
+    out_state->queued_ns = frames_to_ns(samples_fill(speaker_queue(sound->speaker)), rate_hz);
+    out_state->speed = sound->cushion.speed;
 }

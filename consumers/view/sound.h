@@ -21,12 +21,14 @@ struct sound_state {
 
 #define SOUND_LATER_MAX_NS INT64_C(2000000000)
 
-/* Opens a device, as speaker_create() says; it begins with silence. Errors: -ENOMEM. */
+/* Begins to open a device, as speaker_open() says. Errors: -ENOMEM. */
 int sound_create(const char *device, struct sound **out_sound);
 void sound_destroy(struct sound *sound);
 
-/* Whether the device is under way, so that what is pushed is heard soon. */
-bool sound_is_ready(const struct sound *sound);
+/* Whether the device is open; until then nothing is played. */
+bool sound_has_device(struct sound *sound);
+/* Whether it is under way, so that what is pushed is heard soon. */
+bool sound_is_ready(struct sound *sound);
 
 /* Begins to play blocks of `format`. Errors: -ENOTSUP libswresample cannot convert it; -ENOMEM. */
 int sound_set_format(struct sound *sound, const struct shmframe_format *format);
@@ -42,8 +44,9 @@ bool sound_has_room(const struct sound *sound);
 /* What comes next does not go on from what was pushed last. */
 void sound_jump(struct sound *sound);
 
-/* To be called every few milliseconds. `picture_late_ns`: see sync_cushion_step(). */
-void sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns);
+/* To be called every few milliseconds. `picture_late_ns`: see sync_cushion_step(). Errors, of a
+ * device that has been opened meanwhile: as sound_set_format(). */
+int sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns);
 
 /* How long after its capture sound is heard: measured while it is, otherwise as expected. False: no
  * format yet. */

@@ -6,7 +6,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <portaudio.h>
+#include <pthread.h>
 #include <shmframe/clock.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,9 +27,17 @@ static const int64_t null_period_ns = 5000000;
 static const int64_t null_catch_up_ns = 500000000;
 
 struct speaker {
+    pthread_t opener;
+    bool is_opening; /* there is such a thread; all but wishes and reports is its */
+    /* writer: the opener at its end; reader: our thread; O1 release -> O2 acquire, guards what it
+     * has opened. */
+    atomic_bool is_opened;
+    int error; /* what came of it */
+
     bool has_portaudio;
-    const char *wanted; /* NULL: the default device */
-    char name[128];     /* of the device that was found for it; "": none yet */
+    bool was_heard;              /* there was a device: it may come back */
+    const char *wanted;          /* NULL: the default device */
+    char name[SOUND_NAME_BYTES]; /* of the device that was found for it; "": none yet */
     PaHostApiTypeId system;
     bool is_replaced;
     PaStream *stream; /* NULL: null device */
@@ -133,7 +143,7 @@ static int call_back(const void *input, void *output, unsigned long frames,
     return paContinue;
 }
 
-/* ---- Our thread ---- */
+/* ---- Opening ---- */
 
 int speaker_create(const char *device, struct speaker **out_speaker) {
     struct speaker *const speaker = aligned_alloc(64, (sizeof *speaker + 63) / 64 * 64);
@@ -143,29 +153,18 @@ int speaker_create(const char *device, struct speaker **out_speaker) {
     memset(speaker, 0, sizeof *speaker);
     speaker->wanted = device;
     speaker->gain = speaker->gain_before = 1;
-    speaker->has_portaudio = sound_system_start();
+    /* Where messages go is settled before there is a second thread. */
+    sound_system_hush();
+    sound_system_unhush();
     *out_speaker = speaker;
     return 0;
 }
 
-void speaker_destroy(struct speaker *speaker) {
-    if (!speaker) {
-        return;
-    }
-    speaker_stop(speaker);
-    if (speaker->has_portaudio) {
-        sound_system_stop();
-    }
-    free(speaker);
-}
-
-void speaker_stop(struct speaker *speaker) {
+static void close_device(struct speaker *speaker) {
     if (speaker->stream) {
-        sound_system_hush();
         /* Plays what the device has; closing alone would throw it away. */
         Pa_StopStream(speaker->stream);
         Pa_CloseStream(speaker->stream);
-        sound_system_unhush();
         speaker->stream = NULL;
     }
     samples_finish(&speaker->queue);
@@ -188,8 +187,8 @@ static void ask_for_promptness(PaStream *stream) {
 }
 
 /* Opens a device; the queue is made for it first, since the call-back uses it. */
-static int open_device(struct speaker *speaker, PaDeviceIndex index, uint32_t rate_hz,
-                       uint32_t channels) {
+static int try_device(struct speaker *speaker, PaDeviceIndex index, uint32_t rate_hz,
+                      uint32_t channels) {
     const PaDeviceInfo *const device = Pa_GetDeviceInfo(index);
     const PaStreamParameters parameters = {
         .device = index,
@@ -214,7 +213,7 @@ static int open_device(struct speaker *speaker, PaDeviceIndex index, uint32_t ra
         result = Pa_StartStream(speaker->stream);
     }
     if (result != paNoError) {
-        speaker_stop(speaker);
+        close_device(speaker);
         snprintf(speaker->trouble, sizeof speaker->trouble, "sound device \"%s\": %s", device->name,
                  Pa_GetErrorText(result));
         return -ENOTSUP;
@@ -237,7 +236,7 @@ static int open_in_any_way(struct speaker *speaker, PaDeviceIndex index) {
             if (counts[c] > (uint32_t)device->maxOutputChannels) {
                 continue;
             }
-            const int error = open_device(speaker, index, rates[r], counts[c]);
+            const int error = try_device(speaker, index, rates[r], counts[c]);
             if (error != -ENOTSUP) {
                 return error;
             }
@@ -278,20 +277,80 @@ static int open_any_device(struct speaker *speaker) {
     return speaker->is_replaced ? open_in_any_way(speaker, Pa_GetDefaultOutputDevice()) : error;
 }
 
-int speaker_start(struct speaker *speaker) {
-    speaker_stop(speaker);
-    atomic_store_explicit(&speaker->taken, 0, memory_order_relaxed);
-    sound_system_hush();
-    const int error = open_any_device(speaker);
-    sound_system_unhush();
-    if (error != -ENOTSUP) {
-        return error;
-    }
+static int open_null_device(struct speaker *speaker) {
     speaker->rate_hz = (uint32_t)rate_wanted_hz;
     speaker->channels = CHANNELS_WANTED;
     speaker->latency_ns = 0;
     speaker->null_next_ns = shmframe_now_ns();
     return samples_init(&speaker->queue, speaker->channels, queue_seconds * speaker->rate_hz);
+}
+
+/* PortAudio looks for devices only in its beginning. */
+static void stop_sound_system(struct speaker *speaker) {
+    if (speaker->has_portaudio) {
+        sound_system_stop();
+    }
+    speaker->has_portaudio = false;
+}
+
+static int replace_device(struct speaker *speaker) {
+    close_device(speaker);
+    stop_sound_system(speaker);
+    atomic_store_explicit(&speaker->taken, 0, memory_order_relaxed);
+    speaker->has_portaudio = sound_system_start();
+    const int error = open_any_device(speaker);
+    speaker->was_heard |= speaker->stream != NULL;
+    return error == -ENOTSUP ? open_null_device(speaker) : error;
+}
+
+static void *run_opener(void *user) {
+    struct speaker *const speaker = user;
+    sound_system_hush();
+    speaker->error = replace_device(speaker);
+    sound_system_unhush();
+    /* O1 -> O2: the device before the word that there is one. */
+    atomic_store_explicit(&speaker->is_opened, true, memory_order_release);
+    return NULL;
+}
+
+/* ---- Our thread ---- */
+
+int speaker_open(struct speaker *speaker) {
+    sigset_t all, before;
+    sigfillset(&all);
+    atomic_store_explicit(&speaker->is_opened, false, memory_order_relaxed);
+    /* Signals are for the program's own thread; those of PortAudio and below inherit this. */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&speaker->opener, NULL, run_opener, speaker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    speaker->is_opening = !error;
+    return -error;
+}
+
+static int finish_opening(struct speaker *speaker) {
+    if (speaker->is_opening) {
+        pthread_join(speaker->opener, NULL);
+        speaker->is_opening = false;
+    }
+    return speaker->error;
+}
+
+int speaker_finish_opening(struct speaker *speaker) {
+    /* O2: whoever reads this sees the device. */
+    return atomic_load_explicit(&speaker->is_opened, memory_order_acquire) ? finish_opening(speaker)
+                                                                           : -EAGAIN;
+}
+
+void speaker_destroy(struct speaker *speaker) {
+    if (!speaker) {
+        return;
+    }
+    finish_opening(speaker);
+    sound_system_hush();
+    close_device(speaker);
+    stop_sound_system(speaker);
+    sound_system_unhush();
+    free(speaker);
 }
 
 bool speaker_is_warm(const struct speaker *speaker) {
@@ -357,7 +416,7 @@ void speaker_advance(struct speaker *speaker, int64_t now_ns) {
 }
 
 bool speaker_is_alive(struct speaker *speaker) {
-    return !speaker->stream || Pa_IsStreamActive(speaker->stream) == 1;
+    return speaker->stream ? Pa_IsStreamActive(speaker->stream) == 1 : !speaker->was_heard;
 }
 
 bool speaker_next_report(struct speaker *speaker, struct speaker_report *out_report) {

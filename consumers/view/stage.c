@@ -1,6 +1,7 @@
 #include "stage.h"
 
 #include "consumer.h"
+#include "watchdog.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -64,8 +65,11 @@ static void open_devices(struct stage *stage, const struct stage_settings *setti
         listener_create(settings->sound_device, settings->is_staying, &stage->listener)) {
         program_fail("no memory for the sound");
     }
-    if (settings->sound_device && stage->listener && listener_trouble(stage->listener)) {
-        program_fail("%s", listener_trouble(stage->listener));
+    if (settings->sound_device && stage->listener) {
+        listener_wait_device(stage->listener);
+        if (listener_trouble(stage->listener)) {
+            program_fail("%s", listener_trouble(stage->listener));
+        }
     }
     stage_set_delays(stage, settings->delays);
     assign_panes(stage);
@@ -244,6 +248,7 @@ int stage_create(const struct stage_settings *settings, struct stage **out_stage
     stage->session = program_open_session();
     set_tiles(stage, settings);
     program_stop_on_signals(stage->session);
+    watchdog_start();
     /* Devices take a while: they come before the streams, so that nothing is missed. */
     open_devices(stage, settings);
     if (!find_streams(stage)) {

@@ -7,6 +7,7 @@
 #include "report.h"
 #include "sound_device.h"
 #include "sound_system.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -276,6 +277,24 @@ static void print_json(const struct player *player, const struct player_report *
     report_print_json(object);
 }
 
+static struct player *player;
+
+static void report(void) {
+    static struct player_report report;
+    player_get_report(player, &report);
+    if (report_format_parse(settings.format) == REPORT_JSON) {
+        print_json(player, &report);
+    } else {
+        print_text(player, &report);
+    }
+}
+
+/* While the player stands still, somewhere in the display's library. */
+static int report_hanging(void) {
+    report();
+    return EXIT_FAILED;
+}
+
 static void choose_streams_to_show(int argc, char **argv, int operand) {
     static char *fallback[] = {"demo"};
     streams.names = operand < argc ? argv + operand : fallback;
@@ -359,21 +378,17 @@ int main(int argc, char **argv) {
     /* libswscale and the PNG encoder have remarks that help nobody here. */
     av_log_set_level(AV_LOG_QUIET);
 
-    struct player *player = NULL;
-    int exit_code = EXIT_DONE;
     const int error = player_create(&player_settings, &player);
     if (error == -ENOMEM) {
         program_fail("no memory");
     }
+    int exit_code = EXIT_DONE;
     if (!error) {
-        static struct player_report report;
+        watchdog_play(report_hanging);
         exit_code = player_run(player);
-        player_get_report(player, &report);
-        if (format == REPORT_JSON) {
-            print_json(player, &report);
-        } else {
-            print_text(player, &report);
-        }
+        watchdog_claim();
+        report();
+        watchdog_told(exit_code);
     }
     player_destroy(player);
     return exit_code;

@@ -82,10 +82,10 @@ class Display(unittest.TestCase):
                     pipe.close()
 
     def start(self, *arguments, **kinds):
-        kinds = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **kinds}
         with open(os.path.join(self.folder, "errors"), "a", encoding="utf-8") as errors:
-            process = subprocess.Popen(arguments, env=self.env, cwd=self.folder, text=True,
-                                       stderr=errors, **kinds)
+            kinds = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors,
+                     **kinds}
+            process = subprocess.Popen(arguments, env=self.env, cwd=self.folder, text=True, **kinds)
         self.processes.append(process)
         return process
 
