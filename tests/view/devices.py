@@ -119,6 +119,24 @@ class Devices(Display):
         view.send_signal(signal.SIGINT)
         self.assertEqual(view.wait(30), 0)
 
+    def test_devices_of_any_name_are_listed_and_can_be_chosen(self):
+        self.start_sound_server()
+        long = "l" * 200
+        with open(os.path.join(self.folder, ".asoundrc"), "ab") as file:
+            for name in (b"7", b"caf\xe9", long.encode()):
+                file.write(b'pcm."%b" { type pulse\n hint.description "x" }\n' % name)
+        done = subprocess.run([VIEW, "--list", "--format", "json"], env=self.env, text=True,
+                              capture_output=True, timeout=30, check=True)
+        names = {device["name"] for device in json.loads(done.stdout)["devices"]}
+        self.assertLessEqual({"7", "caf?", long}, names)
+        self.start(PATTERN, "--size", "64x48", "--rate", "30")
+        for name in ("7", "caf", long):
+            view = self.start_view("--sound-device", name)
+            wait_for(self.count_inputs, f"the sound of {name}")
+            view.send_signal(signal.SIGINT)
+            self.assertEqual(view.wait(30), 0, self.said())
+            wait_for(lambda: self.count_inputs() == 0, "the end of it")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
