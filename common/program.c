@@ -279,6 +279,7 @@ void program_stop_on_signals(struct shmframe_session *session) {
     sigaction(SIGHUP, &stop, NULL);
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
     /* A signal that came before the session was known has not interrupted it. */
     if (atomic_load(&is_stopping) && session)
         shmframe_session_interrupt(session);

@@ -52,7 +52,7 @@ int program_start(const struct program *program, int argc, char **argv);
 
 /* From now on SIGINT, SIGTERM and SIGHUP make program_is_stopping() true and interrupt `session`
  * (may be NULL). The same signal again, half a second later or more, ends the program at once: its
- * last resort, whatever it hangs in. SIGPIPE is ignored. */
+ * last resort, whatever it hangs in. SIGPIPE and SIGXFSZ are ignored. */
 void program_stop_on_signals(struct shmframe_session *session);
 bool program_is_stopping(void);
 /* The same as a signal, from the program itself. */

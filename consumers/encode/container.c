@@ -38,12 +38,18 @@ static const struct {
     {"mp4", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
     {"mov", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
     {"ipod", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
+    {"psp", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
+    {"3gp", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
+    {"3g2", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
+    {"f4v", "movflags", "+frag_custom+empty_moov+delay_moov+default_base_moof"},
+    {"ismv", "movflags", "+frag_custom"}, /* in fragments by nature */
     {"matroska", "cluster_time_limit", "1000"},
     {"webm", "cluster_time_limit", "1000"},
     {"ogg", "page_duration", "500000"},
     /* Everything stays in the list: a recording, not only what is on the air. */
     {"hls", "hls_list_size", "0"},
     {"dash", "window_size", "0"},
+    {"dash", "seg_duration", "2"},
     /* Whoever joins a flow need not wait for a table long. */
     {"mpegts", "pat_period", "0.2"},
 };
@@ -209,11 +215,24 @@ int container_set_options(const struct container *container, const struct option
     return 0;
 }
 
+bool container_is_in_pieces(const struct container *container, const struct option_list *own) {
+    static const char *const muxers[] = {"matroska", "webm", "mp4",  "mov",  "ipod",        "psp",
+                                         "3gp",      "3g2",  "f4v",  "ismv", "mpegts",      "nut",
+                                         "avi",      "flv",  "ogg",  "oga",  "ogv",         "opus",
+                                         "wav",      "flac", "adts", "mp3",  "yuv4mpegpipe"};
+    bool is_known = false;
+    for (size_t i = 0; i < sizeof(muxers) / sizeof(*muxers); i++)
+        is_known |= is_muxer(container->format->name, muxers[i]);
+    for (uint32_t i = 0; own && i < own->count; i++)
+        is_known &= strncmp(own->text[i], "movflags=", 9) != 0;
+    return is_known;
+}
+
 int64_t container_key_ns(const struct container *container, const struct option_list *own) {
     const bool is_hls = is_muxer(container->format->name, "hls");
     if (!is_hls && !is_muxer(container->format->name, "dash"))
         return 0;
-    double seconds = is_hls ? 2 : 5; /* FFmpeg's own */
+    double seconds = 2; /* FFmpeg's own of hls; dash's is above */
     const char *name = is_hls ? "hls_time=" : "seg_duration=";
     for (uint32_t i = 0; own && i < own->count; i++)
         if (strncmp(own->text[i], name, strlen(name)) == 0)

@@ -29,6 +29,9 @@ int container_choose(const char *target, const char *name, struct container *out
 int container_set_options(const struct container *container, const struct option_list *own,
                           AVDictionary **options);
 
+/* Whether a file of it plays up to its last whole piece, without an end. */
+bool container_is_in_pieces(const struct container *container, const struct option_list *own);
+
 /* Between two key frames at most, for containers that cut by themselves; 0: no limit. */
 int64_t container_key_ns(const struct container *container, const struct option_list *own);
 

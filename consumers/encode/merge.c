@@ -4,9 +4,12 @@
 #include <libavutil/fifo.h>
 #include <stdlib.h>
 
+#define STEP_NS_MAX INT64_C(1000000000)
+
 struct item {
     AVPacket *packet;
     int64_t ns;
+    int64_t step_ns; /* since the one before in its stream */
 };
 
 struct merge {
@@ -15,10 +18,10 @@ struct merge {
         AVRational time_base;
         bool is_video;
         int64_t lead; /* from decoding to showing, at the last key frame; in time_base */
+        int64_t last_ns, span_ns;
     } stream[RECORDING_STREAMS_MAX];
     uint32_t streams;
     uint64_t bytes;
-    int64_t newest_ns;
 };
 
 struct merge *merge_create(const struct recording_stream *streams, uint32_t count) {
@@ -26,9 +29,9 @@ struct merge *merge_create(const struct recording_stream *streams, uint32_t coun
     if (!merge)
         return NULL;
     merge->streams = count;
-    merge->newest_ns = INT64_MIN;
     for (uint32_t i = 0; i < count; i++) {
         merge->stream[i].time_base = streams[i].time_base;
+        merge->stream[i].last_ns = INT64_MIN;
         merge->stream[i].is_video = streams[i].parameters->codec_type == AVMEDIA_TYPE_VIDEO;
         merge->stream[i].items = av_fifo_alloc2(64, sizeof(struct item), AV_FIFO_FLAG_AUTO_GROW);
         if (!merge->stream[i].items) {
@@ -59,9 +62,17 @@ static int64_t find_time(struct merge *merge, const AVPacket *packet) {
                         (AVRational){1, 1000000000});
 }
 
+static int64_t find_step(int64_t last_ns, int64_t ns) {
+    if (last_ns == INT64_MIN || ns <= last_ns)
+        return 0;
+    return ns - STEP_NS_MAX < last_ns ? ns - last_ns : STEP_NS_MAX;
+}
+
 int merge_push(struct merge *merge, AVPacket *packet) {
-    const struct item item = {.packet = av_packet_alloc(), .ns = find_time(merge, packet)};
-    if (!item.packet || av_fifo_write(merge->stream[packet->stream_index].items, &item, 1) < 0) {
+    const int i = packet->stream_index;
+    struct item item = {.packet = av_packet_alloc(), .ns = find_time(merge, packet)};
+    item.step_ns = find_step(merge->stream[i].last_ns, item.ns);
+    if (!item.packet || av_fifo_write(merge->stream[i].items, &item, 1) < 0) {
         AVPacket *none = item.packet;
         av_packet_free(&none);
         av_packet_unref(packet);
@@ -69,8 +80,8 @@ int merge_push(struct merge *merge, AVPacket *packet) {
     }
     av_packet_move_ref(item.packet, packet);
     merge->bytes += (uint64_t)item.packet->size;
-    if (merge->newest_ns < item.ns)
-        merge->newest_ns = item.ns;
+    merge->stream[i].last_ns = item.ns;
+    merge->stream[i].span_ns += item.step_ns;
     return 0;
 }
 
@@ -96,11 +107,12 @@ bool merge_pop(struct merge *merge, bool is_ending, AVPacket *out_packet, int64_
     const int oldest = find_oldest(merge, &item, &is_any_empty);
     if (oldest < 0)
         return false;
-    if (is_any_empty && !is_ending && merge->newest_ns - item.ns < MERGE_WAIT_NS &&
+    if (is_any_empty && !is_ending && merge_newest_ns(merge) - item.ns < MERGE_WAIT_NS &&
         merge->bytes < MERGE_WAIT_BYTES)
         return false;
     av_fifo_drain2(merge->stream[oldest].items, 1);
     merge->bytes -= (uint64_t)item.packet->size;
+    merge->stream[oldest].span_ns -= item.step_ns;
     *out_ns = item.ns;
     av_packet_move_ref(out_packet, item.packet);
     av_packet_free(&item.packet);
@@ -112,13 +124,23 @@ uint64_t merge_bytes(const struct merge *merge) {
 }
 
 int64_t merge_span_ns(const struct merge *merge) {
-    struct item item;
-    bool is_any_empty;
-    return find_oldest(merge, &item, &is_any_empty) < 0 ? 0 : merge->newest_ns - item.ns;
+    int64_t span_ns = 0;
+    for (uint32_t i = 0; i < merge->streams; i++)
+        if (span_ns < merge->stream[i].span_ns)
+            span_ns = merge->stream[i].span_ns;
+    return span_ns;
 }
 
 int64_t merge_newest_ns(const struct merge *merge) {
-    return merge->newest_ns;
+    int64_t newest_ns = INT64_MIN;
+    for (uint32_t i = 0; i < merge->streams; i++) {
+        struct item item;
+        const size_t count = av_fifo_can_read(merge->stream[i].items);
+        if (count > 0 && av_fifo_peek(merge->stream[i].items, &item, 1, count - 1) >= 0 &&
+            newest_ns < item.ns)
+            newest_ns = item.ns;
+    }
+    return newest_ns;
 }
 
 uint64_t merge_clear(struct merge *merge) {
@@ -127,6 +149,7 @@ uint64_t merge_clear(struct merge *merge) {
         struct item item;
         for (; av_fifo_read(merge->stream[i].items, &item, 1) >= 0; count++)
             av_packet_free(&item.packet);
+        merge->stream[i].span_ns = 0;
     }
     merge->bytes = 0;
     return count;

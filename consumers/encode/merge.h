@@ -27,10 +27,11 @@ int merge_push(struct merge *merge, AVPacket *packet);
 bool merge_pop(struct merge *merge, bool is_ending, AVPacket *out_packet, int64_t *out_ns);
 
 uint64_t merge_bytes(const struct merge *merge);
-/* From the oldest to the newest. */
+/* How much of the longest stream waits here. A gap in its stamps counts as a second at most: it
+ * says nothing of how far behind somebody is. */
 int64_t merge_span_ns(const struct merge *merge);
 
-/* Of the latest that ever was pushed. */
+/* Of what waits here; INT64_MIN: nothing does. */
 int64_t merge_newest_ns(const struct merge *merge);
 
 /* Drops everything; returns how many packets that were. */

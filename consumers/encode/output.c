@@ -28,9 +28,10 @@ struct output {
     AVRational time_base[RECORDING_STREAMS_MAX]; /* of the packets that come */
     int64_t dts[RECORDING_STREAMS_MAX]; /* the last one written, in the muxer's time base */
     struct output_file *file;           /* CONTAINER_FILE, CONTAINER_FLOW */
-    int64_t piece_ns; /* where the piece began; AV_NOPTS_VALUE: with the first packet */
-    uint64_t payload; /* what packets brought, for muxers that open files themselves */
-    int piece_error;  /* of one of their files: hls for one tells nobody */
+    int64_t piece_ns;     /* where the piece began; AV_NOPTS_VALUE: with the first packet */
+    uint64_t payload;     /* what packets brought, for muxers that open files themselves */
+    uint64_t piece_bytes; /* likewise of the piece, which a muxer may write all at once */
+    int piece_error;      /* of one of their files: hls for one tells nobody */
     int (*open_piece)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
     int (*close_piece)(AVFormatContext *, AVIOContext *);
 };
@@ -318,6 +319,16 @@ int output_open(const struct output_params *params, struct output **out_output) 
 
 /* Writing. */
 
+/* After a failure: its end can be written yet, or it needs none. */
+static bool is_playable(const struct output *output) {
+    if (!output_file_is_regular(output->file))
+        return false;
+    if (!output_file_has_failed(output->file))
+        return output->payload > 0;
+    return output_file_whole(output->file) > 0 &&
+           container_is_in_pieces(output->params.container, output->params.options);
+}
+
 static int describe_failure(const struct output *output, int error) {
     const bool is_full = error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
     const char *what = fault_describe(error);
@@ -325,9 +336,11 @@ static int describe_failure(const struct output *output, int error) {
         return fault_set(error, "%s: %s", name_target(output), what);
     if (!output->file)
         return fault_set(error, "%s is lost: %s", name_target(output), what);
+    const char *remedy = is_full ? "; make room and start again" : "";
+    if (!is_playable(output))
+        return fault_set(error, "%s: %s%s", name_target(output), what, remedy);
     return fault_set(error, "%s: %s; %.1f MB are in it, and playable%s", name_target(output), what,
-                     (double)output_bytes(output) / 1e6,
-                     is_full ? "; make room and start again" : "");
+                     (double)output_bytes(output) / 1e6, remedy);
 }
 
 static int flush(struct output *output) {
@@ -344,9 +357,10 @@ static int flush(struct output *output) {
         if (result < 0)
             return result;
     }
+    output->piece_bytes = 0;
     if (output->file)
         output_file_mark_whole(output->file);
-    return output->file ? output_file_check_room(output->file) : 0;
+    return 0;
 }
 
 /* A piece ends after a second, or a little earlier in front of a key frame. */
@@ -377,6 +391,9 @@ static void convert_stamps(struct output *output, AVPacket *packet, const AVStre
 
 int output_write(struct output *output, AVPacket *packet) {
     int result = flush_in_time(output, packet);
+    output->piece_bytes += (uint64_t)packet->size;
+    if (result == 0 && output->file)
+        result = output_file_check_room(output->file, output->piece_bytes);
     if (result < 0)
         return describe_failure(output, result);
     const bool is_alone = is_split(&output->params);
@@ -406,9 +423,12 @@ int output_close(struct output *output, int error, uint64_t *out_bytes) {
     }
     *out_bytes = output_bytes(output);
     if (output->file) {
+        const bool is_empty = output_file_is_regular(output->file) && output->payload == 0;
         const int closed = output_file_close(output->file);
         result = result < 0 ? result : closed;
         output->file = NULL;
+        if (is_empty && (error < 0 || result < 0))
+            unlink(output->path);
     }
     close_targets(output);
     if (result < 0 && error == 0)

@@ -44,21 +44,29 @@ static bool is_interrupted(const struct output_file *file) {
 
 /* Room. */
 
+/* How large a file may become: beyond it the kernel sends SIGXFSZ, also for room that is only
+ * reserved. */
+static int64_t find_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur > INT64_MAX)
+        return INT64_MAX;
+    return (int64_t)limit.rlim_cur;
+}
+
 /* Past the limit a write would fail, or the disk has no room: told before it is so. */
 static void keep_room(struct output_file *file, int64_t end) {
-    if (!file->is_regular || file->room_error || end + RESERVE_BYTES <= file->reserved)
+    const int64_t limit = find_limit();
+    const int64_t least = end + (limit / 4 < RESERVE_BYTES ? limit / 4 : RESERVE_BYTES);
+    if (!file->is_regular || file->room_error)
         return;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        (rlim_t)(end + RESERVE_BYTES) > limit.rlim_cur) {
+    if (least > limit)
         file->room_error = -EFBIG;
+    if (least > limit || least <= file->reserved)
         return;
-    }
-    const int64_t to = end + RESERVE_BYTES + RESERVE_STEP_BYTES;
+    const int64_t to = limit - RESERVE_STEP_BYTES < least ? limit : least + RESERVE_STEP_BYTES;
     int result = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, file->reserved, to - file->reserved);
     if (result < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
         /* The step is a convenience, the reserve is what is needed. */
-        const int64_t least = end + RESERVE_BYTES;
         result = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, file->reserved, least - file->reserved);
         if (result < 0)
             file->room_error = -errno;
@@ -262,8 +270,18 @@ void output_file_cut_back(struct output_file *file) {
         file->end = file->whole;
 }
 
-int output_file_check_room(const struct output_file *file) {
+int output_file_check_room(struct output_file *file, uint64_t bytes) {
+    const int64_t end = file->whole + (int64_t)bytes;
+    keep_room(file, end < file->end ? file->end : end);
     return file->room_error;
+}
+
+bool output_file_is_regular(const struct output_file *file) {
+    return file->is_regular;
+}
+
+uint64_t output_file_whole(const struct output_file *file) {
+    return file->is_regular ? (uint64_t)file->whole : 0;
 }
 
 bool output_file_has_failed(const struct output_file *file) {

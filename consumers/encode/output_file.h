@@ -31,8 +31,12 @@ AVIOContext *output_file_context(struct output_file *file);
 void output_file_mark_whole(struct output_file *file);
 /* Cuts off what came after the last mark. Nothing is written afterwards. */
 void output_file_cut_back(struct output_file *file);
-/* -ENOSPC, -EFBIG, -EDQUOT: there is just room for the container's end. */
-int output_file_check_room(const struct output_file *file);
+/* -ENOSPC, -EFBIG, -EDQUOT: with `bytes` since the last mark, as far as they are not written yet,
+ * there would be no room for the container's end. */
+int output_file_check_room(struct output_file *file, uint64_t bytes);
+bool output_file_is_regular(const struct output_file *file);
+/* What a player finds of it, whatever comes: up to the last mark. 0: nothing, or not a file. */
+uint64_t output_file_whole(const struct output_file *file);
 
 /* Whether bytes were lost. */
 bool output_file_has_failed(const struct output_file *file);

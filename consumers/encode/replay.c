@@ -20,6 +20,7 @@ struct replay {
     uint64_t number; /* of the oldest item */
     uint64_t bytes, bytes_max;
     int64_t newest_ns, keep_ns;
+    bool is_too_small;
 };
 
 struct replay *replay_create(int64_t keep_ns, uint64_t bytes_max) {
@@ -49,11 +50,15 @@ void replay_destroy(struct replay *replay) {
     free(replay);
 }
 
+static uint64_t count_bytes(const AVPacket *packet) {
+    return (uint64_t)packet->size + REPLAY_PACKET_BYTES;
+}
+
 static void drop_oldest(struct replay *replay) {
     struct item item;
     if (av_fifo_read(replay->items, &item, 1) < 0)
         return;
-    replay->bytes -= (uint64_t)item.packet->size;
+    replay->bytes -= count_bytes(item.packet);
     replay->number++;
     av_packet_free(&item.packet);
 }
@@ -73,8 +78,10 @@ static void trim(struct replay *replay) {
     while (av_fifo_peek(replay->starts, &second, 1, 1) >= 0 &&
            second.ns <= replay->newest_ns - replay->keep_ns)
         drop_first_part(replay);
-    while (replay->bytes > replay->bytes_max)
+    while (replay->bytes > replay->bytes_max) {
         drop_first_part(replay);
+        replay->is_too_small |= av_fifo_can_read(replay->items) == 0;
+    }
 }
 
 int replay_add(struct replay *replay, AVPacket *packet, int64_t ns, bool is_start) {
@@ -92,9 +99,8 @@ int replay_add(struct replay *replay, AVPacket *packet, int64_t ns, bool is_star
         return -ENOMEM;
     }
     av_packet_move_ref(item.packet, packet);
-    replay->bytes += (uint64_t)item.packet->size;
-    if (replay->newest_ns < ns || av_fifo_can_read(replay->items) == 1)
-        replay->newest_ns = ns;
+    replay->bytes += count_bytes(item.packet);
+    replay->newest_ns = ns; /* not the latest of all: one that is far ahead counts only itself */
     trim(replay);
     return 0;
 }
@@ -120,6 +126,10 @@ const AVPacket *replay_packet(const struct replay *replay, uint32_t index, int64
 
 uint64_t replay_bytes(const struct replay *replay) {
     return replay->bytes;
+}
+
+bool replay_is_too_small(const struct replay *replay) {
+    return replay->is_too_small;
 }
 
 int64_t replay_span_ns(const struct replay *replay) {

@@ -8,6 +8,10 @@
 
 struct replay;
 
+/* What a packet takes beside its bytes: libavcodec's AVPacket, AVBufferRef and AVBuffer, malloc's
+ * heads and padding, side data of some words. Sound has many small packets. */
+enum { REPLAY_PACKET_BYTES = 600 };
+
 /* At least `keep_ns` is kept, as long as it fits into `bytes_max`; NULL: no memory. */
 struct replay *replay_create(int64_t keep_ns, uint64_t bytes_max);
 void replay_destroy(struct replay *replay);
@@ -21,7 +25,10 @@ void replay_clear(struct replay *replay);
 uint32_t replay_count(const struct replay *replay);
 const AVPacket *replay_packet(const struct replay *replay, uint32_t index, int64_t *out_ns);
 
+/* In memory. */
 uint64_t replay_bytes(const struct replay *replay);
+/* Whether all that there was has been given up, since it did not fit from one start to the next. */
+bool replay_is_too_small(const struct replay *replay);
 int64_t replay_span_ns(const struct replay *replay);
 
 #endif

@@ -95,6 +95,16 @@ class Ends(unittest.TestCase):
         self.assertEqual(reports[0]["ended_by"], "frames")
         self.assertGreater(int(lines[-1]), 10)
 
+    def test_the_limit_of_a_files_size_is_told(self):
+        path = self.path("a.mkv")
+        run = self.start("shmframe-pattern --stream cam --size 320x240 --rate 50 --no-sound",
+                         f"prlimit --fsize=3000000 shmframe-encode cam {path} --video rawvideo")
+        _, said = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 1, said)
+        self.assertIn("File too large", said)
+        self.assertGreater(decode(path)["video"], 0.1)
+        self.assertLessEqual(os.path.getsize(path), 3000000)
+
     def listens(self):
         """Whether the encoder has its handler of SIGUSR1."""
         try:

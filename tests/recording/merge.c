@@ -101,12 +101,48 @@ START_TEST(a_silent_stream_is_not_waited_for_longer_than_two_seconds) {
 }
 END_TEST
 
+/* Sound a day ahead of the picture says nothing of a target that is slow. */
+START_TEST(a_gap_is_no_backlog) {
+    enum { DAY_MS = 24 * 3600 * 1000 };
+    push(PICTURE, 0, 0, AV_PKT_FLAG_KEY);
+    push(SOUND, 0, 0, AV_PKT_FLAG_KEY);
+    push(SOUND, DAY_MS, DAY_MS, AV_PKT_FLAG_KEY);
+    ck_assert_int_le(merge_span_ns(merge), 1000000000);
+    expect(PICTURE, 0, false);
+    expect(SOUND, 0, false);
+    for (int i = 1; i < 2000; i++) {
+        push(PICTURE, i, i, AV_PKT_FLAG_KEY);
+        push(SOUND, DAY_MS + 40 * i, DAY_MS + 40 * i, AV_PKT_FLAG_KEY);
+        AVPacket *packet = av_packet_alloc();
+        int64_t ns;
+        while (merge_pop(merge, false, packet, &ns))
+            av_packet_unref(packet);
+        av_packet_free(&packet);
+        ck_assert_int_le(merge_span_ns(merge), 3000000000);
+    }
+}
+END_TEST
+
+/* What was ahead is gone: later packets are waited for as before it. */
+START_TEST(one_stamp_ahead_counts_as_long_as_it_waits) {
+    push(SOUND, 60000, 60000, AV_PKT_FLAG_KEY);
+    push(PICTURE, 0, 0, AV_PKT_FLAG_KEY);
+    expect(PICTURE, 0, false);
+    expect(SOUND, 60000, true);
+    push(PICTURE, 1, 1, AV_PKT_FLAG_KEY);
+    ck_assert_int_eq(merge_newest_ns(merge), 40000000);
+    expect_nothing(false);
+}
+END_TEST
+
 START_TEST(what_is_cleared_is_counted_and_gone) {
     push(PICTURE, 0, 0, AV_PKT_FLAG_KEY);
     push(SOUND, 5, 5, AV_PKT_FLAG_KEY);
     ck_assert_uint_eq(merge_bytes(merge), 2000);
-    ck_assert_int_eq(merge_span_ns(merge), 5000000);
-    ck_assert_uint_eq(merge_clear(merge), 2);
+    push(SOUND, 25, 25, AV_PKT_FLAG_KEY);
+    ck_assert_int_eq(merge_span_ns(merge), 20000000);
+    ck_assert_uint_eq(merge_clear(merge), 3);
+    ck_assert_int_eq(merge_span_ns(merge), 0);
     ck_assert_uint_eq(merge_bytes(merge), 0);
     expect_nothing(true);
 }
@@ -119,6 +155,8 @@ int main(void) {
     tcase_add_test(tests, packets_come_in_the_order_of_their_times);
     tcase_add_test(tests, a_key_frame_stands_where_it_is_shown);
     tcase_add_test(tests, a_silent_stream_is_not_waited_for_longer_than_two_seconds);
+    tcase_add_test(tests, a_gap_is_no_backlog);
+    tcase_add_test(tests, one_stamp_ahead_counts_as_long_as_it_waits);
     tcase_add_test(tests, what_is_cleared_is_counted_and_gone);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

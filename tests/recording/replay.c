@@ -7,11 +7,11 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
-enum { PACKET_BYTES = 1000 };
+enum { PAYLOAD_BYTES = 1000, PACKET_BYTES = PAYLOAD_BYTES + REPLAY_PACKET_BYTES };
 
 static void add(struct replay *replay, int64_t ns, bool is_start) {
     AVPacket *packet = av_packet_alloc();
-    ck_assert_int_eq(av_new_packet(packet, PACKET_BYTES), 0);
+    ck_assert_int_eq(av_new_packet(packet, PAYLOAD_BYTES), 0);
     ck_assert_int_eq(replay_add(replay, packet, ns, is_start), 0);
     ck_assert_ptr_null(packet->data);
     av_packet_free(&packet);
@@ -58,6 +58,7 @@ START_TEST(memory_is_bounded_and_what_stays_begins_with_a_key_frame) {
     ck_assert_int_eq(first_ns(replay) % SECOND_NS, 0);
     ck_assert_uint_le(replay_bytes(replay), 25 * PACKET_BYTES);
     ck_assert_uint_ge(replay_bytes(replay), 15 * PACKET_BYTES);
+    ck_assert(!replay_is_too_small(replay));
     replay_destroy(replay);
 }
 END_TEST
@@ -67,8 +68,19 @@ START_TEST(one_part_that_is_too_large_is_given_up) {
     for (int i = 0; i < 8; i++)
         add(replay, i, i == 0);
     ck_assert_uint_eq(replay_count(replay), 0);
+    ck_assert(replay_is_too_small(replay));
     add(replay, 9, true);
     ck_assert_uint_eq(replay_count(replay), 1);
+    replay_destroy(replay);
+}
+END_TEST
+
+START_TEST(one_time_far_ahead_does_not_shorten_what_is_kept_later) {
+    struct replay *replay = replay_create(3 * SECOND_NS, 1 << 30);
+    fill(replay, 5);
+    add(replay, 3600 * SECOND_NS, false);
+    fill(replay, 10);
+    ck_assert_int_eq(replay_span_ns(replay), 3 * SECOND_NS);
     replay_destroy(replay);
 }
 END_TEST
@@ -93,6 +105,7 @@ int main(void) {
     tcase_add_test(tests, nothing_is_kept_before_the_first_key_frame);
     tcase_add_test(tests, memory_is_bounded_and_what_stays_begins_with_a_key_frame);
     tcase_add_test(tests, one_part_that_is_too_large_is_given_up);
+    tcase_add_test(tests, one_time_far_ahead_does_not_shorten_what_is_kept_later);
     tcase_add_test(tests, cleared_it_begins_anew);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
