@@ -222,6 +222,14 @@ int outlet_name_save(struct outlet *outlet, char out_path[RECORDING_PATH_BYTES])
     return fault_set(-EEXIST, "%s: all names are taken", outlet->container->path);
 }
 
+int outlet_try_save(struct outlet *outlet) {
+    char path[RECORDING_PATH_BYTES];
+    const uint32_t number = outlet->number;
+    const int result = outlet_name_save(outlet, path);
+    outlet->number = number;
+    return result < 0 ? result : unlink(path);
+}
+
 int outlet_save(struct outlet *outlet, const struct replay *replay, const char *path) {
     struct output_params params = make_params(outlet, path);
     params.is_overwriting = true; /* what was made to have the name */

@@ -29,6 +29,8 @@ bool outlet_is_open(const struct outlet *outlet);
 
 /* Makes an empty file for a save of now, with a name that was free. From any one thread. */
 int outlet_name_save(struct outlet *outlet, char out_path[RECORDING_PATH_BYTES]);
+/* Whether a save will have a place: known before the first frame is kept. Leaves nothing behind. */
+int outlet_try_save(struct outlet *outlet);
 /* Writes all that is kept into a file of this name. */
 int outlet_save(struct outlet *outlet, const struct replay *replay, const char *path);
 

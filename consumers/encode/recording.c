@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SECOND_NS INT64_C(1000000000)
 
@@ -136,15 +135,9 @@ static int drain(struct recording *recording) {
     return shared->error < 0 ? fault_set(shared->error, "%s", shared->why) : 0;
 }
 
-/* Whether a save will have a place: known before the first frame is kept. */
-static int try_save_name(struct recording *recording) {
-    char path[RECORDING_PATH_BYTES];
-    const int result = outlet_name_save(recording->outlet, path);
-    return result < 0 ? result : unlink(path);
-}
-
 static int start(struct recording *recording) {
-    int result = recording->replay ? try_save_name(recording) : recording_open_outlet(recording, 0);
+    int result = recording->replay ? outlet_try_save(recording->outlet)
+                                   : recording_open_outlet(recording, 0);
     const bool may_come =
         recording->params.is_reconnecting && result != -EINVAL && result != -EINTR;
     if (result < 0 && !may_come)
@@ -227,7 +220,8 @@ static bool is_cut_due(const struct recording *recording, int64_t ns) {
 bool recording_wants_key(struct recording *recording, int64_t time_ns) {
     if (!recording->is_video)
         return false;
-    if (recording->asked_ns != INT64_MIN && time_ns - recording->asked_ns < KEY_PATIENCE_NS)
+    if (recording->asked_ns != INT64_MIN && time_ns >= recording->asked_ns &&
+        time_ns - recording->asked_ns < KEY_PATIENCE_NS)
         return false;
     if (!recording->is_dropping && !is_cut_due(recording, time_ns) && time_ns < recording->key_ns)
         return false;

@@ -48,6 +48,21 @@ static void expect_saved(struct recording *recording, uint32_t saves) {
     ck_abort_msg("saved %u instead of %u", state.saves, saves);
 }
 
+START_TEST(the_first_save_has_the_first_number) {
+    struct recording *recording = begin(&(struct recording_params){
+        .target = material_path("replay-%d.mkv"), .keep_ns = 3 * SECOND_NS});
+    struct material *material = material_begin(&sounding, recording);
+    step(material, MATERIAL_RATE);
+    char path[RECORDING_PATH_BYTES];
+    ck_assert_msg(recording_save(recording, path) == 0, "%s", recording_error());
+    ck_assert_str_eq(path, material_path("replay-1.mkv"));
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_int_eq(recording_finish(recording), 0);
+    recording_destroy(recording);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(nothing_is_on_disk_until_it_is_saved_and_then_the_last_seconds_are) {
     struct recording *recording = begin(
         &(struct recording_params){.target = material_path("keep.mkv"), .keep_ns = 3 * SECOND_NS});
@@ -191,6 +206,7 @@ int main(void) {
     TCase *tests = tcase_create("keep");
     tcase_set_timeout(tests, 60);
     tcase_add_unchecked_fixture(tests, material_make_folder, material_remove_folder);
+    tcase_add_test(tests, the_first_save_has_the_first_number);
     tcase_add_test(tests, nothing_is_on_disk_until_it_is_saved_and_then_the_last_seconds_are);
     tcase_add_test(tests, keeping_goes_on_over_several_saves_that_have_names_of_their_own);
     tcase_add_test(tests, memory_is_bounded);

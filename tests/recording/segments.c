@@ -209,6 +209,21 @@ START_TEST(a_split_begins_a_new_file_at_the_next_picture) {
 }
 END_TEST
 
+START_TEST(a_time_that_goes_back_may_ask_for_a_key_frame_too) {
+    struct recording *recording =
+        begin(&(struct recording_params){.target = material_path("asked.nut")});
+    const struct material_params params = {.picture = "mpeg4"};
+    struct material *material = material_begin(&params, recording);
+    ck_assert_int_eq(material_step(material), 0);
+    ck_assert_int_eq(recording_split(recording), 0);
+    ck_assert(recording_wants_key(recording, INT64_C(100000000000)));
+    ck_assert(recording_wants_key(recording, INT64_C(1000000000)));
+    ck_assert(!recording_wants_key(recording, INT64_C(1000000001)));
+    ck_assert_int_eq(material_end(material), 0);
+    end(recording);
+}
+END_TEST
+
 START_TEST(a_change_of_format_begins_a_new_file) {
     struct recording *recording =
         begin(&(struct recording_params){.target = material_path("change.mkv")});
@@ -262,6 +277,7 @@ int main(void) {
     tcase_add_test(tests, names_that_are_taken_are_passed_over);
     tcase_add_test(tests, names_by_time_that_do_not_differ_get_a_number);
     tcase_add_test(tests, a_split_begins_a_new_file_at_the_next_picture);
+    tcase_add_test(tests, a_time_that_goes_back_may_ask_for_a_key_frame_too);
     tcase_add_test(tests, a_change_of_format_begins_a_new_file);
     tcase_add_test(tests, ffmpeg_puts_a_row_together_again);
     suite_add_tcase(suite, tests);
