@@ -327,8 +327,7 @@ int codec_choose(const char *text, enum AVMediaType type, const AVOutputFormat *
         result = choose_named(text, type, format, &choice);
     if (result == 0) {
         add_usual(&choice);
-        /* FLV holds no stamp below the first, which is that of sound: pictures cannot be decoded
-         * before it. */
+        /* It takes no others: see encoder_create(). */
         if (choice.codec && type == AVMEDIA_TYPE_VIDEO && strcmp(format->name, "flv") == 0 &&
             !av_dict_get(choice.options, "bf", NULL, 0))
             av_dict_set(&choice.options, "bf", "0", 0);

@@ -7,6 +7,7 @@
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct encoder {
     AVCodecContext *context;
@@ -70,6 +71,13 @@ static int open_context(AVCodecContext *context, const struct encoder_params *pa
     if (result < 0)
         return fault_set(-EINVAL, "%s cannot be opened with these options and this format: %s",
                          params->codec->name, fault_describe(result));
+    /* It holds no stamp below the first, which is that of sound: pictures cannot be decoded before
+     * it. */
+    if (context->has_b_frames > 0 && strcmp(params->format->name, "flv") == 0)
+        return fault_set(-EINVAL,
+                         "flv takes pictures only in the order in which they are shown: add bf=0 "
+                         "to %s, or choose another --container",
+                         params->codec->name);
     return 0;
 }
 
