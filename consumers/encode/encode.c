@@ -452,11 +452,23 @@ static void record(void) {
     }
 }
 
+/* A last frame of each live stream, if one is there: with it come the losses of before it. */
+static int take_last(void) {
+    int result = 0;
+    for (uint32_t i = 0; i < encode.sources.count && result >= 0; i++)
+        if (encode.sources.source[i].params.policy != SHMFRAME_LOSSLESS)
+            result = recorder_take(&encode.recorder, i);
+    return result;
+}
+
 static void finish(void) {
     struct recording *recording = encode.recorder.params.recording;
-    int result = encode.has_failed && strcmp(encode.reason, "failure") == 0
-                     ? 0
-                     : recorder_finish(&encode.recorder);
+    int result = 0;
+    if (strcmp(encode.reason, "failure") != 0) {
+        result = take_last();
+        if (result >= 0)
+            result = recorder_finish(&encode.recorder);
+    }
     if (result < 0)
         fail(result);
     const bool has_failed = encode.has_failed;
