@@ -71,6 +71,35 @@ START_TEST(deep_samples_keep_their_bits) {
 }
 END_TEST
 
+START_TEST(a_palette_has_an_index_and_what_is_there) {
+    const struct shmframe_lease lease = make("pal8", 8, 8);
+    const uint32_t color = 0x80112233;
+    *at(0, 3, 5) = 7;
+    memcpy(at(1, 0, 4 * 7), &color, sizeof color);
+    expect(&lease, 5, 3, "index 7  R 17  G 34  B 51  A 128");
+    expect(&lease, 4, 3, "index 0  R 0  G 0  B 0  A 0");
+}
+END_TEST
+
+START_TEST(a_mosaic_has_one_sample_a_pixel) {
+    const struct shmframe_lease eight = make("bayer_rggb8", 8, 8);
+    *at(0, 2, 2) = 171;
+    *at(0, 2, 3) = 172;
+    *at(0, 3, 2) = 173;
+    *at(0, 3, 3) = 174;
+    expect(&eight, 2, 2, "R 171");
+    expect(&eight, 3, 2, "G 172");
+    expect(&eight, 2, 3, "G 173");
+    expect(&eight, 3, 3, "B 174");
+    const struct shmframe_lease little = make("bayer_bggr16le", 8, 8);
+    memcpy(at(0, 0, 2 * 4), (uint8_t[]){0x34, 0x12}, 2);
+    expect(&little, 4, 0, "B 4660");
+    const struct shmframe_lease big = make("bayer_gbrg16be", 8, 8);
+    memcpy(at(0, 1, 2 * 4), (uint8_t[]){0x12, 0x34}, 2);
+    expect(&big, 4, 1, "R 4660");
+}
+END_TEST
+
 START_TEST(floats_are_numbers) {
     const struct shmframe_lease lease = make("gbrpf32le", 8, 8);
     const float green = 0.25F, blue = -1.5F, red = 2;
@@ -117,6 +146,8 @@ int main(void) {
     tcase_add_test(cases, planes_of_chroma_are_read_where_the_pixel_lies);
     tcase_add_test(cases, interleaved_and_packed_formats_are_read);
     tcase_add_test(cases, deep_samples_keep_their_bits);
+    tcase_add_test(cases, a_palette_has_an_index_and_what_is_there);
+    tcase_add_test(cases, a_mosaic_has_one_sample_a_pixel);
     tcase_add_test(cases, floats_are_numbers);
     tcase_add_test(cases, a_pixel_that_is_not_there_is_an_error);
     tcase_add_test(cases, every_format_is_read_to_its_corners);
