@@ -22,27 +22,62 @@ void delta_finish(struct delta *delta) {
 
 /* ---- Painting ---- */
 
-/* Painters for what is there now: the second picture is scaled to the size of the first. */
-static void begin_formats(struct delta *delta, const struct shmframe_lease *const lease[2]) {
+static void refuse(struct delta *delta, const char *stream, const char *why) {
+    snprintf(delta->trouble, sizeof delta->trouble, "stream %s: %s", stream, why);
+    if (strcmp(delta->told, delta->trouble) != 0) {
+        memcpy(delta->told, delta->trouble, sizeof delta->told);
+        program_warn("no difference: %s", delta->trouble);
+    }
+}
+
+static bool is_for(const struct delta *delta, const struct shmframe_lease *const lease[2]) {
+    return shmframe_format_is_equal(&delta->painted[0], lease[0]->format) &&
+           shmframe_format_is_equal(&delta->painted[1], lease[1]->format);
+}
+
+/* As large as the first's pictures, and turned as they are. */
+static bool make_format(struct delta *delta, const struct shmframe_lease *const lease[2]) {
     const struct shmframe_video_format *const video = &lease[0]->format->video;
-    drop_pixels(delta);
+    if (lease[1]->format->video.rotation_degrees != video->rotation_degrees) {
+        char why[80];
+        snprintf(why, sizeof why, "to be turned by %d degrees, the other by %d",
+                 lease[1]->format->video.rotation_degrees, video->rotation_degrees);
+        refuse(delta, lease[1]->stream, why);
+        return false;
+    }
     if (shmframe_format_video(&delta->format, "bgra", video->width, video->height)) {
-        program_fail("a difference of %ux%u pixels: %s", video->width, video->height,
-                     shmframe_last_error());
+        refuse(delta, lease[0]->stream, shmframe_last_error());
+        return false;
     }
     delta->format.video.sample_aspect = video->sample_aspect;
     delta->format.video.rotation_degrees = video->rotation_degrees;
+    return true;
+}
+
+/* Painters for what is there now: the second picture is scaled to the size of the first. */
+static void begin_formats(struct delta *delta, const struct shmframe_lease *const lease[2]) {
+    drop_pixels(delta);
+    delta->trouble[0] = '\0';
     for (int i = 0; i < 2; i++) {
         delta->painted[i] = *lease[i]->format;
+    }
+    if (!make_format(delta, lease)) {
+        return;
+    }
+    const struct shmframe_video_format *const video = &delta->format.video;
+    for (int i = 0; i < 2; i++) {
         delta->pixels[i] = malloc((size_t)delta->format.slot_bytes);
         if (!delta->pixels[i] || painter_create(lease[i]->format, (int)video->width,
                                                 (int)video->height, &delta->painter[i])) {
-            program_fail("stream %s: pixel format %s cannot be shown", lease[i]->stream,
-                         lease[i]->format->video.pixel_format);
+            char why[80];
+            snprintf(why, sizeof why, "pixel format %s cannot be compared",
+                     lease[i]->format->video.pixel_format);
+            refuse(delta, lease[i]->stream, why);
+            return;
         }
     }
     if (canvas_set_format(delta->canvas, &delta->format)) {
-        program_fail("%s", canvas_trouble(delta->canvas));
+        refuse(delta, lease[0]->stream, canvas_trouble(delta->canvas));
     }
 }
 
@@ -80,27 +115,38 @@ static void subtract(struct delta *delta) {
         (double)differing / ((double)delta->format.video.width * delta->format.video.height);
 }
 
-static void paint(struct delta *delta) {
-    const struct shmframe_lease *const lease[2] = {pictures_on_screen(delta->pictures[0]),
-                                                   pictures_on_screen(delta->pictures[1])};
-    if (!lease[0] || !lease[1]) {
-        return;
-    }
-    if (!delta->painter[0] || !shmframe_format_is_equal(&delta->painted[0], lease[0]->format) ||
-        !shmframe_format_is_equal(&delta->painted[1], lease[1]->format)) {
-        begin_formats(delta, lease);
-    }
+/* True: each was converted. */
+static bool convert(struct delta *delta, const struct shmframe_lease *const lease[2]) {
     for (int i = 0; i < 2; i++) {
         if (painter_run(delta->painter[i], lease[i], delta->pixels[i],
                         (int)delta->format.plane[0].line_bytes)) {
-            program_fail("stream %s: its pictures cannot be converted", lease[i]->stream);
+            refuse(delta, lease[i]->stream, "its pictures cannot be converted");
+            return false;
         }
+    }
+    return true;
+}
+
+/* False: they cannot be compared, which is told; or they are not held. */
+static bool paint(struct delta *delta) {
+    const struct shmframe_lease *const lease[2] = {pictures_on_screen(delta->pictures[0]),
+                                                   pictures_on_screen(delta->pictures[1])};
+    if (!lease[0] || !lease[1]) {
+        return false;
+    }
+    if (!is_for(delta, lease)) {
+        begin_formats(delta, lease);
+    }
+    if (delta->trouble[0] != '\0' || !convert(delta, lease)) {
+        return false;
     }
     subtract(delta);
     const struct shmframe_lease result = {.data = delta->pixels[0], .format = &delta->format};
     if (canvas_upload(delta->canvas, &result)) {
-        program_fail("%s", canvas_trouble(delta->canvas));
+        refuse(delta, lease[0]->stream, canvas_trouble(delta->canvas));
+        return false;
     }
+    return true;
 }
 
 /* ---- Matching ---- */
@@ -143,8 +189,8 @@ bool delta_bring(struct delta *delta) {
         pictures_take(second);
         is_going_on = judge_next(delta);
     }
-    if (first->is_brought) {
-        paint(delta);
+    if (first->is_brought && paint(delta)) {
+        delta->converted += 2;
     }
     return first->is_brought;
 }
@@ -154,10 +200,15 @@ void delta_renew(struct delta *delta) {
 }
 
 void delta_describe(const struct delta *delta, char *out_text, size_t text_bytes) {
+    const char *const first = delta->pictures[0]->source.stream;
+    const char *const second = delta->pictures[1]->source.stream;
+    if (delta->trouble[0] != '\0') {
+        snprintf(out_text, text_bytes, "%s - %s  %s", first, second, delta->trouble);
+        return;
+    }
     snprintf(out_text, text_bytes,
              "%s - %s  x%g  matched %" PRIu64 "  alone %" PRIu64 " + %" PRIu64
              "  differ %.3f %%  by %u at most",
-             delta->pictures[0]->source.stream, delta->pictures[1]->source.stream, delta->gain,
-             delta->matched, delta->unmatched[0], delta->unmatched[1], delta->differing * 100,
-             delta->most);
+             first, second, delta->gain, delta->matched, delta->unmatched[0], delta->unmatched[1],
+             delta->differing * 100, delta->most);
 }

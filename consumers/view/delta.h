@@ -12,8 +12,11 @@ struct delta {
     struct canvas *canvas;        /* borrowed */
     double gain;
     uint64_t matched, unmatched[2];
-    uint8_t most;     /* of the last pair: the largest difference, before it was made stronger */
-    double differing; /* of the last pair: the share of pixels that are not the same */
+    uint64_t converted; /* pictures, by libswscale */
+    char trouble[200];  /* why pairs of these formats cannot be compared; "": they can */
+    char told[200];     /* the last one that was told */
+    uint8_t most;       /* of the last pair: the largest difference, before it was made stronger */
+    double differing;   /* of the last pair: the share of pixels that are not the same */
     struct painter *painter[2];
     struct shmframe_format painted[2]; /* what the painters are for */
     struct shmframe_format format;     /* of the difference: as large as the first's pictures */
@@ -23,7 +26,8 @@ struct delta {
 void delta_finish(struct delta *delta);
 
 /* As pictures_bring(), of the next pair; pictures without a partner are passed over. Call
- * pictures_presented() of both afterwards. */
+ * pictures_presented() of both afterwards. Pairs that cannot be compared are told, and leave what
+ * there was. */
 bool delta_bring(struct delta *delta);
 /* The canvas lost its picture: it is brought again, if it is held. */
 void delta_renew(struct delta *delta);

@@ -8,9 +8,9 @@ enum {
     FINDER_STREAMS = 256, /* as many are looked through */
 };
 
+/* The streams that there were at the last look. */
 struct finder {
-    struct shmframe_session *session;
-    const char *name; /* of a stream or group */
+    struct shmframe_session *session; /* borrowed */
     uint32_t count;
     struct shmframe_stream_info streams[FINDER_STREAMS];
 };
@@ -22,12 +22,15 @@ struct finder_result {
     bool is_pair_likely; /* one of a group is there: the other may be about to come */
 };
 
-/* What there is at this moment; nothing while no supervisor answers. */
-struct finder_result finder_look(struct finder *finder);
+/* Has the supervisor list its streams, waiting that long for it. False: it does not answer, and the
+ * list is empty. */
+bool finder_look(struct finder *finder, int64_t wait_ns);
+/* What a stream or group of that name was at the last look. */
+struct finder_result finder_find(const struct finder *finder, const char *name);
 
 /* Waits as long as --wait allows until one of several has something, and a moment longer for the
  * other of a pair; if none has, one line says what there is instead, and the program ends. False:
  * asked to stop. */
-bool finder_wait(struct finder *const finders[], uint32_t count);
+bool finder_wait(struct finder *finder, char *const names[], uint32_t count);
 
 #endif

@@ -11,7 +11,9 @@
 
 static const int64_t judge_ns = 500 * MS;
 static const int64_t interval_guess_ns = SECOND_NS / 30;
+static const int64_t interval_min_ns = MS;        /* no window shows more */
 static const int64_t patience_ns = 2 * SECOND_NS; /* with a delay that cannot be met */
+static const int64_t ahead_max_ns = 100 * MS; /* device clocks are converted: not to the letter */
 enum { DEPTH_SPARE = 2 }; /* pictures that may come while one is brought to the screen */
 
 /* ---- Held ---- */
@@ -23,6 +25,7 @@ static bool is_waited_for(const struct pictures *pictures) {
 
 int pictures_open(struct pictures *pictures, struct shmframe_session *session,
                   const struct shmframe_reader_params *params) {
+    pictures->taken = 0;
     return source_open(&pictures->source, session, params);
 }
 
@@ -42,10 +45,13 @@ static void drop_all(struct pictures *pictures) {
     while (pictures->held_count > 0) {
         drop(pictures, 0);
     }
+    pictures->is_brought = false;
+    pictures->steps = 0;
 }
 
 int pictures_reopen(struct pictures *pictures, struct shmframe_session *session,
                     const struct shmframe_reader_params *params) {
+    pictures->unshown += pictures->held_count - pictures->next;
     drop_all(pictures);
     return source_reopen(&pictures->source, session, params);
 }
@@ -89,13 +95,23 @@ void pictures_set_paused(struct pictures *pictures, bool is_paused) {
 
 /* ---- When ---- */
 
+static int64_t interval_ns(const struct pictures *pictures) {
+    return pictures->interval_ns > 0 ? pictures->interval_ns : interval_guess_ns;
+}
+
+/* When it was captured, as far as a writer's word can be taken: not later than it came. */
+static int64_t captured_ns(const struct shmframe_lease *lease) {
+    const int64_t capture_ns = lease->frame.capture_ns;
+    return capture_ns < 0 ? 0 : capture_ns < lease->acquire_ns ? capture_ns : lease->acquire_ns;
+}
+
 /* How long pictures can be held; 0: not at all. The one on the screen is held besides. */
 static int64_t delay_max_ns(const struct pictures *pictures) {
     const struct shmframe_reader_params *const params = &pictures->source.params;
     const uint32_t held = params->depth + params->leases - 1;
     return params->policy == SHMFRAME_LATEST || held <= DEPTH_SPARE
                ? 0
-               : (held - DEPTH_SPARE) * pictures->interval_ns;
+               : (held - DEPTH_SPARE) * interval_ns(pictures);
 }
 
 /* How long after its capture sound is heard; 0: pictures need not care. */
@@ -127,6 +143,9 @@ static int64_t delay_ns(struct pictures *pictures) {
 
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
     bool is_measured;
+    if (!pictures->source.reader || pictures->sequence == 0 || pictures->is_paused) {
+        return 0;
+    }
     const int64_t delay = wished_ns(pictures, &is_measured);
     if (!(is_measured || pictures->later_ns > 0) || delay <= delay_max_ns(pictures)) {
         pictures->short_ns = 0;
@@ -139,12 +158,12 @@ uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
         return 0;
     }
     pictures->short_ns = 0;
-    return (uint32_t)(delay / pictures->interval_ns) + 2 * DEPTH_SPARE;
+    return (uint32_t)(delay / interval_ns(pictures)) + 2 * DEPTH_SPARE;
 }
 
 static int64_t due_ns(const struct pictures *pictures, const struct held_picture *held,
                       int64_t delay) {
-    return delay > 0 ? held->lease.frame.capture_ns + delay - pictures->cost_ns : 0;
+    return delay > 0 ? captured_ns(&held->lease) + delay - pictures->cost_ns : 0;
 }
 
 int64_t pictures_due_ns(struct pictures *pictures) {
@@ -216,6 +235,19 @@ static void pass_over_last(struct pictures *pictures) {
     }
 }
 
+static void note_taken(struct pictures *pictures, const struct shmframe_lease *lease) {
+    const uint64_t wanted = pictures->taken + 1 + lease->lost + lease->skipped;
+    if (pictures->taken > 0 && lease->frame.sequence > wanted) {
+        pictures->missed += lease->frame.sequence - wanted;
+    }
+    pictures->taken = lease->frame.sequence;
+    const int64_t ahead_ns = lease->frame.capture_ns - captured_ns(lease);
+    if (ahead_ns > ahead_max_ns) {
+        pictures->ahead_ns = ahead_ns;
+    }
+    meter_add(&pictures->age, lease->acquire_ns, lease->acquire_ns - captured_ns(lease));
+}
+
 /* Takes all there is and may be held; while paused, all there is. */
 void pictures_take(struct pictures *pictures) {
     give_back_single(pictures);
@@ -232,7 +264,7 @@ void pictures_take(struct pictures *pictures) {
             return;
         }
         const struct shmframe_lease *const lease = &held->lease;
-        meter_add(&pictures->age, lease->acquire_ns, lease->acquire_ns - lease->frame.capture_ns);
+        note_taken(pictures, lease);
         if (is_passed) {
             shmframe_reader_release(pictures->source.reader, &held->lease);
             pictures->passed++;
@@ -258,8 +290,10 @@ static void set_title(struct pictures *pictures, const struct shmframe_format *f
 
 static int begin_format(struct pictures *pictures, const struct shmframe_format *format) {
     const int error = canvas_set_format(pictures->canvas, format);
-    if (!error && canvas_remark(pictures->canvas)) {
-        program_warn("stream %s: %s", pictures->source.stream, canvas_remark(pictures->canvas));
+    const char *const remark = error ? NULL : canvas_remark(pictures->canvas);
+    if (remark && strcmp(remark, pictures->remark) != 0) {
+        snprintf(pictures->remark, sizeof pictures->remark, "%s", remark);
+        program_warn("stream %s: %s", pictures->source.stream, remark);
     }
     return error;
 }
@@ -272,7 +306,7 @@ static void measure_skew(struct pictures *pictures, const struct shmframe_lease 
         !is_measured) {
         return;
     }
-    const int64_t skew_ns = present_ns - lease->frame.capture_ns - sound_ns;
+    const int64_t skew_ns = present_ns - captured_ns(lease) - sound_ns;
     meter_add(&pictures->skew, present_ns, skew_ns);
     shmframe_histogram_add(&pictures->skew_sizes, skew_ns < 0 ? -skew_ns : skew_ns);
 }
@@ -290,6 +324,9 @@ static void bring(struct pictures *pictures) {
     const struct shmframe_lease *const lease = &pictures->held[pictures->next - 1].lease;
     pictures->brought_ns = shmframe_now_ns();
     pictures->interval_ns = pictures_interval_ns(lease);
+    if (pictures->interval_ns < interval_min_ns) {
+        pictures->interval_ns = interval_min_ns;
+    }
     set_title(pictures, lease->format);
     if (pictures->canvas && upload(pictures, lease)) {
         snprintf(pictures->source.trouble, sizeof pictures->source.trouble, "%s",
@@ -356,7 +393,8 @@ bool pictures_bring(struct pictures *pictures) {
 
 void pictures_step(struct pictures *pictures, bool is_back) {
     if (!is_back) {
-        pictures->steps++;
+        const uint32_t waiting = pictures->held_count - pictures->next;
+        pictures->steps += pictures->steps <= waiting;
     } else if (pictures->steps > 0) {
         pictures->steps--;
     } else if (pictures->next > 1) {
@@ -380,11 +418,12 @@ void pictures_presented(struct pictures *pictures, int64_t present_ns) {
     if (!held->was_shown) {
         held->was_shown = true;
         const struct shmframe_lease *const lease = &held->lease;
-        shmframe_reader_present(pictures->source.reader, lease, present_ns);
+        /* Of a step, how long it took is the user's doing. */
         if (!pictures->is_paused) {
+            shmframe_reader_present(pictures->source.reader, lease, present_ns);
             pictures->cost_ns =
                 sync_cost_update_ns(pictures->cost_ns, present_ns - pictures->brought_ns);
-            meter_add(&pictures->display, present_ns, present_ns - lease->frame.capture_ns);
+            meter_add(&pictures->display, present_ns, present_ns - captured_ns(lease));
             measure_skew(pictures, lease, present_ns);
         }
         pictures->shown++;

@@ -23,6 +23,8 @@
 #include "source.h"
 #include <libavutil/frame.h>
 
+enum { REMARK_BYTES = 96 };
+
 struct held_picture {
     struct shmframe_lease lease;
     AVFrame *frame; /* NULL: not made; otherwise it is what holds the lease */
@@ -37,6 +39,8 @@ struct pictures {
     uint64_t sequence;                     /* of the picture on the screen; 0: none yet */
     uint64_t shown, unshown, converted;
     uint64_t passed; /* over, while paused */
+    uint64_t missed; /* never taken, since they came while the stream was opened in another way */
+    uint64_t taken;  /* sequence of the last one that was; 0: none yet of this stream */
     struct meter age, display, skew;
     struct shmframe_histogram skew_sizes; /* without the sign, since the beginning */
 
@@ -52,17 +56,19 @@ struct pictures {
 
     int64_t later_ns;       /* pictures are to be shown so much later than they have to be */
     int64_t sound_later_ns; /* so is their sound */
-    int64_t interval_ns;    /* between two pictures */
+    int64_t interval_ns;    /* between two pictures; 0: none was shown yet */
     int64_t cost_ns;        /* to bring one to the screen */
     int64_t short_ns;       /* since when delay_max_ns has not been enough; 0: it is */
     int64_t judge_next_ns;
+    int64_t ahead_ns; /* by how much a capture time was later than its picture; 0: by little */
+    char remark[REMARK_BYTES]; /* the last one that was told */
 };
 
 /* Opens `params->stream`. Errors: as source_open(). */
 int pictures_open(struct pictures *pictures, struct shmframe_session *session,
                   const struct shmframe_reader_params *params);
-/* Reads the same stream in another way. Pictures that are held are gone. Errors: as
- * source_reopen(). */
+/* Reads the same stream in another way. Pictures that are held are gone, and counted as unshown if
+ * they were not; those that come meanwhile are counted as missed. Errors: as source_reopen(). */
 int pictures_reopen(struct pictures *pictures, struct shmframe_session *session,
                     const struct shmframe_reader_params *params);
 void pictures_close(struct pictures *pictures);
@@ -91,7 +97,8 @@ const AVFrame *pictures_frame_on_screen(struct pictures *pictures);
 
 /* Pausing holds what is on the screen; afterwards the newest picture is next. */
 void pictures_set_paused(struct pictures *pictures, bool is_paused);
-/* While paused: the next picture, as soon as there is one, or the one before if it is held. */
+/* While paused: the next picture, as soon as there is one, or the one before if it is held. Of
+ * steps beyond what is held one is kept for the next picture to come. */
 void pictures_step(struct pictures *pictures, bool is_back);
 
 /* The canvas lost its picture: it is brought again, if it is held. */
@@ -103,7 +110,8 @@ bool pictures_has_room(const struct pictures *pictures);
 int64_t pictures_due_ns(struct pictures *pictures);
 /* Whether pictures wait to be shown. */
 bool pictures_are_waiting(const struct pictures *pictures);
-/* The depth that is needed to hold pictures until their sound is heard; 0: the present one does. */
+/* The depth that is needed to hold pictures until their sound is heard; 0: the present one does, or
+ * it is not known. */
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns);
 /* To be called now and then: tells the listener by how much pictures are later than their sound. */
 void pictures_judge_lateness(struct pictures *pictures, int64_t now_ns);

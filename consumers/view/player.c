@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MS        INT64_C(1000000)
 #define SECOND_NS INT64_C(1000000000)
@@ -113,9 +114,22 @@ static bool save_screen(struct player *player, const char *path) {
     return !error;
 }
 
-/* A screenshot by key: named after stream and time. */
+/* A name after stream and time that no file has yet: of several in a second, with a number. */
+static char *find_free_name(const char *stream) {
+    const time_t now = time(NULL);
+    char *path = shot_name_default(stream, now, "png", false);
+    char *const series = shot_name_default(stream, now, "png", true);
+    for (uint32_t number = 2; path && series && access(path, F_OK) == 0; number++) {
+        free(path);
+        path = shot_name_make(series, number);
+    }
+    free(series);
+    return path;
+}
+
+/* A screenshot by key. */
 static void save_screen_by_time(struct player *player) {
-    char *const path = shot_name_default(player->settings.stage.names[0], time(NULL), "png", false);
+    char *const path = find_free_name(player->settings.stage.names[0]);
     if (path && save_screen(player, path)) {
         program_warn("saved %s", path);
     }
@@ -136,7 +150,9 @@ static void save_frame(struct player *player) {
     char *const path = shot_name_default(pictures->source.stream, time(NULL), suffix, false);
     const int degrees = pictures_on_screen(pictures)->format->video.rotation_degrees;
     const int error = path ? frame_file_write(path, frame, degrees) : -ENOMEM;
-    if (error) {
+    if (error == -EEXIST) {
+        program_warn("%s is there already, with this frame", path);
+    } else if (error) {
         program_warn("frame %" PRIu64 " of %s cannot be saved: %s", pictures->sequence,
                      pictures->source.stream, strerror(-error));
     } else {
@@ -360,7 +376,8 @@ static bool has_enough(const struct stage *stage) {
 static bool is_over(const struct player *player, int64_t now_ns) {
     return program_is_stopping() || now_ns >= player->end_ns || player->has_failed ||
            has_enough(player->stage) ||
-           (!player->settings.stage.is_staying && stage_is_over(player->stage));
+           (!player->is_paused && !player->settings.stage.is_staying &&
+            stage_is_over(player->stage));
 }
 
 /* Whether --deadline is over, which is told. */
@@ -370,7 +387,7 @@ static bool is_late(struct player *player, int64_t now_ns) {
     for (uint32_t i = 0; i < player->stage->tiles; i++) {
         frames += source_counters(&player->stage->tile[i].pictures.source).delivered;
     }
-    if (frames != player->frames) {
+    if (frames != player->frames || player->is_paused) {
         player->frame_ns = now_ns;
         player->frames = frames;
     }
@@ -422,6 +439,12 @@ void player_get_report(const struct player *player, struct player_report *out_re
         out_report->unshown += pictures->unshown;
         out_report->converted += pictures->converted;
         out_report->passed += pictures->passed;
+        out_report->missed += pictures->missed;
+    }
+    if (player->stage->has_delta) {
+        /* Pairs: each is one picture in the window. */
+        out_report->shown = player->stage->tile[0].pictures.shown;
+        out_report->converted = player->stage->delta.converted;
     }
     if (player->stage->heard >= 0) {
         out_report->skew = player->stage->tile[player->stage->heard].pictures.skew_sizes;

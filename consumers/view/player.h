@@ -19,6 +19,7 @@ struct player_report {
     uint64_t unshown;   /* taken, but overtaken by the next before they could be shown */
     uint64_t converted; /* by libswscale, since SDL does not have their format */
     uint64_t passed;    /* over, while paused */
+    uint64_t missed;    /* while a stream was opened in another way */
     uint64_t heard;     /* blocks of sound whose instant of being heard is known */
     uint64_t dropouts;
     int64_t sound_delay_ns;

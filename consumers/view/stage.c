@@ -13,6 +13,9 @@
 
 enum { SOUND_DEPTH = 64, CAPTION_BYTES = 200 };
 static const int64_t look_again_ns = 500000000; /* for streams that are missing */
+static const int64_t look_wait_max_ns = 8 * SECOND_NS;
+static const int64_t glance_ns = 5000000; /* for the supervisor's answer, while pictures are due */
+static const int64_t answer_ns = 200000000; /* likewise, when the user asked */
 
 /* ---- Devices ---- */
 
@@ -102,8 +105,9 @@ static void set_heard(struct stage *stage, int heard) {
         tile->pictures.listener = i == heard ? stage->listener : NULL;
         tile->pictures.later_ns = stage->delays.picture_ns;
         tile->pictures.sound_later_ns = i == heard ? stage->delays.sound_ns : 0;
+        /* Twice is back again. */
         if (has_changed && tile_is_open(tile) && !consumer_settings.policy) {
-            tile_reopen(tile);
+            tile->is_reopen_due = !tile->is_reopen_due;
         }
     }
 }
@@ -133,9 +137,14 @@ void stage_choose_sound(struct stage *stage, uint32_t tile) {
     if (!stage->listener || tile >= stage->tiles || (int)tile == stage->heard) {
         return;
     }
-    const struct finder_result found = finder_look(&stage->tile[tile].finder);
+    const char *const name = stage->tile[tile].name;
+    if (!finder_look(&stage->finder, answer_ns)) {
+        program_warn("the sound of %s is not to be found: the supervisor does not answer", name);
+        return;
+    }
+    const struct finder_result found = finder_find(&stage->finder, name);
     if (!found.audio) {
-        program_warn("%s has no sound", stage->tile[tile].finder.name);
+        program_warn("%s has no sound", name);
     } else if (open_sound(stage, tile, found.audio, 0)) {
         program_warn("stream %s cannot be read: %s", found.audio, shmframe_last_error());
         set_heard(stage, -1);
@@ -167,7 +176,7 @@ static void fail_unless_stopping(const char *stream, int error) {
 static void open_alone(struct stage *stage) {
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
     struct tile *const tile = &stage->tile[0];
-    const struct finder_result found = finder_look(&tile->finder);
+    const struct finder_result found = finder_find(&stage->finder, tile->name);
     if (found.audio && stage->listener) {
         listener_wait_ready(stage->listener);
         fail_unless_stopping(found.audio, open_sound(stage, 0, found.audio, deadline_ns));
@@ -175,7 +184,7 @@ static void open_alone(struct stage *stage) {
     if (found.video) {
         fail_unless_stopping(found.video, tile_open(tile, found.video, deadline_ns));
     } else if (!stage->listener) {
-        program_fail("%s is sound only: leave out --no-sound", tile->finder.name);
+        program_fail("%s is sound only: leave out --no-sound", tile->name);
     }
 }
 
@@ -189,15 +198,19 @@ static bool is_hopeless(const char *stream, int error) {
     return true;
 }
 
+static bool is_missing(const struct tile *tile) {
+    return !tile_is_open(tile) && !tile->has_lost_hope;
+}
+
 /* One of several is shown when it is there; so is the sound of one, or its picture. */
-static void look_for_missing(struct stage *stage) {
+static void open_missing(struct stage *stage) {
     for (uint32_t i = 0; i < stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
-        const bool is_picture_missing = !tile_is_open(tile) && !tile->has_lost_hope;
+        const bool is_picture_missing = is_missing(tile);
         if (!is_picture_missing && !is_sound_missing(stage)) {
             continue;
         }
-        const struct finder_result found = finder_look(&tile->finder);
+        const struct finder_result found = finder_find(&stage->finder, tile->name);
         if (found.audio && is_sound_missing(stage)) {
             const int error = open_sound(stage, i, found.audio, 0);
             stage->has_lost_sound = is_hopeless(found.audio, error);
@@ -209,11 +222,34 @@ static void look_for_missing(struct stage *stage) {
     }
 }
 
+/* Pictures are due meanwhile: it is not waited for long, and less often where it does not answer.
+ */
+static void look_for_missing(struct stage *stage, int64_t now_ns) {
+    bool is_wanted = is_sound_missing(stage);
+    for (uint32_t i = 0; i < stage->tiles; i++) {
+        is_wanted |= is_missing(&stage->tile[i]);
+    }
+    if (!is_wanted || now_ns < stage->look_next_ns) {
+        return;
+    }
+    const bool has_answered = finder_look(&stage->finder, glance_ns);
+    const bool is_patient = stage->look_wait_ns > look_wait_max_ns / 2;
+    stage->look_wait_ns = has_answered ? look_again_ns
+                          : is_patient ? look_wait_max_ns
+                                       : 2 * stage->look_wait_ns;
+    stage->look_next_ns = now_ns + stage->look_wait_ns;
+    if (has_answered) {
+        open_missing(stage);
+    }
+}
+
 /* ---- Life ---- */
 
 static void set_tiles(struct stage *stage, const struct stage_settings *settings) {
     stage->tiles = settings->count;
     stage->heard = -1;
+    stage->finder.session = stage->session;
+    stage->look_wait_ns = look_again_ns;
     stage->has_delta = settings->layout == LAYOUT_DIFFERENCE;
     stage->delta.gain = settings->gain;
     for (int i = 0; stage->has_delta && i < 2; i++) {
@@ -221,19 +257,11 @@ static void set_tiles(struct stage *stage, const struct stage_settings *settings
     }
     for (uint32_t i = 0; i < stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
-        tile->finder.session = stage->session;
-        tile->finder.name = settings->names[i];
+        tile->session = stage->session;
+        tile->name = settings->names[i];
         tile->is_one_of_several = settings->count > 1;
         tile->pictures.source.is_staying = settings->is_staying || tile->is_one_of_several;
     }
-}
-
-static bool find_streams(struct stage *stage) {
-    struct finder *finders[LAYOUT_MAX];
-    for (uint32_t i = 0; i < stage->tiles; i++) {
-        finders[i] = &stage->tile[i].finder;
-    }
-    return finder_wait(finders, stage->tiles);
 }
 
 int stage_create(const struct stage_settings *settings, struct stage **out_stage) {
@@ -251,7 +279,7 @@ int stage_create(const struct stage_settings *settings, struct stage **out_stage
     watchdog_start();
     /* Devices take a while: they come before the streams, so that nothing is missed. */
     open_devices(stage, settings);
-    if (!find_streams(stage)) {
+    if (!finder_wait(&stage->finder, settings->names, settings->count)) {
         return -EINTR;
     }
     if (stage->tiles == 1) {
@@ -260,7 +288,7 @@ int stage_create(const struct stage_settings *settings, struct stage **out_stage
         if (stage->listener) {
             listener_wait_ready(stage->listener);
         }
-        look_for_missing(stage);
+        open_missing(stage);
     }
     return stage->tiles > 1 || tile_is_open(&stage->tile[0]) || is_listening(stage) ? 0 : -EINTR;
 }
@@ -376,11 +404,9 @@ void stage_look_after(struct stage *stage, int64_t now_ns) {
     if (stage->listener) {
         listener_tell(stage->listener);
     }
-    if (now_ns >= stage->look_next_ns) {
-        stage->look_next_ns = now_ns + look_again_ns;
-        look_for_missing(stage);
-    }
-    if (!is_picture_there) {
+    look_for_missing(stage, now_ns);
+    const bool is_refused = stage->has_delta && stage->delta.trouble[0] != '\0';
+    if (!is_picture_there || is_refused) {
         screen_show_alone(stage->screen);
     }
     update_captions(stage);

@@ -12,6 +12,7 @@
 #define CONSUMERS_STAGE_H
 
 #include "delta.h"
+#include "finder.h"
 #include "screen.h"
 #include "tile.h"
 
@@ -46,7 +47,9 @@ struct stage {
     struct delta delta;
     int heard; /* the tile whose sound it is; -1: none is heard yet */
 
+    struct finder finder;
     int64_t look_next_ns; /* for streams that are missing */
+    int64_t look_wait_ns; /* from one look to the next */
     bool has_lost_sound;  /* the hope for it: it cannot be read */
 };
 

@@ -1,6 +1,6 @@
-/* One of the streams in the window: found, read, and what is to be said of it.
+/* One of the streams in the window: read, and what is to be said of it.
  *
- *   finder --> pictures (held until they are due) --> canvas of a pane
+ *   source --> pictures (held until they are due) --> canvas of a pane
  *
  * Streams may come later, go, and come again; of several, none is missed so badly that the others
  * are not shown.
@@ -8,11 +8,11 @@
 #ifndef CONSUMERS_TILE_H
 #define CONSUMERS_TILE_H
 
-#include "finder.h"
 #include "pictures.h"
 
 struct tile {
-    struct finder finder;
+    struct shmframe_session *session; /* borrowed */
+    const char *name;                 /* of a stream or group, as the user has it */
     struct pictures pictures;
     bool is_one_of_several;
     bool is_each_wanted; /* every picture, not only the newest, where --policy leaves the choice */
@@ -20,6 +20,9 @@ struct tile {
     bool has_lost_hope;  /* it cannot be read */
     bool has_told_short; /* that pictures cannot be held for as long as the sound takes */
     bool has_told_trouble; /* that it cannot be shown */
+    bool has_told_ahead;   /* that it has capture times of the future */
+    bool is_reopen_due;    /* it is to be read in another way, when it is not paused */
+    int64_t format_ns;     /* when a new format was told; 0: none was */
     uint32_t wanted_depth; /* of pictures, found out while playing; 0: the default */
 };
 
@@ -29,8 +32,6 @@ struct shmframe_reader_params tile_reader_params(const struct tile *tile, const 
 /* Opens it, waiting until the deadline. Errors: as source_open(). */
 int tile_open(struct tile *tile, const char *stream, int64_t deadline_ns);
 bool tile_is_open(const struct tile *tile);
-/* Reads it as it is to be read now. Where that cannot be had it goes on as before. */
-bool tile_reopen(struct tile *tile);
 void tile_close(struct tile *tile);
 
 /* What is to be looked at now and then: what happened to the stream is told, and pictures are read

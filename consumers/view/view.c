@@ -172,6 +172,9 @@ static void print_text(const struct player *player, const struct player_report *
     if (report->passed > 0) {
         printf(", %" PRIu64 " passed over while paused", report->passed);
     }
+    if (report->missed > 0) {
+        printf(", %" PRIu64 " missed while a stream was opened deeper", report->missed);
+    }
     if (player_sounds(player)) {
         printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
                to_ms(report->sound_delay_ns), report->dropouts);
@@ -186,7 +189,9 @@ static void print_text(const struct player *player, const struct player_report *
                to_ms(report->skew.max_ns));
     }
     const struct delta *const delta = player_delta(player);
-    if (delta) {
+    if (delta && delta->trouble[0] != '\0') {
+        printf("; no difference: %s", delta->trouble);
+    } else if (delta) {
         printf("; matched %" PRIu64 ", alone %" PRIu64 " and %" PRIu64
                ", the last pair differs in %.3f %% of its pixels, by %u of 255 at most",
                delta->matched, delta->unmatched[0], delta->unmatched[1], delta->differing * 100,
@@ -257,19 +262,21 @@ static json_t *make_difference(const struct delta *delta) {
     if (!delta) {
         return json_null();
     }
-    return json_pack("{s:I, s:[I,I], s:f, s:i}", "matched", (json_int_t)delta->matched, "unmatched",
-                     (json_int_t)delta->unmatched[0], (json_int_t)delta->unmatched[1], "differing",
-                     delta->differing, "most", delta->most);
+    return json_pack("{s:I, s:[I,I], s:f, s:i, s:s?}", "matched", (json_int_t)delta->matched,
+                     "unmatched", (json_int_t)delta->unmatched[0], (json_int_t)delta->unmatched[1],
+                     "differing", delta->differing, "most", delta->most, "trouble",
+                     delta->trouble[0] != '\0' ? delta->trouble : NULL);
 }
 
 static void print_json(const struct player *player, const struct player_report *report) {
-    json_t *const object = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "duration_ns",
-        (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown, "unshown",
-        (json_int_t)report->unshown, "converted", (json_int_t)report->converted, "passed",
-        (json_int_t)report->passed, "heard", (json_int_t)report->heard, "dropouts",
-        (json_int_t)report->dropouts, "sound_delay_ns", (json_int_t)report->sound_delay_ns,
-        "sound_dropped_ns", (json_int_t)report->sound_dropped_ns);
+    json_t *const object =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "duration_ns",
+                  (json_int_t)report->duration_ns, "shown", (json_int_t)report->shown, "unshown",
+                  (json_int_t)report->unshown, "converted", (json_int_t)report->converted, "passed",
+                  (json_int_t)report->passed, "missed", (json_int_t)report->missed, "heard",
+                  (json_int_t)report->heard, "dropouts", (json_int_t)report->dropouts,
+                  "sound_delay_ns", (json_int_t)report->sound_delay_ns, "sound_dropped_ns",
+                  (json_int_t)report->sound_dropped_ns);
     json_object_set_new(object, "skew", make_skew(&report->skew));
     json_object_set_new(object, "streams", make_streams(player));
     json_object_set_new(object, "inspected", make_inspected(player_inspector(player)));

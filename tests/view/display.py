@@ -2,7 +2,9 @@
 end with the tests."""
 
 import glob
+import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -11,7 +13,15 @@ import unittest
 from picture import Picture
 from supervisor import start_supervisor
 
+VIEW = os.environ["VIEW"]
+PATTERN = os.environ["PATTERN"]
+TWINS = os.environ["TWINS"]
+SHMFRAME = os.environ["SHMFRAME"]
+
 SCREEN = (800, 600)
+
+# The small pattern of most tests; yuv420p, 30 pictures a second.
+SMALL = ("--size", "160x90", "--rate", "30", "--no-sound")
 
 
 def wait_for(condition, what, seconds=30):
@@ -122,3 +132,79 @@ class Display(unittest.TestCase):
 
     def screenshot(self):
         return self.saved("s", "*-*.png")
+
+    def pattern(self, stream, *options):
+        return self.start(PATTERN, "--stream", stream, *(options or SMALL))
+
+    def twins(self, *pixel_format):
+        return self.start(TWINS, *pixel_format, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def do(self, twins, letters):
+        """Has the twins do it, and returns when it is done."""
+        twins.stdin.write(letters)
+        twins.stdin.flush()
+        self.assertEqual(twins.stdout.read(len(letters)), letters)
+
+    def start_view(self, *arguments):
+        return self.start(VIEW, "--format", "json", *arguments, stdout=subprocess.PIPE)
+
+    def aim(self, view):
+        """The window of a view, with the mouse in its middle, so that it has the keys."""
+        window = self.find_window(view)
+        size = dict(line.split("=") for line in
+                    self.ask("getwindowgeometry", "--shell", window).split("\n"))
+        self.point(window, int(size["WIDTH"]) // 2, int(size["HEIGHT"]) // 2)
+        return window
+
+    def view(self, *arguments):
+        view = self.start_view(*arguments)
+        return view, self.aim(view)
+
+    def end(self, view):
+        view.send_signal(signal.SIGINT)
+        report = json.loads(view.communicate(timeout=20)[0])
+        self.assertEqual(view.returncode, 0)
+        return report
+
+    def wait_title(self, window, *words):
+        try:
+            wait_for(lambda: all(word in self.ask("getwindowname", window) for word in words),
+                     f"{words} in the title")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.ask('getwindowname', window)}") from error
+
+    def list_streams(self):
+        done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
+                              capture_output=True, timeout=20, check=False)
+        return json.loads(done.stdout)["streams"] if done.returncode == 0 else []
+
+    def wait_listed(self, *streams):
+        wait_for(lambda: {s["name"] for s in self.list_streams()} >= set(streams), streams)
+
+    def wait_read(self, *streams):
+        """Until each of them has a reader."""
+        wait_for(lambda: {s["name"] for s in self.list_streams() if s["readers"]} >= set(streams),
+                 f"readers of {streams}")
+
+    def wait_policy(self, stream, policy):
+        """Until its readers read it by that."""
+        def read():
+            done = subprocess.run([SHMFRAME, "ls", stream, "--format", "json"], env=self.env,
+                                  text=True, capture_output=True, timeout=20, check=False)
+            readers = json.loads(done.stdout)["readers"] if done.returncode == 0 else []
+            return readers and all(reader["policy"] == policy for reader in readers)
+        wait_for(read, f"readers of {stream} by {policy}")
+
+    def wait_picture(self, condition, what):
+        def look():
+            picture = self.screenshot()
+            return condition(picture) and picture
+        return wait_for(look, what)
+
+    def step(self, window, key, number):
+        self.key(key)
+        self.wait_title(window, f"#{number}")
+
+    def errors(self):
+        with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
+            return file.read()

@@ -2,71 +2,16 @@
 
 import json
 import os
-import signal
 import subprocess
 import unittest
 
-from display import Display, wait_for
+from display import VIEW, Display, wait_for
 from picture import BARS
 
-VIEW = os.environ["VIEW"]
-PATTERN = os.environ["PATTERN"]
-TWINS = os.environ["TWINS"]
 LATENCY = os.environ["LATENCY"]
-SHMFRAME = os.environ["SHMFRAME"]
-
-# The small pattern of most tests; yuv420p, 30 pictures a second.
-SMALL = ("--size", "160x90", "--rate", "30", "--no-sound")
 
 
 class Wall(Display):
-    def pattern(self, stream, *options):
-        return self.start(PATTERN, "--stream", stream, *(options or SMALL))
-
-    def twins(self, *pixel_format):
-        return self.start(TWINS, *pixel_format, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def do(self, twins, letters):
-        """Has the twins do it, and returns when it is done."""
-        twins.stdin.write(letters)
-        twins.stdin.flush()
-        self.assertEqual(twins.stdout.read(len(letters)), letters)
-
-    def view(self, *arguments):
-        """A view, its window, which has the mouse in its middle, and so the keys."""
-        view = self.start(VIEW, "--format", "json", *arguments, stdout=subprocess.PIPE)
-        window = self.find_window(view)
-        size = dict(line.split("=") for line in
-                    self.ask("getwindowgeometry", "--shell", window).split("\n"))
-        self.point(window, int(size["WIDTH"]) // 2, int(size["HEIGHT"]) // 2)
-        return view, window
-
-    def end(self, view):
-        view.send_signal(signal.SIGINT)
-        report = json.loads(view.communicate(timeout=20)[0])
-        self.assertEqual(view.returncode, 0)
-        return report
-
-    def wait_title(self, window, *words):
-        try:
-            wait_for(lambda: all(word in self.ask("getwindowname", window) for word in words),
-                     f"{words} in the title")
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {self.ask('getwindowname', window)}") from error
-
-    def list_streams(self):
-        done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
-                              capture_output=True, timeout=20, check=False)
-        return json.loads(done.stdout)["streams"] if done.returncode == 0 else []
-
-    def wait_listed(self, *streams):
-        wait_for(lambda: {s["name"] for s in self.list_streams()} >= set(streams), streams)
-
-    def wait_read(self, *streams):
-        """Until each of them has a reader."""
-        wait_for(lambda: {s["name"] for s in self.list_streams() if s["readers"]} >= set(streams),
-                 f"readers of {streams}")
-
     def assert_near(self, got, wanted, what, tolerance=4):
         self.assertLessEqual(max(abs(a - b) for a, b in zip(got, wanted)), tolerance,
                              f"{what}: {got}, not {wanted}")
@@ -76,12 +21,6 @@ class Wall(Display):
         y = top + int(height * 0.53)
         return all(max(abs(a - b) for a, b in zip(
             picture.pixel(left + int((i + 0.5) * width / 7), y), BARS[i])) <= 4 for i in range(7))
-
-    def wait_picture(self, condition, what):
-        def look():
-            picture = self.screenshot()
-            return condition(picture) and picture
-        return wait_for(look, what)
 
     # ---- several streams ----
 
@@ -247,10 +186,6 @@ class Wall(Display):
         self.assertGreaterEqual(report["passed"], 50)
         self.assertEqual(report["streams"][0]["counters"]["lost_late"], 0)
         self.assertGreater(report["streams"][0]["sequence"], 60)
-
-    def step(self, window, key, number):
-        self.key(key)
-        self.wait_title(window, f"#{number}")
 
     def test_steps_show_exactly_the_next_picture_and_those_before(self):
         twins = self.twins()
