@@ -135,7 +135,7 @@ static const struct program program = {
     .options2 = consumer_options,
 };
 
-enum { PICTURE_DEPTH = 16, SOUND_DEPTH = 64, PICTURE_LEASES = 6, SOUND_LEASES = 2 };
+enum { PICTURE_DEPTH = 16, SOUND_DEPTH = 160, PICTURE_LEASES = 6, SOUND_LEASES = 2 };
 static const int64_t look_ns = 100000000;
 
 /* One recording. Frames that wait make it large: not on the stack. */
@@ -408,20 +408,34 @@ static void look(void) {
     }
 }
 
-/* One frame of each that has some, and again, so that none waits for the others. */
+/* Takes what there is of a source, `most` frames at once. False: nothing is left. */
+static bool take_some(uint32_t index, unsigned most) {
+    for (unsigned i = 0; i < most && !encode.reason; i++) {
+        const int taken = recorder_take(&encode.recorder, index);
+        if (taken < 0)
+            fail(taken);
+        if (taken <= 0)
+            return false;
+    }
+    return true;
+}
+
+/* Blocks of sound come more often than pictures and take less: all that are there come before the
+ * next picture, or a slow encoder of pictures would cost them too. A writer that waits for this
+ * reader needs no such hurry, and its sound should not run ahead. */
+static unsigned most_at_once(uint32_t index) {
+    const struct source *source = &encode.sources.source[index];
+    const bool is_sound = shmframe_reader_format(source->reader)->kind == SHMFRAME_AUDIO;
+    return is_sound && source->params.policy != SHMFRAME_LOSSLESS ? SOUND_DEPTH : 1;
+}
+
+/* Of each that has some, and again, so that none waits for the others. */
 static void take(uint64_t ready) {
     enum { ROUNDS = 8 };
-    for (unsigned round = 0; ready && round < ROUNDS && !encode.reason; round++) {
-        for (uint32_t i = 0; i < encode.sources.count && !encode.reason; i++) {
-            if (!(ready & UINT64_C(1) << i))
-                continue;
-            const int taken = recorder_take(&encode.recorder, i);
-            if (taken < 0)
-                fail(taken);
-            if (taken <= 0)
+    for (unsigned round = 0; ready && round < ROUNDS && !encode.reason; round++)
+        for (uint32_t i = 0; i < encode.sources.count && !encode.reason; i++)
+            if (ready & UINT64_C(1) << i && !take_some(i, most_at_once(i)))
                 ready &= ~(UINT64_C(1) << i);
-        }
-    }
 }
 
 static void record(void) {

@@ -252,6 +252,14 @@ class Live(Encoded):
             published = json.load(file)["streams"][0]
         self.assertEqual(published["frames"], 100)
 
+    def test_a_slow_encoder_of_pictures_costs_no_sound(self):
+        live = "shmframe-pattern --stream cam --size 640x360 --rate 60 --duration 2 --wait-readers 1"
+        slow = self.SLOW.replace("--audio none --depth 3", "--audio pcm")
+        report, _ = self.encode(live, slow + " {folder}/a.mkv", witnesses=())
+        picture, sound = report["streams"]
+        self.assertGreater(picture["lost_late"], 0)
+        self.assertGreater(sound["delivered"], 10 * sound["lost_late"])
+
     def ask(self, verb):
         """Until it is there to answer."""
         return f"until shmframe ask rec {verb} >> {self.path('answers')}; do sleep 0.05; done"
