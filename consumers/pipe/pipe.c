@@ -62,11 +62,18 @@ static const struct program program = {
 
 /* --in. */
 
-/* The place of "--in NAME", "-i NAME" or "--in=NAME"; 0: there is none. */
+/* How long the option itself is in "--in", "--in=NAME", "-i", "-iNAME"; 0: it is none of them. */
+static size_t measure_in(const char *argument) {
+    if (strncmp(argument, "--", 2) != 0)
+        return strncmp(argument, "-i", 2) == 0 ? 2 : 0;
+    const size_t length = strcspn(argument, "=");
+    return length > 2 && strncmp(argument, "--in", length) == 0 ? length : 0;
+}
+
+/* Its place; 0: it is not there. */
 static int find_in(int argc, char **argv) {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--in") == 0 || strcmp(argv[i], "-i") == 0 ||
-            strncmp(argv[i], "--in=", 5) == 0)
+        if (measure_in(argv[i]))
             return i;
     return 0;
 }
@@ -78,8 +85,9 @@ _Noreturn static void become_producer(int place, int argc, char **argv) {
     char stream[128] = "--stream";
     if (!arguments)
         program_fail("no memory");
-    if (strncmp(argv[place], "--in=", 5) == 0)
-        snprintf(stream, sizeof(stream), "--stream=%s", argv[place] + 5);
+    const char *name_behind = argv[place] + measure_in(argv[place]);
+    if (*name_behind)
+        snprintf(stream, sizeof(stream), "--stream=%s", name_behind + (*name_behind == '='));
     memcpy(arguments, argv, (size_t)argc * sizeof(*arguments));
     arguments[0] = (char *)name;
     arguments[place] = stream;
@@ -98,6 +106,7 @@ static bool is_file_name(const char *name) {
 static void check_settings(struct pipe_run *run) {
     const struct pipe_run wanted = {
         .path = run->path,
+        .is_fifo = strcmp(run->path, "-") != 0 && pipe_outlet_is_pipe(run->path),
         .pixel_format = settings.pixel_format,
         .sample_format = settings.sample_format,
         .is_exact = settings.is_exact,
@@ -120,7 +129,7 @@ static void check_settings(struct pipe_run *run) {
     if (strcmp(run->path, "-") == 0 && isatty(STDOUT_FILENO))
         program_fail_usage(
             "standard output is a terminal: name a FILE, or put \"| PROGRAM\" behind");
-    if (run->is_staying && (strcmp(run->path, "-") == 0 || !pipe_outlet_is_pipe(run->path)))
+    if (run->is_staying && !run->is_fifo)
         program_fail_usage("--stay: %s is no FIFO, nobody reads it a second time; mkfifo makes one",
                            run->path);
 }

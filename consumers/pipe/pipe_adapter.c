@@ -9,13 +9,17 @@ static int create_scaler(struct pipe_adapter *adapter) {
     const struct shmframe_video_format *video = &adapter->format.video;
     const int range = av_color_range_from_name(video->color_range);
     const int space = av_color_space_from_name(video->color_space);
+    adapter->color_range = range > 0 ? (enum AVColorRange)range : AVCOL_RANGE_UNSPECIFIED;
+    adapter->color_space = space > 0 ? (enum AVColorSpace)space : AVCOL_SPC_RGB;
     const struct scaler_params params = {
         .pixel_format = av_get_pix_fmt(video->pixel_format),
         .width = (int)video->width,
         .height = (int)video->height,
-        .color_range = range > 0 ? (enum AVColorRange)range : AVCOL_RANGE_UNSPECIFIED,
-        .color_space = space > 0 ? (enum AVColorSpace)space : AVCOL_SPC_RGB,
+        .color_range = adapter->color_range,
+        .color_space = adapter->color_space,
     };
+    colors_complete(params.pixel_format, params.height, &adapter->color_space,
+                    &adapter->color_range);
     return scaler_create(&params, &adapter->scaler);
 }
 
@@ -62,10 +66,18 @@ void pipe_adapter_close(struct pipe_adapter *adapter) {
 
 /* Pictures. */
 
-static int run_picture(struct pipe_adapter *adapter, AVFrame *from, AVFrame **out_frame) {
+static bool is_fit(const struct pipe_adapter *adapter, const AVFrame *from) {
     const struct shmframe_video_format *video = &adapter->format.video;
-    if (from->format == av_get_pix_fmt(video->pixel_format) && from->width == (int)video->width &&
-        from->height == (int)video->height) {
+    enum AVColorSpace space;
+    enum AVColorRange range;
+    picture_colors(from, &space, &range);
+    return from->format == av_get_pix_fmt(video->pixel_format) &&
+           from->width == (int)video->width && from->height == (int)video->height &&
+           space == adapter->color_space && range == adapter->color_range;
+}
+
+static int run_picture(struct pipe_adapter *adapter, AVFrame *from, AVFrame **out_frame) {
+    if (is_fit(adapter, from)) {
         *out_frame = from;
         adapter->in_place++;
         return 0;

@@ -14,6 +14,8 @@
 
 struct pipe_adapter {
     struct shmframe_format format; /* of what comes out */
+    enum AVColorSpace color_space; /* of pictures that come out */
+    enum AVColorRange color_range;
     struct scaler *scaler;
     struct SwrContext *resampler;
     AVFrame *last_sound; /* without samples: what the resampler was made for */

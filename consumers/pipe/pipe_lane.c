@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SECOND_NS INT64_C(1000000000)
+#define MOMENT_NS SECOND_NS
 
 int pipe_lane_open(struct pipe_lane *lane, struct source *source, const char *name) {
     lane->source = source;
@@ -41,8 +42,9 @@ static int64_t find_gap_by_pts(const struct pipe_lane *lane, const struct shmfra
     return subtract(lease->frame.pts, lane->next_pts);
 }
 
-/* As much as was lost. A stamp is another program's: it is believed up to what the lost blocks can
- * have held, and a new writer's up to the time that has passed here. */
+/* As much as was lost. Stamps and counts are another program's: they are believed up to what the
+ * lost blocks can have held, and up to the time that has passed here; without a restart a moment
+ * longer, since blocks are also taken faster than they were captured. */
 static uint64_t find_silence(const struct pipe_lane *lane, const struct shmframe_lease *lease) {
     const uint64_t lost = lease->lost + lease->skipped + lease->frame.device_dropped;
     const bool is_restart = lease->flags & SHMFRAME_LEASE_RESTARTED;
@@ -52,8 +54,12 @@ static uint64_t find_silence(const struct pipe_lane *lane, const struct shmframe
     const uint64_t gap = by_pts >= 0
                              ? (uint64_t)by_pts
                              : count_samples(lane, subtract(lease->frame.capture_ns, lane->end_ns));
-    const uint64_t most = is_restart ? count_samples(lane, lease->acquire_ns - lane->taken_ns)
-                                     : lost * lease->format->audio.samples_max;
+    const int64_t passed_ns = lease->acquire_ns - lane->taken_ns;
+    uint64_t most = count_samples(lane, is_restart ? passed_ns : passed_ns + MOMENT_NS), held;
+    if (!is_restart &&
+        !__builtin_mul_overflow(lost, (uint64_t)lease->format->audio.samples_max, &held) &&
+        held < most)
+        most = held;
     return gap < most ? gap : most;
 }
 
@@ -90,16 +96,38 @@ void pipe_lane_drop(struct pipe_lane *lane) {
     lane->lease.data = NULL;
 }
 
-bool pipe_lane_is_changed(const struct pipe_lane *lane) {
+static bool is_same_rational(struct shmframe_rational a, struct shmframe_rational b) {
+    return (int64_t)a.num * b.den == (int64_t)b.num * a.den;
+}
+
+/* What the frames themselves are, and what the header has told of them. */
+static bool is_same_picture(const struct shmframe_video_format *a,
+                            const struct shmframe_video_format *b, enum pipe_container_kind kind) {
+    if (a->width != b->width || a->height != b->height ||
+        strcmp(a->pixel_format, b->pixel_format) != 0 ||
+        strcmp(a->color_range, b->color_range) != 0 || strcmp(a->color_space, b->color_space) != 0)
+        return false;
+    const bool tells_aspect = kind == PIPE_Y4M || kind == PIPE_NUT;
+    if (tells_aspect && !is_same_rational(a->sample_aspect, b->sample_aspect))
+        return false;
+    return kind != PIPE_Y4M ||
+           (is_same_rational(a->frame_rate, b->frame_rate) && a->field_order == b->field_order &&
+            strcmp(a->chroma_location, b->chroma_location) == 0);
+}
+
+static bool is_same_sound(const struct shmframe_audio_format *a,
+                          const struct shmframe_audio_format *b) {
+    return a->sample_rate == b->sample_rate && a->channels == b->channels &&
+           strcmp(a->sample_format, b->sample_format) == 0 &&
+           strcmp(a->channel_layout, b->channel_layout) == 0;
+}
+
+bool pipe_lane_is_changed(const struct pipe_lane *lane, enum pipe_container_kind kind) {
     const struct shmframe_format *now = lane->lease.format, *first = &lane->first;
     if (now->kind != first->kind)
         return true;
-    if (now->kind == SHMFRAME_VIDEO)
-        return now->video.width != first->video.width || now->video.height != first->video.height ||
-               strcmp(now->video.pixel_format, first->video.pixel_format) != 0;
-    return now->audio.sample_rate != first->audio.sample_rate ||
-           now->audio.channels != first->audio.channels ||
-           strcmp(now->audio.sample_format, first->audio.sample_format) != 0;
+    return now->kind == SHMFRAME_VIDEO ? !is_same_picture(&now->video, &first->video, kind)
+                                       : !is_same_sound(&now->audio, &first->audio);
 }
 
 static int add_silence(struct pipe_lane *lane, const struct pipe_container *container,
@@ -136,8 +164,13 @@ int pipe_lane_write(struct pipe_lane *lane, struct pipe_container *container,
         av_frame_free(&frame);
         return result;
     }
+    lane->frames++;
+    /* A block may be empty, and a resampler keep what it is given. */
+    if (lane->first.kind == SHMFRAME_AUDIO && frame->nb_samples == 0) {
+        av_frame_free(&frame);
+        return 0;
+    }
     result = pipe_container_add(container, lane->index, frame, moment, message, &is_packed);
     lane->packed += is_packed;
-    lane->frames++;
     return result;
 }

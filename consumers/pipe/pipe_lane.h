@@ -41,8 +41,9 @@ bool pipe_lane_take(struct pipe_lane *lane);
 /* Gives it back unwritten. */
 void pipe_lane_drop(struct pipe_lane *lane);
 
-/* Whether the frame is of another kind than those that the lane was opened for. */
-bool pipe_lane_is_changed(const struct pipe_lane *lane);
+/* Whether the frame is not as those that the lane was opened for, or as the header of a container
+ * of that kind says. */
+bool pipe_lane_is_changed(const struct pipe_lane *lane, enum pipe_container_kind kind);
 
 /* Puts the frame into `message`, with silence before it where the container has no times; a frame
  * from before the beginning is left out. The frame is gone in any case.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,9 +47,28 @@ void pipe_outlet_resize(struct pipe_outlet *outlet, uint64_t bytes) {
         ;
 }
 
+/* Standard output whose flags were changed: however the program ends, others have it as it was. */
+static struct { int fd, flags; } changed = {.fd = -1};
+
+static void restore_flags(void) {
+    if (changed.fd >= 0)
+        fcntl(changed.fd, F_SETFL, changed.flags);
+    changed.fd = -1;
+}
+
+static void stop_waiting(int fd) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || flags & O_NONBLOCK)
+        return;
+    changed.fd = fd;
+    changed.flags = flags;
+    atexit(restore_flags);
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 /* Standard output may be shared with other programs, which did not ask for O_NONBLOCK: a pipe or
  * file is opened once more, a socket or device has its flags changed until the end. */
-static int open_standard(struct pipe_outlet *outlet) {
+static int open_standard(void) {
     struct stat found;
     if (fstat(STDOUT_FILENO, &found) < 0)
         return -errno;
@@ -63,25 +83,27 @@ static int open_standard(struct pipe_outlet *outlet) {
         fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
         if (fd < 0)
             return -errno;
-        outlet->flags = fcntl(fd, F_GETFL);
-        if (S_ISREG(found.st_mode) || fcntl(fd, F_SETFL, outlet->flags | O_NONBLOCK) < 0)
-            outlet->flags = -1;
+        if (!S_ISREG(found.st_mode))
+            stop_waiting(fd);
     }
     /* What is printed now is no frame. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
     return fd;
 }
 
-int pipe_outlet_open(struct pipe_outlet *outlet, const char *path) {
-    *outlet = (struct pipe_outlet){.path = path, .fd = -1, .flags = -1};
-    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC;
-    const int fd = is_standard(path) ? open_standard(outlet) : open(path, flags, 0666);
+int pipe_outlet_open(struct pipe_outlet *outlet, const char *path, bool is_fifo) {
+    *outlet = (struct pipe_outlet){.path = path, .fd = -1};
+    const int flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC | (is_fifo ? 0 : O_CREAT);
+    const int fd = is_standard(path) ? open_standard() : open(path, flags, 0666);
     if (fd < 0)
         return is_standard(path) ? fd : -errno;
     struct stat found = {0};
     fstat(fd, &found);
+    if (is_fifo && !S_ISFIFO(found.st_mode)) {
+        close(fd);
+        return -ENOENT;
+    }
     outlet->fd = fd;
-    outlet->is_fifo = S_ISFIFO(found.st_mode) && !is_standard(path);
     outlet->is_file = S_ISREG(found.st_mode) && !is_standard(path);
     return 0;
 }
@@ -89,8 +111,8 @@ int pipe_outlet_open(struct pipe_outlet *outlet, const char *path) {
 void pipe_outlet_close(struct pipe_outlet *outlet) {
     if (outlet->fd < 0)
         return;
-    if (outlet->flags >= 0)
-        fcntl(outlet->fd, F_SETFL, outlet->flags);
+    if (outlet->fd == changed.fd)
+        restore_flags();
     close(outlet->fd);
     outlet->fd = -1;
 }
@@ -118,6 +140,10 @@ bool pipe_outlet_is_left(const struct pipe_outlet *outlet) {
 
 int pipe_outlet_patch(struct pipe_outlet *outlet, uint64_t at, const void *data, size_t bytes) {
     return pwrite(outlet->fd, data, bytes, (off_t)at) == (ssize_t)bytes ? 0 : -errno;
+}
+
+int pipe_outlet_empty(struct pipe_outlet *outlet) {
+    return outlet->is_file && ftruncate(outlet->fd, 0) < 0 ? -errno : 0;
 }
 
 void pipe_outlet_cut(struct pipe_outlet *outlet) {

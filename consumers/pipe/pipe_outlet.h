@@ -14,16 +14,18 @@
 struct pipe_outlet {
     const char *path; /* "-": standard output */
     int fd;           /* -1: closed */
-    bool is_fifo;     /* by its path: readers may come again */
     bool is_file;     /* what was written can be gone back to */
-    int flags;        /* of standard output that were changed; -1: none were */
     uint64_t sent;    /* bytes since it was opened */
     uint64_t whole;   /* of these, up to the end of a message */
 };
 
-/* Opens it. Reports that go to standard output go to standard error from then on, if the frames
- * take its place. Errors: -ENXIO a FIFO that nobody reads; as open(). */
-int pipe_outlet_open(struct pipe_outlet *outlet, const char *path);
+/* Opens it; a file that exists keeps what is in it. `is_fifo`: the path was one's, and nothing else
+ * is taken for it. Reports that go to standard output go to standard error from then on, if the
+ * frames take its place. Errors: -ENXIO a FIFO that nobody reads; -ENOENT also a FIFO that is none
+ * any more; as open(). */
+int pipe_outlet_open(struct pipe_outlet *outlet, const char *path, bool is_fifo);
+/* Takes away what was in a file. Errors: as ftruncate(). */
+int pipe_outlet_empty(struct pipe_outlet *outlet);
 /* How much it should hold, as far as the kernel allows, if it is a pipe. */
 void pipe_outlet_resize(struct pipe_outlet *outlet, uint64_t bytes);
 void pipe_outlet_close(struct pipe_outlet *outlet);

@@ -15,9 +15,10 @@
 #define LOOK_NS     (SECOND_NS / 20) /* between two looks for a FIFO's readers, coming or going */
 #define PROGRESS_NS (SECOND_NS / 2)
 #define GATHER_NS   (SECOND_NS / 10) /* fewer frames than the depth has place for */
-/* A message that was begun is ended for a reader that takes it, when the program is to stop. */
-#define LAST_NS       SECOND_NS
-#define LAST_SLICE_NS (SECOND_NS / 10)
+/* A message that was begun is ended for a reader that takes something within this time; within the
+ * shorter one when the program was asked to stop. */
+#define LAST_NS         (10 * SECOND_NS)
+#define LAST_STOPPED_NS SECOND_NS
 
 static void end(struct pipe_run *run, const char *reason, bool has_failed) {
     run->reason = run->reason ? run->reason : reason;
@@ -34,12 +35,15 @@ static uint64_t find_pipe_bytes(const struct pipe_run *run) {
 }
 
 int pipe_run_open_outlet(struct pipe_run *run) {
-    const int result = pipe_outlet_open(&run->outlet, run->path);
+    const int result = pipe_outlet_open(&run->outlet, run->path, run->is_fifo);
     if (result == 0) {
         run->readers++;
     } else if (result != -ENXIO && result != -EPIPE) {
         errno = -result;
-        program_fail("%s cannot be written: %m", run->path);
+        if (run->readers == 0)
+            program_fail("%s cannot be written: %m", run->path);
+        program_warn("%s is no FIFO any more, nobody can read it: %m", run->path);
+        end(run, "failure", true);
     }
     return result;
 }
@@ -134,19 +138,24 @@ static void send(struct pipe_run *run) {
         end(run, "duration", false);
 }
 
-/* A frame that was begun is ended, if the reader goes on taking. */
-static void send_last(struct pipe_run *run) {
-    const int64_t last_ns = shmframe_deadline_ns(LAST_NS);
+/* What was begun is ended, if the reader goes on taking. */
+static void send_last(struct pipe_run *run, const char *what) {
+    int64_t taken_ns = shmframe_now_ns();
     while (run->outlet.fd >= 0 && run->message.parts) {
         const uint64_t before = run->outlet.sent;
         if (push(run) != -EAGAIN)
             return;
-        wait_for_room(run, shmframe_deadline_ns(LAST_SLICE_NS));
-        if (shmframe_now_ns() < last_ns && (push(run) != -EAGAIN || run->outlet.sent > before))
+        const int64_t now_ns = shmframe_now_ns();
+        if (run->outlet.sent > before)
+            taken_ns = now_ns;
+        const int64_t last_ns = taken_ns + (program_is_stopping() ? LAST_STOPPED_NS : LAST_NS);
+        if (now_ns < last_ns) {
+            wait_for_room(run, last_ns);
             continue;
+        }
         pipe_outlet_cut(&run->outlet);
         pipe_message_clear(&run->message);
-        program_warn("%s: its reader takes nothing: the last frame is cut off", run->path);
+        program_warn("%s: its reader takes nothing: %s is cut off", run->path, what);
         close_outlet(run);
     }
 }
@@ -160,6 +169,8 @@ static void begin(struct pipe_run *run) {
     if (result < 0)
         program_fail("%s cannot carry this: %s", pipe_container_name(run->container.kind),
                      strerror(-result));
+    if (pipe_outlet_empty(&run->outlet) < 0)
+        program_fail("%s cannot be written: %m", run->path);
     run->is_begun = true;
     run->gather_ns = shmframe_deadline_ns(GATHER_NS);
 }
@@ -188,7 +199,7 @@ static bool is_gathering(const struct pipe_run *run) {
 }
 
 static void write_frame(struct pipe_run *run, struct pipe_lane *lane) {
-    if (!run->is_adapting && pipe_lane_is_changed(lane)) {
+    if (!run->is_adapting && pipe_lane_is_changed(lane, run->container.kind)) {
         char text[128];
         shmframe_format_describe(lane->lease.format, text, sizeof(text));
         program_warn("%s changed to %s, which %s cannot: --on-change convert goes on",
@@ -259,6 +270,17 @@ static void wait_for_frames(struct pipe_run *run) {
         end(run, "duration", false);
 }
 
+/* Whether nothing comes any more, and nothing is left for a reader. The next frames are held: only
+ * a reader that has taken all hears of the end. */
+static bool is_over(struct pipe_run *run) {
+    bool is_flowing = false;
+    for (uint32_t i = 0; i < run->lanes; i++)
+        if (source_is_flowing(run->lane[i].source))
+            is_flowing = pipe_lane_take(&run->lane[i]) || source_is_flowing(run->lane[i].source) ||
+                         is_flowing;
+    return !is_flowing && !has_frames(run);
+}
+
 /* While nobody reads the FIFO: files wait, live streams go on without it. */
 static void look_for_reader(struct pipe_run *run) {
     const bool is_waiting = is_by_pts(run);
@@ -272,6 +294,10 @@ static void look_for_reader(struct pipe_run *run) {
     if (pipe_run_open_outlet(run) == 0 || run->reason)
         return;
     progress_update("waiting for a reader of %s", run->path);
+    if (is_waiting && is_over(run)) {
+        end(run, "end of stream", sources_have_failed(&run->sources));
+        return;
+    }
     if (!is_waiting) {
         wait_for_frames(run);
         return;
@@ -324,10 +350,10 @@ int pipe_run(struct pipe_run *run) {
         run_once(run);
     /* What interrupted the loop is not to interrupt its end. */
     shmframe_session_resume(run->sources.session);
-    send_last(run);
+    send_last(run, "the last frame");
     if (run->outlet.fd >= 0 && run->is_begun) {
         if (pipe_container_end(&run->container, &run->message) == 0)
-            send_last(run);
+            send_last(run, "what ends the file");
         patch_wav(run);
     }
     close_outlet(run);

@@ -17,6 +17,7 @@
 struct pipe_run {
     /* Given. */
     const char *path;
+    bool is_fifo;                             /* the path's when the program began */
     const char *pixel_format, *sample_format; /* NULL: as they come */
     bool is_exact;                            /* nothing is converted */
     bool is_staying;                          /* for the next reader of a FIFO */

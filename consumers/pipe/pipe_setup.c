@@ -132,7 +132,7 @@ static bool wait_for_reader(struct pipe_run *run) {
 
 bool pipe_run_open(struct pipe_run *run, const struct selection *selection) {
     struct selection narrowed;
-    run->outlet = (struct pipe_outlet){.path = run->path, .fd = -1, .flags = -1};
+    run->outlet = (struct pipe_outlet){.path = run->path, .fd = -1};
     narrow(run, selection, &narrowed);
     if (!wait_for_reader(run))
         return false;

@@ -104,6 +104,21 @@ class Out(unittest.TestCase):
         done = self.call(producer, f"shmframe-pipe demo --exact {self.path('b.y4m')}")
         self.assertEqual(done.returncode, 1)
         self.assertIn("y4m does not carry rgb24, the pixels of demo", done.stderr)
+        # What was there is there still: nothing was written.
+        done = self.call(producer, f"shmframe-pipe demo --exact {self.path('a.y4m')}")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(probe(self.path("a.y4m"), "pix_fmt"), [("yuv444p",)])
+
+    def test_standard_output_that_is_shared_waits_again_after_a_failure(self):
+        script = ("import os, socket, subprocess\n"
+                  "ends = socket.socketpair()\n"
+                  "code = subprocess.call(['shmframe-pipe', 'demo', '--exact', '--as', 'y4m'],\n"
+                  "                       stdout=ends[0])\n"
+                  "print(code, os.get_blocking(ends[0].fileno()))\n")
+        with open(self.path("shared.py"), "w", encoding="utf-8") as file:
+            file.write(script)
+        done = self.call(LIVE + " --no-sound --pixel-format rgb24", "python3 " + self.path("shared.py"))
+        self.assertIn("1 True", done.stdout, done.stderr)
 
     def test_sound_comes_out_with_every_sample(self):
         sums = {}

@@ -105,7 +105,7 @@ class Round(unittest.TestCase):
                           ["--sample-format", "s16p", "--channels", "2", "--sample-rate", "8000"],
                           ["--pixel-format", "rgb24", "--size", "6x4", "--as", "y4m"],
                           ["--paced", "--unpaced"], ["--stay"], ["--stream", "Not A Name"]):
-            for program in ([PIPE_IN], [PIPE, "--in", "back"]):
+            for program in ([PIPE_IN], [PIPE, "--in", "back"], [PIPE, "-iback"], [PIPE, "--i=back"]):
                 if program[0] == PIPE and "--stream" in arguments:
                     continue
                 done = subprocess.run([*program, *arguments], text=True, capture_output=True,

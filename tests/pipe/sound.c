@@ -139,6 +139,39 @@ START_TEST(a_pause_that_lost_nothing_is_none) {
 }
 END_TEST
 
+/* An empty block, between two that follow each other. */
+START_TEST(a_block_without_samples_adds_nothing_and_holds_up_nobody) {
+    struct shmframe_writer *writer = open_writer("s16");
+    start();
+    ck_assert_int_eq(shmframe_writer_wait_readers(writer, 1, world_deadline()), 0);
+    const int64_t base_ns = shmframe_now_ns();
+    publish(writer, 0, base_ns, 0);
+    struct shmframe_loan loan;
+    ck_assert_int_eq(shmframe_writer_loan(writer, world_deadline(), &loan), 0);
+    loan.frame.pts = BLOCK;
+    loan.frame.samples = 0;
+    ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    publish(writer, BLOCK, base_ns + BLOCK_NS, 0);
+    shmframe_writer_close(writer);
+    ck_assert_uint_eq(read_written(), 2 * 2 * BLOCK);
+}
+END_TEST
+
+/* Counts and stamps that together mean days are believed up to the time that has passed. */
+START_TEST(a_writer_cannot_order_silence_without_end) {
+    struct shmframe_writer *writer = open_writer("s16");
+    const int64_t before_ns = shmframe_now_ns();
+    start();
+    ck_assert_int_eq(shmframe_writer_wait_readers(writer, 1, world_deadline()), 0);
+    publish(writer, 0, shmframe_now_ns(), 0);
+    publish(writer, INT64_MAX - 1000, shmframe_now_ns(), 100000);
+    shmframe_writer_close(writer);
+    const size_t bytes = read_written();
+    const int64_t passed_ns = shmframe_now_ns() - before_ns + INT64_C(1000000000);
+    ck_assert_int_le((int64_t)bytes / 2, 2 * BLOCK + passed_ns * RATE / INT64_C(1000000000));
+}
+END_TEST
+
 static void publish_and_wait(void) {
     world.session = world_open_session();
     struct shmframe_writer *writer = open_writer("s16");
@@ -179,6 +212,8 @@ int main(void) {
     tcase_add_test(tests, stamps_are_believed_up_to_what_can_be_lost);
     tcase_add_test(tests, times_of_no_sense_make_no_silence);
     tcase_add_test(tests, a_pause_that_lost_nothing_is_none);
+    tcase_add_test(tests, a_block_without_samples_adds_nothing_and_holds_up_nobody);
+    tcase_add_test(tests, a_writer_cannot_order_silence_without_end);
     tcase_add_test(tests, while_a_writer_is_gone_it_is_silent);
     tcase_set_timeout(tests, 60);
     Suite *suite = suite_create("sound");

@@ -1,0 +1,282 @@
+/* shmframe-pipe, whose FIFO the test itself reads, and whose stream it writes: what becomes of a
+ * reader that pauses or leaves, of a FIFO that is removed, of a stream that changes or ends
+ * meanwhile.
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WIDTH = 64, HEIGHT = 48, PICTURE_BYTES = WIDTH * HEIGHT * 3 / 2, BYTES_MAX = 1 << 22 };
+
+static char fifo[128], said_path[128];
+static uint8_t got[BYTES_MAX];
+static pid_t program;
+static int from_fd;
+
+static void begin(void) {
+    world_begin();
+    snprintf(fifo, sizeof(fifo), "%s/fifo", world.folder);
+    snprintf(said_path, sizeof(said_path), "%s/said", world.folder);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    program = -1;
+    from_fd = -1;
+}
+
+static void end(void) {
+    if (from_fd >= 0)
+        close(from_fd);
+    if (program > 0)
+        world_kill(program);
+    unlink(fifo);
+    unlink(said_path);
+    world_end();
+}
+
+#define START(...) start((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+static void start(const char *const *arguments) {
+    const char *argv[16] = {"shmframe-pipe", "pictures", fifo, "--as", "y4m"};
+    int count = 5;
+    while (*arguments)
+        argv[count++] = *arguments++;
+    const pid_t parent = getpid();
+    program = fork();
+    ck_assert_int_ge(program, 0);
+    if (program > 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int said = open(said_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (getppid() != parent || said < 0 || setenv("SHMFRAME_SOCKET", world.socket, 1) < 0)
+        _exit(99);
+    dup2(said, STDOUT_FILENO);
+    dup2(said, STDERR_FILENO);
+    execv(getenv("PIPE"), (char *const *)(uintptr_t)argv);
+    _exit(98);
+}
+
+static struct shmframe_writer_params describe(uint32_t width) {
+    struct shmframe_writer_params params = {.stream = "pictures"};
+    ck_assert_int_eq(shmframe_format_video(&params.format, "yuv420p", width, HEIGHT), 0);
+    params.format.video.frame_rate = (struct shmframe_rational){25, 1};
+    params.format.time_base = (struct shmframe_rational){1, 25};
+    strcpy(params.format.video.color_range, "tv");
+    return params;
+}
+
+static struct shmframe_writer *open_writer(const struct shmframe_writer_params *params) {
+    struct shmframe_writer *writer;
+    ck_assert_int_eq(shmframe_writer_open(world.session, params, &writer), 0);
+    return writer;
+}
+
+static void publish(struct shmframe_writer *writer) {
+    struct shmframe_loan loan;
+    ck_assert_int_eq(shmframe_writer_loan(writer, world_deadline(), &loan), 0);
+    memset(loan.data, 100, loan.format->slot_bytes);
+    ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+}
+
+static void await_readers(struct shmframe_writer *writer) {
+    ck_assert_int_eq(shmframe_writer_wait_readers(writer, 1, world_deadline()), 0);
+}
+
+static void open_fifo(void) {
+    from_fd = open(fifo, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(from_fd, 0);
+}
+
+static void close_fifo(void) {
+    close(from_fd);
+    from_fd = -1;
+}
+
+/* Reads a header and as many pictures. */
+static void read_pictures(unsigned count) {
+    size_t bytes = 0, line = 0;
+    while (!line || bytes < line + count * (PICTURE_BYTES + 6)) {
+        const ssize_t more = read(from_fd, got + bytes, line ? sizeof(got) - bytes : 1);
+        ck_assert_int_gt(more, 0);
+        bytes += (size_t)more;
+        line = line ? line : got[bytes - 1] == '\n' ? bytes : 0;
+    }
+}
+
+static int count_said(const char *part) {
+    char said[4096] = "";
+    int count = 0;
+    FILE *file = fopen(said_path, "re");
+    if (!file)
+        return 0;
+    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
+    fclose(file);
+    for (const char *at = said; (at = strstr(at, part)); at++)
+        count++;
+    return count;
+}
+
+static void await_said(const char *part) {
+    const int64_t deadline_ns = world_deadline();
+    while (!count_said(part)) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it does not say \"%s\"", part);
+        poll(NULL, 0, 1);
+    }
+}
+
+static void expect_exit(int code) {
+    const int64_t deadline_ns = world_deadline();
+    int status;
+    while (waitpid(program, &status, WNOHANG) == 0) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it did not end");
+        poll(NULL, 0, 2);
+    }
+    program = -1;
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "0x%x", (unsigned)status);
+}
+
+START_TEST(a_stream_that_ends_while_nobody_reads_ends_it) {
+    const struct shmframe_writer_params params = describe(WIDTH);
+    struct shmframe_writer *writer = open_writer(&params);
+    START("--stay");
+    open_fifo();
+    await_readers(writer);
+    publish(writer);
+    read_pictures(1);
+    close_fifo();
+    await_said("waiting for the next one");
+    shmframe_writer_close(writer);
+    expect_exit(0);
+    ck_assert(count_said("ended by end of stream"));
+}
+END_TEST
+
+START_TEST(a_fifo_that_is_removed_ends_it_and_no_file_takes_its_place) {
+    const struct shmframe_writer_params params = describe(WIDTH);
+    struct shmframe_writer *writer = open_writer(&params);
+    START("--stay");
+    open_fifo();
+    await_readers(writer);
+    publish(writer);
+    read_pictures(1);
+    ck_assert_int_eq(unlink(fifo), 0);
+    close_fifo();
+    expect_exit(1);
+    ck_assert(count_said("is no FIFO any more"));
+    ck_assert_int_eq(access(fifo, F_OK), -1);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* A picture that is larger than the pipe, half of which is read late. */
+START_TEST(the_last_frame_is_whole_for_a_reader_that_pauses) {
+    enum { WIDE = 16384, WIDE_BYTES = WIDE * HEIGHT * 3 / 2 };
+    const struct shmframe_writer_params params = describe(WIDE);
+    struct shmframe_writer *writer = open_writer(&params);
+    START("--frames", "3");
+    open_fifo();
+    await_readers(writer);
+    /* Less than a frame fits, so that the third one is begun when it is to end. */
+    for (int i = 0; i < 3; i++)
+        publish(writer);
+    size_t bytes = 0;
+    for (;;) {
+        if (bytes == 0 || (bytes > 2 * WIDE_BYTES + 4096 && bytes < 2 * WIDE_BYTES + 8192 + 4096))
+            poll(NULL, 0, 400); /* the pause */
+        const ssize_t more = read(from_fd, got + bytes, 4096);
+        ck_assert_int_ge(more, 0);
+        if (!more)
+            break;
+        bytes += (size_t)more;
+    }
+    const uint8_t *line = memchr(got, '\n', bytes);
+    ck_assert_ptr_nonnull(line);
+    ck_assert_uint_eq(bytes, (size_t)(line + 1 - got) + 3 * (WIDE_BYTES + 6));
+    expect_exit(0);
+    ck_assert(!count_said("cut off"));
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+static void change_range(struct shmframe_video_format *video) {
+    strcpy(video->color_range, "pc");
+}
+static void change_matrix(struct shmframe_video_format *video) {
+    strcpy(video->color_space, "bt709");
+}
+static void change_rate(struct shmframe_video_format *video) {
+    video->frame_rate = (struct shmframe_rational){50, 1};
+}
+static void change_aspect(struct shmframe_video_format *video) {
+    video->sample_aspect = (struct shmframe_rational){4, 3};
+}
+static void change_fields(struct shmframe_video_format *video) {
+    video->field_order = SHMFRAME_TOP_FIRST;
+}
+static const struct {
+    const char *name;
+    void (*make)(struct shmframe_video_format *video);
+} changes[] = {
+    {"range", change_range},   {"matrix", change_matrix}, {"rate", change_rate},
+    {"aspect", change_aspect}, {"fields", change_fields},
+};
+
+static void change(struct shmframe_writer *writer, void (*make)(struct shmframe_video_format *)) {
+    struct shmframe_writer_params params = describe(WIDTH);
+    make(&params.format.video);
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &params.format, world_deadline()), 0);
+    publish(writer);
+}
+
+START_TEST(a_header_that_is_not_true_any_more_ends_it) {
+    const struct shmframe_writer_params params = describe(WIDTH);
+    struct shmframe_writer *writer = open_writer(&params);
+    START();
+    open_fifo();
+    await_readers(writer);
+    publish(writer);
+    read_pictures(1);
+    change(writer, changes[_i].make);
+    shmframe_writer_close(writer);
+    expect_exit(1);
+    ck_assert_msg(count_said("pictures changed to"), "%s", changes[_i].name);
+}
+END_TEST
+
+START_TEST(another_range_is_converted_if_that_is_wanted) {
+    const struct shmframe_writer_params params = describe(WIDTH);
+    struct shmframe_writer *writer = open_writer(&params);
+    START("--on-change", "convert", "--format", "json");
+    open_fifo();
+    await_readers(writer);
+    publish(writer);
+    change(writer, change_range);
+    read_pictures(2);
+    shmframe_writer_close(writer);
+    expect_exit(0);
+    ck_assert(count_said("\"converted\":1"));
+    /* 100 of 255 is 16 + 100 * 219 / 255. */
+    ck_assert_int_le(abs(got[strcspn((char *)got, "\n") + 1 + PICTURE_BYTES + 6 + 6] - 102), 1);
+}
+END_TEST
+
+int main(void) {
+    TCase *tests = tcase_create("fifo");
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, a_stream_that_ends_while_nobody_reads_ends_it);
+    tcase_add_test(tests, a_fifo_that_is_removed_ends_it_and_no_file_takes_its_place);
+    tcase_add_test(tests, the_last_frame_is_whole_for_a_reader_that_pauses);
+    tcase_add_loop_test(tests, a_header_that_is_not_true_any_more_ends_it, 0, 5);
+    tcase_add_test(tests, another_range_is_converted_if_that_is_wanted);
+    tcase_set_timeout(tests, 60);
+    Suite *suite = suite_create("fifo");
+    suite_add_tcase(suite, tests);
+    return world_run(suite);
+}
