@@ -19,6 +19,7 @@ struct merge {
         bool is_video;
         int64_t lead; /* from decoding to showing, at the last key frame; in time_base */
         int64_t last_ns, span_ns;
+        bool is_silent; /* was waited for in vain, and nothing has come since */
     } stream[RECORDING_STREAMS_MAX];
     uint32_t streams;
     uint64_t bytes;
@@ -80,19 +81,21 @@ int merge_push(struct merge *merge, AVPacket *packet) {
     }
     av_packet_move_ref(item.packet, packet);
     merge->bytes += (uint64_t)item.packet->size;
+    merge->stream[i].is_silent = false;
     merge->stream[i].last_ns = item.ns;
     merge->stream[i].span_ns += item.step_ns;
     return 0;
 }
 
-/* The stream with the oldest packet, -1: all are empty; and whether any is. */
-static int find_oldest(const struct merge *merge, struct item *out_item, bool *out_is_any_empty) {
+/* The stream with the oldest packet, -1: all are empty; and how long to wait for those that are. */
+static int find_oldest(const struct merge *merge, struct item *out_item, int64_t *out_wait_ns) {
     int oldest = -1;
-    *out_is_any_empty = false;
+    *out_wait_ns = 0;
     for (uint32_t i = 0; i < merge->streams; i++) {
         struct item item;
         if (av_fifo_peek(merge->stream[i].items, &item, 1, 0) < 0) {
-            *out_is_any_empty = true;
+            const int64_t wait_ns = merge->stream[i].is_silent ? MERGE_SILENT_NS : MERGE_WAIT_NS;
+            *out_wait_ns = wait_ns > *out_wait_ns ? wait_ns : *out_wait_ns;
         } else if (oldest < 0 || item.ns < out_item->ns) {
             oldest = (int)i;
             *out_item = item;
@@ -101,15 +104,23 @@ static int find_oldest(const struct merge *merge, struct item *out_item, bool *o
     return oldest;
 }
 
+static void note_silent(struct merge *merge) {
+    for (uint32_t i = 0; i < merge->streams; i++)
+        if (av_fifo_can_read(merge->stream[i].items) == 0)
+            merge->stream[i].is_silent = true;
+}
+
 bool merge_pop(struct merge *merge, bool is_ending, AVPacket *out_packet, int64_t *out_ns) {
     struct item item;
-    bool is_any_empty;
-    const int oldest = find_oldest(merge, &item, &is_any_empty);
+    int64_t wait_ns;
+    const int oldest = find_oldest(merge, &item, &wait_ns);
     if (oldest < 0)
         return false;
-    if (is_any_empty && !is_ending && merge_newest_ns(merge) - item.ns < MERGE_WAIT_NS &&
-        merge->bytes < MERGE_WAIT_BYTES)
+    const int64_t waited_ns = merge_newest_ns(merge) - item.ns;
+    if (!is_ending && wait_ns > 0 && waited_ns < wait_ns && merge->bytes < MERGE_WAIT_BYTES)
         return false;
+    if (waited_ns >= MERGE_WAIT_NS)
+        note_silent(merge);
     av_fifo_drain2(merge->stream[oldest].items, 1);
     merge->bytes -= (uint64_t)item.packet->size;
     merge->stream[oldest].span_ns -= item.step_ns;

@@ -9,8 +9,10 @@
 
 #include "recording.h"
 
-/* One stream that is silent for so long, or behind which so much piles up, is not waited for. */
+/* One stream that is silent for so long, or behind which so much piles up, is not waited for; and
+ * hardly, from then on until its next packet. */
 #define MERGE_WAIT_NS    INT64_C(2000000000)
+#define MERGE_SILENT_NS  INT64_C(100000000)
 #define MERGE_WAIT_BYTES (UINT64_C(64) << 20)
 
 struct merge;

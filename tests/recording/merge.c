@@ -97,6 +97,14 @@ START_TEST(a_silent_stream_is_not_waited_for_longer_than_two_seconds) {
     expect_nothing(false);
     push(PICTURE, 50, 50, AV_PKT_FLAG_KEY);
     expect(PICTURE, 0, false);
+    /* Whoever was silent for so long may stay so: the others are not held up for it. */
+    for (int i = 1; i <= 47; i++)
+        expect(PICTURE, i, false);
+    expect_nothing(false);
+    push(SOUND, 1950, 1950, AV_PKT_FLAG_KEY);
+    expect(PICTURE, 48, false);
+    expect(SOUND, 1950, false);
+    push(PICTURE, 60, 60, AV_PKT_FLAG_KEY);
     expect_nothing(false);
 }
 END_TEST
