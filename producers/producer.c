@@ -15,7 +15,7 @@
 #define SECOND_NS INT64_C(1000000000)
 /* How long a loan waits for lossless readers before requests are looked at again. */
 #define LOAN_SLICE_NS     (SECOND_NS / 20)
-#define EXPLAIN_NS        (3 * SECOND_NS)
+#define OTHERS_NS         (3 * SECOND_NS)
 #define PROGRESS_NS       (SECOND_NS / 2)
 #define FORMAT_TIMEOUT_NS (10 * SECOND_NS)
 #define RETRY_MIN_NS      (SECOND_NS / 10)
@@ -243,27 +243,40 @@ struct producer_stream *producer_add(struct producer *producer,
     return stream;
 }
 
-/* Somebody who reads another stream of ours waits as we do, and cannot know for what. */
-static void explain_wait(const struct producer *producer) {
+/* The most readers that any stream but the first has, and which that is. */
+static uint32_t count_other_readers(const struct producer *producer, const char **out_name) {
+    uint32_t most = 0;
     for (uint32_t i = 1; i < producer->streams; i++) {
-        if (!shmframe_writer_readers(producer->stream[i].writer))
-            continue;
-        program_warn("%s has a reader, but --wait-readers waits for those of %s",
-                     producer->stream[i].name, producer->stream[0].name);
-        return;
+        const uint32_t readers = shmframe_writer_readers(producer->stream[i].writer);
+        if (readers > most)
+            *out_name = producer->stream[i].name;
+        if (readers > most)
+            most = readers;
     }
+    return most;
+}
+
+/* Who reads another stream of ours waits as we do, and cannot know for what: consumers open theirs
+ * one after the other, but after OTHERS_NS nobody comes for the first any more. */
+static bool is_first_unwanted(struct producer *producer) {
+    const char *other = "";
+    if (count_other_readers(producer, &other) < producer_options.wait_readers) {
+        producer->others_ns = 0;
+        return false;
+    }
+    if (producer->others_ns == 0)
+        producer->others_ns = shmframe_deadline_ns(OTHERS_NS);
+    if (shmframe_now_ns() < producer->others_ns)
+        return false;
+    program_warn("%s has the readers that were waited for, %s has not: beginning", other,
+                 producer->stream[0].name);
+    return true;
 }
 
 enum producer_wait producer_wait_readers(struct producer *producer, int fd) {
     const uint32_t wanted = producer_options.wait_readers;
     struct shmframe_writer *first = producer->stream[0].writer;
-    if (producer->explain_ns == 0)
-        producer->explain_ns = shmframe_deadline_ns(EXPLAIN_NS);
-    while (wanted && shmframe_writer_readers(first) < wanted) {
-        if (shmframe_now_ns() >= producer->explain_ns) {
-            explain_wait(producer);
-            producer->explain_ns = SHMFRAME_FOREVER;
-        }
+    while (wanted && shmframe_writer_readers(first) < wanted && !is_first_unwanted(producer)) {
         /* A reader that joins is mail, and ends the sleep. */
         const int64_t deadline_ns = shmframe_deadline_ns(SECOND_NS / 10);
         const enum producer_wait result = producer_wait_for(producer, fd, deadline_ns);

@@ -78,7 +78,8 @@ struct producer {
     int64_t paused_ns;
     int64_t started_ns;  /* of the run, pauses included */
     int64_t progress_ns; /* when progress was shown last */
-    int64_t explain_ns;  /* when to say what is waited for; 0: not waiting yet */
+    int64_t
+        others_ns; /* when to begin without readers of the first stream; 0: nobody reads others */
 };
 
 /* Opens the session and takes signals; a failure ends the program. `verbs` and `user` are kept. */
@@ -89,8 +90,9 @@ void producer_open(struct producer *producer, const struct verb *verbs, void *us
 struct producer_stream *producer_add(struct producer *producer,
                                      const struct shmframe_writer_params *params);
 
-/* Waits for --wait-readers on the first stream, then starts the clock. False: asked to stop. A
- * device that is to be watched meanwhile: see producer_wait_readers(). */
+/* Waits for --wait-readers on the first stream, or for a while if only others have them, then
+ * starts the clock. False: asked to stop. A device that is to be watched meanwhile: see
+ * producer_wait_readers(). */
 bool producer_start(struct producer *producer);
 
 enum producer_wait {
