@@ -33,6 +33,6 @@ void chart_image_end(cairo_surface_t *image, cairo_t *page, struct chart_area ar
     cairo_surface_destroy(image);
 }
 
-double chart_brightness(uint32_t count, uint32_t most) {
-    return count ? 0.2 + 0.8 * log1p(count) / log1p(most) : 0;
+double chart_brightness(uint64_t count, uint64_t most) {
+    return count ? 0.2 + 0.8 * log1p((double)count) / log1p((double)most) : 0;
 }

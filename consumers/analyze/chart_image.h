@@ -16,6 +16,6 @@ void chart_image_end(cairo_surface_t *image, cairo_t *page, struct chart_area ar
 
 /* How bright a count is where the largest one is `most`: rare is still seen, so it goes with the
  * logarithm. */
-double chart_brightness(uint32_t count, uint32_t most);
+double chart_brightness(uint64_t count, uint64_t most);
 
 #endif

@@ -1,5 +1,7 @@
 #include "loudness.h"
 
+#include "sound_levels.h"
+
 #include <ebur128.h>
 #include <errno.h>
 #include <math.h>
@@ -14,7 +16,6 @@ struct loudness {
     double peak[SHMFRAME_CHANNELS_MAX], interval_peak[SHMFRAME_CHANNELS_MAX];
     double *scratch; /* of converted blocks, interleaved */
     size_t scratch_samples;
-    uint64_t converted;
 };
 
 /* What a channel weighs is decided by where its loudspeaker stands: BS.1770-4, table 4. */
@@ -76,7 +77,8 @@ static void place_channels(ebur128_state *state, const struct shmframe_audio_for
 }
 
 static bool can_take(const struct shmframe_audio_format *format) {
-    enum { RATE_MIN = 16, RATE_MAX = 2822400 }; /* libebur128's */
+    /* Below twice the 1682 Hz where its first filter turns that one does not hold. */
+    enum { RATE_MIN = 4000, RATE_MAX = 2822400 /* libebur128's */ };
     return format->sample_rate >= RATE_MIN && format->sample_rate <= RATE_MAX;
 }
 
@@ -90,8 +92,9 @@ static void begin_format(struct loudness *loudness, const struct shmframe_audio_
 }
 
 int loudness_create(const struct shmframe_audio_format *format, struct loudness **out_loudness) {
+    /* With histograms, of bins of 0.1 LU: without them it would keep every block for good. */
     const int mode = EBUR128_MODE_M | EBUR128_MODE_S | EBUR128_MODE_I | EBUR128_MODE_LRA |
-                     EBUR128_MODE_TRUE_PEAK;
+                     EBUR128_MODE_TRUE_PEAK | EBUR128_MODE_HISTOGRAM;
     if (!can_take(format))
         return -ENOTSUP;
     struct loudness *loudness = calloc(1, sizeof(*loudness));
@@ -139,16 +142,15 @@ static int add_converted(struct loudness *loudness, const struct sound_block *bl
     for (uint32_t i = 0; i < block->samples; i++) {
         for (uint32_t c = 0; c < block->channels; c++) {
             const double value = sound_block_sample(block, c, i);
-            *to++ = isfinite(value) ? value : 0; /* one that is not would stay in the filters */
+            *to++ = sound_sample_is_finite(value) ? value : 0;
         }
     }
-    loudness->converted++;
     return ebur128_add_frames_double(loudness->state, loudness->scratch, block->samples);
 }
 
 static int add(struct loudness *loudness, const struct sound_block *block, bool has_only_finite) {
     const void *first = block->channel[0];
-    if (!block->is_packed || !has_only_finite)
+    if (!loudness_reads_in_place(block) || !has_only_finite)
         return add_converted(loudness, block);
     switch ((int)block->type) {
     case AV_SAMPLE_FMT_S16:
@@ -161,6 +163,17 @@ static int add(struct loudness *loudness, const struct sound_block *block, bool 
         return ebur128_add_frames_double(loudness->state, first, block->samples);
     }
     return add_converted(loudness, block);
+}
+
+bool loudness_reads_in_place(const struct sound_block *block) {
+    switch ((int)block->type) {
+    case AV_SAMPLE_FMT_S16:
+    case AV_SAMPLE_FMT_S32:
+    case AV_SAMPLE_FMT_FLT:
+    case AV_SAMPLE_FMT_DBL:
+        return block->is_packed;
+    }
+    return false;
 }
 
 int loudness_add(struct loudness *loudness, const struct sound_block *block, bool has_only_finite) {
@@ -214,8 +227,4 @@ double loudness_interval_true_peak_dbtp(const struct loudness *loudness, uint32_
 
 void loudness_begin_interval(struct loudness *loudness) {
     memset(loudness->interval_peak, 0, sizeof(loudness->interval_peak));
-}
-
-uint64_t loudness_converted(const struct loudness *loudness) {
-    return loudness->converted;
 }

@@ -13,8 +13,8 @@ enum { SCOPE_COLUMNS = 512, SCOPE_VALUES = 256 };
 struct scope {
     /* How often samples had such values, in the upper 8 bits: from left to right and by luma; by Cr
      * and Cb. RGB as BT.709 of full range. */
-    uint32_t luma[SCOPE_COLUMNS][SCOPE_VALUES];
-    uint32_t chroma[SCOPE_VALUES][SCOPE_VALUES];
+    uint64_t luma[SCOPE_COLUMNS][SCOPE_VALUES];
+    uint64_t chroma[SCOPE_VALUES][SCOPE_VALUES];
     uint64_t pictures;
     bool has_chroma;
     bool is_full; /* the range of the newest picture, and its matrix */

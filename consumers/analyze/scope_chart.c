@@ -8,8 +8,8 @@
 /* Half of what the vectorscope's square is wide: a little more than chroma can be. */
 static const double chroma_max = 0.56;
 
-static uint32_t find_most(const uint32_t *counts, int count) {
-    uint32_t most = 1;
+static uint64_t find_most(const uint64_t *counts, int count) {
+    uint64_t most = 1;
     for (int i = 0; i < count; i++)
         most = counts[i] > most ? counts[i] : most;
     return most;
@@ -23,7 +23,7 @@ static double percent_of(double code, bool is_full) {
 
 static cairo_surface_t *make_waveform(const struct scope *scope) {
     cairo_surface_t *image = chart_image_begin(SCOPE_COLUMNS, SCOPE_VALUES);
-    const uint32_t most = find_most(scope->luma[0], SCOPE_COLUMNS * SCOPE_VALUES);
+    const uint64_t most = find_most(scope->luma[0], SCOPE_COLUMNS * SCOPE_VALUES);
     for (int x = 0; x < SCOPE_COLUMNS; x++)
         for (int value = 0; value < SCOPE_VALUES; value++)
             chart_image_set(image, x, SCOPE_VALUES - 1 - value, chart_line[2],
@@ -75,7 +75,7 @@ static double chroma_step(const struct scope *scope) {
 
 static cairo_surface_t *make_vectors(const struct scope *scope) {
     cairo_surface_t *image = chart_image_begin(SCOPE_VALUES, SCOPE_VALUES);
-    const uint32_t most = find_most(scope->chroma[0], SCOPE_VALUES * SCOPE_VALUES);
+    const uint64_t most = find_most(scope->chroma[0], SCOPE_VALUES * SCOPE_VALUES);
     const double step = chroma_step(scope);
     for (int cr = 0; cr < SCOPE_VALUES; cr++) {
         for (int cb = 0; cb < SCOPE_VALUES; cb++) {

@@ -1,12 +1,14 @@
 #include "silence.h"
 
+#include "sound_levels.h"
+
 #include <math.h>
 
 static bool is_quiet(const struct silence *silence, const struct sound_block *block,
                      uint32_t index) {
     for (uint32_t c = 0; c < block->channels; c++) {
         const double value = sound_block_sample(block, c, index);
-        if (isfinite(value) && fabs(value) >= silence->level)
+        if (sound_sample_is_finite(value) && fabs(value) >= silence->level)
             return false;
     }
     return true;
@@ -32,7 +34,9 @@ static struct silence_change begin_silence(struct silence *silence) {
     };
 }
 
-static struct silence_change end_silence(struct silence *silence, int64_t end_ns) {
+struct silence_change silence_end(struct silence *silence, int64_t end_ns) {
+    if (!silence->is_silent)
+        return (struct silence_change){0};
     const struct silence_change change = {
         .event = SILENCE_ENDED,
         .begin_ns = silence->begin_ns,
@@ -54,7 +58,7 @@ struct silence_change silence_advance(struct silence *silence, const struct soun
         const int64_t now_ns = start_ns + (int64_t)(i * sample_ns);
         if (!is_quiet(silence, block, i)) {
             if (silence->is_silent)
-                return end_silence(silence, now_ns);
+                return silence_end(silence, now_ns);
             silence->run_samples = 0;
             continue;
         }

@@ -40,6 +40,9 @@ void silence_set_rate(struct silence *silence, uint32_t sample_rate);
 struct silence_change silence_advance(struct silence *silence, const struct sound_block *block,
                                       int64_t start_ns, uint32_t *index);
 
+/* What comes next does not go on from what came until `end_ns`: the silence that lasts ends. */
+struct silence_change silence_end(struct silence *silence, int64_t end_ns);
+
 /* All of it, with the one that lasts. */
 int64_t silence_total_ns(const struct silence *silence);
 

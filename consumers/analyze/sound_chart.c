@@ -68,8 +68,8 @@ static void paint_loudness(cairo_t *page, struct chart_area area,
 /* The goniometer: what is the same on both sides stands upright, what is opposite lies flat. */
 
 /* The most of a cell and those around it: a line of single cells would hardly be seen. */
-static uint32_t find_count(const struct sound_history *history, int right, int left) {
-    uint32_t most = 0;
+static uint64_t find_count(const struct sound_history *history, int right, int left) {
+    uint64_t most = 0;
     for (int r = right - 1; r <= right + 1; r++)
         for (int l = left - 1; l <= left + 1; l++)
             if (r >= 0 && l >= 0 && r < HISTORY_CELLS && l < HISTORY_CELLS &&
@@ -83,15 +83,16 @@ static cairo_surface_t *make_density(const struct sound_history *history) {
         cairo_image_surface_create(CAIRO_FORMAT_ARGB32, HISTORY_CELLS, HISTORY_CELLS);
     unsigned char *data = cairo_image_surface_get_data(image);
     const int line_bytes = cairo_image_surface_get_stride(image);
-    uint32_t most = 1;
+    uint64_t most = 1;
     for (int r = 0; r < HISTORY_CELLS; r++)
         for (int l = 0; l < HISTORY_CELLS; l++)
             most = history->cell[r][l] > most ? history->cell[r][l] : most;
     for (int r = 0; data && r < HISTORY_CELLS; r++) {
         for (int l = 0; l < HISTORY_CELLS; l++) {
-            const uint32_t count = find_count(history, r, l);
+            const uint64_t count = find_count(history, r, l);
             /* Rare is still seen: brightness goes with the logarithm. */
-            const double share = count ? 0.35 + 0.65 * log1p(count) / log1p(most) : 0;
+            const double share =
+                count ? 0.35 + 0.65 * log1p((double)count) / log1p((double)most) : 0;
             const uint32_t alpha = (uint32_t)(share * 255);
             const uint32_t pixel = alpha << 24 | (uint32_t)(share * chart_line[2].red * 255) << 16 |
                                    (uint32_t)(share * chart_line[2].green * 255) << 8 |

@@ -1,6 +1,7 @@
 #include "sound_history.h"
 
-#include <math.h>
+#include "sound_levels.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ void sound_history_add(struct sound_history *history, const struct sound_block *
     for (uint32_t c = 0; c < history->channels; c++) {
         for (uint32_t i = 0; i < block->samples; i++) {
             const double value = sound_block_sample(block, c, i);
-            curve_add(&history->waveform[c], isfinite(value) ? (float)value : 0);
+            curve_add(&history->waveform[c], sound_sample_is_finite(value) ? (float)value : 0);
         }
     }
     if (history->pair_left == history->pair_right)
@@ -50,7 +51,7 @@ void sound_history_add(struct sound_history *history, const struct sound_block *
     for (uint32_t i = 0; i < block->samples; i++) {
         const double left = sound_block_sample(block, history->pair_left, i);
         const double right = sound_block_sample(block, history->pair_right, i);
-        if (isfinite(left) && isfinite(right))
+        if (sound_sample_is_finite(left) && sound_sample_is_finite(right))
             history->cell[find_cell(right)][find_cell(left)]++;
     }
 }

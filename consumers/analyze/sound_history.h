@@ -18,7 +18,7 @@ struct sound_history {
     uint32_t sample_rate;
     uint32_t pair_left, pair_right; /* equal: there is none */
     /* How often left (column) and right (row) had such values, -1 to 1. */
-    uint32_t cell[HISTORY_CELLS][HISTORY_CELLS];
+    uint64_t cell[HISTORY_CELLS][HISTORY_CELLS];
     /* A value a loudness step, LUFS. */
     struct curve momentary, short_term, integrated;
 };

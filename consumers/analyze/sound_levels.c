@@ -1,22 +1,27 @@
 #include "sound_levels.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The front pair, if there is one; otherwise the first two. */
-static void find_pair(struct sound_levels *levels, const struct shmframe_audio_format *format) {
-    if (format->channels < 2)
+static void find_pair(struct sound_levels *levels, const AVChannelLayout *layout) {
+    if (levels->channels < 2)
         return;
     levels->pair_right = 1;
-    AVChannelLayout layout;
-    if (sound_layout(format, &layout) < 0)
-        return;
-    const int left = av_channel_layout_index_from_channel(&layout, AV_CHAN_FRONT_LEFT);
-    const int right = av_channel_layout_index_from_channel(&layout, AV_CHAN_FRONT_RIGHT);
+    const int left = av_channel_layout_index_from_channel(layout, AV_CHAN_FRONT_LEFT);
+    const int right = av_channel_layout_index_from_channel(layout, AV_CHAN_FRONT_RIGHT);
     if (left >= 0 && right >= 0) {
         levels->pair_left = (uint32_t)left;
         levels->pair_right = (uint32_t)right;
     }
-    av_channel_layout_uninit(&layout);
+}
+
+static void name_channels(struct sound_levels *levels, const AVChannelLayout *layout) {
+    for (uint32_t c = 0; c < levels->channels; c++) {
+        const enum AVChannel place = av_channel_layout_channel_from_index(layout, c);
+        if (place >= 0)
+            av_channel_name(levels->channel[c].name, sizeof(levels->channel[c].name), place);
+    }
 }
 
 void sound_levels_begin(struct sound_levels *out_levels, const struct shmframe_audio_format *format,
@@ -24,16 +29,21 @@ void sound_levels_begin(struct sound_levels *out_levels, const struct shmframe_a
     struct sound_levels levels = {.channels = format->channels};
     for (uint32_t c = 0; before && c < SHMFRAME_CHANNELS_MAX; c++)
         levels.channel[c].clip_run = before->channel[c].clip_run;
-    find_pair(&levels, format);
+    AVChannelLayout layout;
+    sound_layout(format, &layout); /* empty, if there is none */
+    find_pair(&levels, &layout);
+    name_channels(&levels, &layout);
+    av_channel_layout_uninit(&layout);
     *out_levels = levels;
 }
 
 static void add_channel(struct sound_levels *levels, const struct sound_block *block, uint32_t c) {
     const double full_scale = block->type == AV_SAMPLE_FMT_U8 ? 127 / 128.0 : 32767 / 32768.0;
     struct channel_levels *channel = &levels->channel[c];
+    channel->samples += block->samples;
     for (uint32_t i = 0; i < block->samples; i++) {
         double value = sound_block_sample(block, c, i);
-        if (!isfinite(value)) {
+        if (!sound_sample_is_finite(value)) {
             levels->not_finite++;
             value = 0;
         }
@@ -55,7 +65,7 @@ static void add_pair(struct sound_levels *levels, const struct sound_block *bloc
     for (uint32_t i = 0; i < block->samples; i++) {
         const double left = sound_block_sample(block, levels->pair_left, i);
         const double right = sound_block_sample(block, levels->pair_right, i);
-        if (!isfinite(left) || !isfinite(right))
+        if (!sound_sample_is_finite(left) || !sound_sample_is_finite(right))
             continue;
         levels->pair_sum[0] += left * left;
         levels->pair_sum[1] += right * right;
@@ -79,6 +89,8 @@ void sound_levels_break(struct sound_levels *levels) {
 void sound_levels_merge(struct sound_levels *levels, const struct sound_levels *more) {
     for (uint32_t c = 0; c < more->channels; c++) {
         struct channel_levels *channel = &levels->channel[c];
+        memcpy(channel->name, more->channel[c].name, sizeof(channel->name));
+        channel->samples += more->channel[c].samples;
         channel->peak = fmax(channel->peak, more->channel[c].peak);
         channel->sum += more->channel[c].sum;
         channel->sum_power += more->channel[c].sum_power;
@@ -94,11 +106,13 @@ void sound_levels_merge(struct sound_levels *levels, const struct sound_levels *
 }
 
 double sound_levels_channel_rms(const struct sound_levels *levels, uint32_t channel) {
-    return levels->samples ? sqrt(levels->channel[channel].sum_power / (double)levels->samples) : 0;
+    const struct channel_levels *of = &levels->channel[channel];
+    return of->samples ? sqrt(of->sum_power / (double)of->samples) : 0;
 }
 
 double sound_levels_channel_dc_offset(const struct sound_levels *levels, uint32_t channel) {
-    return levels->samples ? levels->channel[channel].sum / (double)levels->samples : 0;
+    const struct channel_levels *of = &levels->channel[channel];
+    return of->samples ? of->sum / (double)of->samples : 0;
 }
 
 double sound_levels_peak(const struct sound_levels *levels) {
@@ -109,10 +123,11 @@ double sound_levels_peak(const struct sound_levels *levels) {
 }
 
 double sound_levels_rms(const struct sound_levels *levels) {
-    double sum = 0;
-    for (uint32_t c = 0; c < levels->channels; c++)
+    double sum = 0, samples = 0;
+    for (uint32_t c = 0; c < levels->channels; c++) {
         sum += levels->channel[c].sum_power;
-    const double samples = (double)levels->samples * levels->channels;
+        samples += (double)levels->channel[c].samples;
+    }
     return samples > 0 ? sqrt(sum / samples) : 0;
 }
 

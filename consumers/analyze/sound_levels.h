@@ -8,7 +8,15 @@
  * last step of 16 bits; of 8 bits where there are no more. */
 enum { SOUND_CLIP_SAMPLES = 3 };
 
+/* A sample that is no number, or too large to be one of sound, is not finite, and counts as 0: it
+ * would stay in sums and filters for good. */
+static inline bool sound_sample_is_finite(double value) {
+    return value >= -1e6 && value <= 1e6;
+}
+
 struct channel_levels {
+    char name[16]; /* "": its place is not known */
+    uint64_t samples;
     double peak;           /* largest magnitude; full scale is 1 */
     double sum, sum_power; /* of samples, of their squares */
     uint64_t at_full_scale, clips;
@@ -18,7 +26,7 @@ struct channel_levels {
 struct sound_levels {
     struct channel_levels channel[SHMFRAME_CHANNELS_MAX];
     uint32_t channels;
-    uint64_t samples;               /* a channel */
+    uint64_t samples;               /* that came, each of all channels */
     uint64_t not_finite;            /* of floats; they count as 0 */
     double pair_sum[3];             /* left * left, right * right, left * right */
     uint32_t pair_left, pair_right; /* the channels whose phase is compared; equal: none */
@@ -30,7 +38,7 @@ void sound_levels_begin(struct sound_levels *out_levels, const struct shmframe_a
 void sound_levels_add(struct sound_levels *levels, const struct sound_block *block);
 /* What comes next does not follow on what came last. */
 void sound_levels_break(struct sound_levels *levels);
-/* Adds what a later stretch has. */
+/* Adds what a later stretch has, which may be of other channels: each is called as it was last. */
 void sound_levels_merge(struct sound_levels *levels, const struct sound_levels *more);
 
 double sound_levels_peak(const struct sound_levels *levels); /* of all channels */

@@ -20,8 +20,9 @@ struct sound_measures {
     struct sound_levels total, interval, second; /* the second one: for the lowest correlation */
     bool was_silent;                             /* at any moment of the interval */
     double momentary_max_lufs, short_term_max_lufs;
-    double correlation_min; /* NAN: none yet */
-    int64_t length_ns;
+    double correlation_min;        /* NAN: none yet */
+    int64_t length_ns, end_ns;     /* of what came; where its last block ends */
+    uint64_t converted;            /* blocks */
     struct sound_history *history; /* NULL: not wanted */
     json_t *events;
 };
@@ -71,6 +72,8 @@ int sound_measures_set_format(struct sound_measures *measures,
     sound_measures_break(measures);
     if (is_first)
         sound_levels_begin(&measures->total, format, NULL);
+    else
+        sound_levels_merge(&measures->total, &measures->interval);
     sound_levels_begin(&measures->interval, format, NULL);
     sound_levels_begin(&measures->second, format, NULL);
     if (measures->history)
@@ -152,8 +155,11 @@ int sound_measures_add(struct sound_measures *measures, const struct shmframe_le
     if (result < 0)
         return result;
     look_for_silence(measures, &block, start_ns);
-    measures->length_ns +=
-        (int64_t)((uint64_t)block.samples * 1000000000 / measures->format.sample_rate);
+    const uint64_t length_ns = (uint64_t)block.samples * 1000000000 / measures->format.sample_rate;
+    measures->length_ns += (int64_t)length_ns;
+    measures->end_ns = start_ns + (int64_t)length_ns;
+    const uint64_t not_finite = measures->interval.not_finite;
+    const bool is_in_place = loudness_reads_in_place(&block);
     uint32_t first = 0;
     while (result == 0 && first < lease->frame.samples) {
         const uint32_t until_step = loudness_until_step(measures->loudness);
@@ -163,14 +169,26 @@ int sound_measures_add(struct sound_measures *measures, const struct shmframe_le
         result = add_part(measures, &block);
         first += block.samples;
     }
+    measures->converted += !is_in_place || measures->interval.not_finite != not_finite;
     return result;
 }
 
 void sound_measures_end(struct sound_measures *measures) {
     sound_measures_break(measures);
+    const struct silence_change change = silence_end(&measures->silence, measures->end_ns);
+    if (change.event != SILENCE_NONE)
+        add_event(measures, &change);
 }
 
 /* Reports. */
+
+/* A level: null is minus infinity, and nothing else. */
+static void set_level(json_t *object, const char *name, double value) {
+    json_object_set_new(object, name,
+                        isfinite(value)      ? json_real(value)
+                        : value == -HUGE_VAL ? json_null()
+                                             : json_string("not finite"));
+}
 
 static void set_number(json_t *object, const char *name, double value) {
     json_object_set_new(object, name, isfinite(value) ? json_real(value) : json_null());
@@ -188,29 +206,22 @@ static void report_levels(const struct sound_measures *measures, const struct so
                           bool is_total, json_t *object) {
     double true_peak_dbtp = -HUGE_VAL;
     json_t *channels = json_array();
-    AVChannelLayout layout;
-    sound_layout(&measures->format, &layout);
     for (uint32_t c = 0; c < levels->channels; c++) {
         const double peak_dbtp = is_total ? loudness_true_peak_dbtp(measures->loudness, c)
                                           : loudness_interval_true_peak_dbtp(measures->loudness, c);
         true_peak_dbtp = fmax(true_peak_dbtp, peak_dbtp);
-        const enum AVChannel place = av_channel_layout_channel_from_index(&layout, c);
-        char name[16] = "";
-        if (place >= 0)
-            av_channel_name(name, sizeof(name), place);
         json_t *channel = json_object();
-        json_object_set_new(channel, "name", json_string(name));
-        set_number(channel, "sample_peak_dbfs", to_db(levels->channel[c].peak));
-        set_number(channel, "true_peak_dbtp", peak_dbtp);
-        set_number(channel, "rms_dbfs", to_db(sound_levels_channel_rms(levels, c)));
+        json_object_set_new(channel, "name", json_string(levels->channel[c].name));
+        set_level(channel, "sample_peak_dbfs", to_db(levels->channel[c].peak));
+        set_level(channel, "true_peak_dbtp", peak_dbtp);
+        set_level(channel, "rms_dbfs", to_db(sound_levels_channel_rms(levels, c)));
         set_number(channel, "dc_offset", sound_levels_channel_dc_offset(levels, c));
         set_count(channel, "clips", levels->channel[c].clips);
         json_array_append_new(channels, channel);
     }
-    av_channel_layout_uninit(&layout);
-    set_number(object, "true_peak_dbtp", true_peak_dbtp);
-    set_number(object, "sample_peak_dbfs", to_db(sound_levels_peak(levels)));
-    set_number(object, "rms_dbfs", to_db(sound_levels_rms(levels)));
+    set_level(object, "true_peak_dbtp", true_peak_dbtp);
+    set_level(object, "sample_peak_dbfs", to_db(sound_levels_peak(levels)));
+    set_level(object, "rms_dbfs", to_db(sound_levels_rms(levels)));
     set_number(object, "dc_offset", sound_levels_dc_offset(levels));
     set_count(object, "clips", sound_levels_clips(levels));
     set_count(object, "full_scale_samples", sound_levels_at_full_scale(levels));
@@ -222,9 +233,9 @@ static void report_levels(const struct sound_measures *measures, const struct so
 void sound_measures_report_interval(struct sound_measures *measures, json_t *object) {
     if (!measures->loudness)
         return;
-    set_number(object, "momentary_lufs", loudness_momentary_lufs(measures->loudness));
-    set_number(object, "short_term_lufs", loudness_short_term_lufs(measures->loudness));
-    set_number(object, "integrated_lufs", loudness_integrated_lufs(measures->loudness));
+    set_level(object, "momentary_lufs", loudness_momentary_lufs(measures->loudness));
+    set_level(object, "short_term_lufs", loudness_short_term_lufs(measures->loudness));
+    set_level(object, "integrated_lufs", loudness_integrated_lufs(measures->loudness));
     set_number(object, "loudness_range_lu", loudness_range_lu(measures->loudness));
     json_object_set_new(object, "is_silent", json_boolean(measures->was_silent));
     report_levels(measures, &measures->interval, false, object);
@@ -239,10 +250,10 @@ void sound_measures_report_total(struct sound_measures *measures, json_t *object
         return;
     struct sound_levels all = measures->total;
     sound_levels_merge(&all, &measures->interval);
-    set_number(object, "integrated_lufs", loudness_integrated_lufs(measures->loudness));
+    set_level(object, "integrated_lufs", loudness_integrated_lufs(measures->loudness));
     set_number(object, "loudness_range_lu", loudness_range_lu(measures->loudness));
-    set_number(object, "momentary_max_lufs", measures->momentary_max_lufs);
-    set_number(object, "short_term_max_lufs", measures->short_term_max_lufs);
+    set_level(object, "momentary_max_lufs", measures->momentary_max_lufs);
+    set_level(object, "short_term_max_lufs", measures->short_term_max_lufs);
     report_levels(measures, &all, true, object);
     const double second = sound_levels_correlation(&measures->second);
     const double lowest = fmin(measures->correlation_min, second);
@@ -252,7 +263,7 @@ void sound_measures_report_total(struct sound_measures *measures, json_t *object
     set_count(object, "silence_spells", measures->silence.count);
     set_number(object, "silence_s", (double)silence_total_ns(&measures->silence) / 1e9);
     set_number(object, "sound_s", (double)measures->length_ns / 1e9);
-    set_count(object, "converted_blocks", loudness_converted(measures->loudness));
+    set_count(object, "converted_blocks", measures->converted);
 }
 
 json_t *sound_measures_next_event(struct sound_measures *measures) {

@@ -74,6 +74,23 @@ START_TEST(every_format_has_the_same_values) {
 }
 END_TEST
 
+/* One sample that is none, of all that a float may be. */
+static double play_too_large(void *user, uint32_t channel, uint64_t sample) {
+    return sample == 24000 ? 3e38 : play_pair(user, channel, sample);
+}
+
+START_TEST(what_is_too_large_to_be_sound_spoils_nothing) {
+    struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 2);
+    start(writer, "--expect", "integrated_lufs<=-22");
+    stage_write(writer, play_too_large, NULL, 0, SECOND);
+    shmframe_writer_close(writer);
+    ck_assert_int_eq(stage_join(), 1);
+    expect_near(stage_total("sound"), "not_finite_samples", 2, 0);
+    expect_near(stage_total("sound"), "integrated_lufs", -8.06, 0.1);
+    expect_near(stage_total("sound"), "sample_peak_dbfs", 20 * log10(0.5), 0.01);
+}
+END_TEST
+
 static double play_holes(void *user, uint32_t channel, uint64_t sample) {
     if (channel == 0 && sample % 4800 == 77)
         return sample < 4800 ? (double)NAN : (double)INFINITY;
@@ -132,7 +149,7 @@ static double play_click(void *user, uint32_t channel, uint64_t sample) {
 }
 
 START_TEST(blocks_may_lie_across_the_steps_of_loudness) {
-    struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 2);
+    struct shmframe_writer *writer = stage_open_sound("sound", "fltp", NULL, 2);
     start(writer, NULL, NULL);
     stage_write(writer, play_click, NULL, 0, 2400);
     stage_write(writer, play_click, NULL, 2400, SECOND);
@@ -142,6 +159,7 @@ START_TEST(blocks_may_lie_across_the_steps_of_loudness) {
     expect_near(total, "sample_peak_dbfs", 20 * log10(0.75), 0.01);
     expect_near(total, "true_peak_dbtp", 20 * log10(0.75), 0.01);
     expect_near(total, "sound_s", 1.05, 1e-6);
+    expect_near(total, "converted_blocks", 11, 0);
 }
 END_TEST
 
@@ -257,6 +275,10 @@ START_TEST(silence_to_the_end_counts) {
     const json_t *total = measure("s16", 2, play_nothing, 3.05);
     expect_near(total, "silence_s", 3.05, 1e-6);
     expect_near(total, "silence_spells", 1, 0);
+    const json_t *ended = stage_event("sound", "silence_ended");
+    ck_assert_ptr_nonnull(ended);
+    expect_near(ended, "end_s", 3.05, 1e-6);
+    expect_near(ended, "duration_s", 3.05, 1e-6);
 }
 END_TEST
 
@@ -294,17 +316,74 @@ END_TEST
 
 /* ---- changes ---- */
 
+static void change_format(struct shmframe_writer *writer, const char *sample_format,
+                          const char *layout, uint32_t channels) {
+    struct shmframe_format format = *shmframe_writer_format(writer);
+    snprintf(format.audio.sample_format, sizeof(format.audio.sample_format), "%s", sample_format);
+    snprintf(format.audio.channel_layout, sizeof(format.audio.channel_layout), "%s", layout);
+    format.audio.channels = channels;
+    format.plane_count = 0;
+    ck_assert_int_eq(shmframe_format_complete(&format), 0);
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+}
+
+static double play_full(void *user, uint32_t channel, uint64_t sample) {
+    (void)user;
+    (void)channel;
+    return sample % 96 < 48 ? 1 : -1;
+}
+
+static double play_quiet(void *user, uint32_t channel, uint64_t sample) {
+    (void)user;
+    (void)channel;
+    return sample % 96 < 48 ? 0.1 : -0.1;
+}
+
+/* In the middle of an interval, with and without intervals. */
+START_TEST(what_came_before_another_format_counts) {
+    struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 1);
+    start(writer, "--interval", _i ? "0" : "1s");
+    stage_write(writer, play_full, NULL, 0, SECOND / 2);
+    change_format(writer, "flt", "stereo", 2);
+    stage_write(writer, play_quiet, NULL, SECOND / 2, SECOND);
+    shmframe_writer_close(writer);
+    ck_assert_int_eq(stage_join(), 0);
+    const json_t *total = stage_total("sound"), *channels = json_object_get(total, "channels");
+    expect_near(total, "sample_peak_dbfs", 0, 0.01);
+    expect_near(total, "clips", 1, 0);
+    /* Half a second of 1 in one channel, a second of 0.1 in two. */
+    expect_near(total, "rms_dbfs", 10 * log10((0.5 + 2 * 0.01) / 2.5), 0.01);
+    expect_near(json_array_get(channels, 0), "rms_dbfs", 10 * log10((0.5 + 0.01) / 1.5), 0.01);
+    expect_near(json_array_get(channels, 1), "rms_dbfs", -20, 0.01);
+    if (_i)
+        return;
+    expect_near(stage_interval("sound", 0), "frames", 5, 0);
+    expect_near(stage_interval("sound", 0), "clips", 1, 0);
+    expect_near(stage_interval("sound", 1), "start_s", 0.5, 1e-6);
+}
+END_TEST
+
+START_TEST(channels_keep_the_names_they_had) {
+    struct shmframe_writer *writer = stage_open_sound("sound", "flt", "stereo", 2);
+    start(writer, NULL, NULL);
+    stage_write(writer, play_pair, NULL, 0, SECOND);
+    change_format(writer, "flt", "mono", 1);
+    stage_write(writer, play_pair, NULL, SECOND, SECOND);
+    shmframe_writer_close(writer);
+    ck_assert_int_eq(stage_join(), 0);
+    const json_t *channels = json_object_get(stage_total("sound"), "channels");
+    static const char *const names[] = {"FC", "FR"};
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_str_eq(json_string_value(json_object_get(json_array_get(channels, i), "name")),
+                         names[i]);
+}
+END_TEST
+
 START_TEST(the_measurement_goes_on_in_another_format) {
     struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 2);
     start(writer, NULL, NULL);
     stage_write(writer, play_pair, NULL, 0, SECOND);
-    struct shmframe_format format = *shmframe_writer_format(writer);
-    strcpy(format.audio.sample_format, "s16p");
-    format.audio.channels = 6;
-    strcpy(format.audio.channel_layout, "5.1");
-    format.plane_count = 0;
-    ck_assert_int_eq(shmframe_format_complete(&format), 0);
-    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    change_format(writer, "s16p", "5.1", 6);
     stage_write(writer, play_pair, NULL, SECOND, SECOND);
     shmframe_writer_close(writer);
     ck_assert_int_eq(stage_join(), 0);
@@ -340,6 +419,7 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, every_format_has_the_same_values, 0, FORMATS);
     tcase_add_test(tests, what_is_not_finite_is_counted_and_spoils_nothing);
+    tcase_add_test(tests, what_is_too_large_to_be_sound_spoils_nothing);
     tcase_add_loop_test(tests, runs_at_full_scale_are_clips, 0, 3);
     tcase_add_test(tests, single_samples_at_full_scale_are_no_clips);
     tcase_add_test(tests, blocks_may_lie_across_the_steps_of_loudness);
@@ -354,6 +434,8 @@ int main(void) {
     tcase_add_test(tests, lost_blocks_are_told_and_are_no_silence);
     tcase_add_test(tests, a_full_scale_run_does_not_go_on_over_a_gap);
     tcase_add_test(tests, the_measurement_goes_on_in_another_format);
+    tcase_add_loop_test(tests, what_came_before_another_format_counts, 0, 2);
+    tcase_add_test(tests, channels_keep_the_names_they_had);
     tcase_add_test(tests, several_streams_are_measured_at_once);
     Suite *suite = suite_create("sound");
     suite_add_tcase(suite, tests);

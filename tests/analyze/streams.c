@@ -102,7 +102,7 @@ static const struct {
 } odd[] = {
     {1, 8000, NULL},       {3, 44100, NULL},          {9, 48000, ""},    {64, 48000, ""},
     {2, 96000, NULL},      {2, 192000, NULL},         {2, 384000, NULL}, {8, 22050, "7.1"},
-    {2, 48000, "downmix"}, {4, 48000, "ambisonic 1"}, {1, 100, NULL},
+    {2, 48000, "downmix"}, {4, 48000, "ambisonic 1"}, {1, 4000, NULL},
 };
 enum { ODD = sizeof(odd) / sizeof(odd[0]) };
 
@@ -119,6 +119,18 @@ START_TEST(odd_formats_are_measured) {
     expect_near(total, "sample_peak_dbfs", -12.04, 0.01);
     ck_assert_uint_eq(json_array_size(json_object_get(total, "channels")), odd[_i].channels);
     ck_assert(json_is_number(json_object_get(total, "integrated_lufs")));
+}
+END_TEST
+
+/* The filters of BS.1770 do not hold there: no level is better than a wrong one. */
+START_TEST(a_rate_too_low_for_loudness_is_told) {
+    stage_set_rate(2000);
+    struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 1);
+    start(writer, "--expect", "integrated_lufs<=-22");
+    stage_write(writer, play, NULL, 0, 4000);
+    shmframe_writer_close(writer);
+    ck_assert_int_eq(stage_join(), 1);
+    ck_assert_ptr_null(json_object_get(stage_total("sound"), "integrated_lufs"));
 }
 END_TEST
 
@@ -210,6 +222,7 @@ int main(void) {
     tcase_add_test(tests, a_new_writer_is_told_and_followed);
     tcase_add_test(tests, times_that_begin_anew_are_added_up);
     tcase_add_loop_test(tests, odd_formats_are_measured, 0, ODD);
+    tcase_add_test(tests, a_rate_too_low_for_loudness_is_told);
     tcase_add_test(tests, results_can_be_read_and_asked_for);
     tcase_add_test(tests, it_ends_when_it_is_asked_to);
     tcase_add_test(tests, a_stream_that_stands_still_fails_at_the_deadline);
