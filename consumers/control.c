@@ -2,11 +2,14 @@
 
 #include "program.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct control {
     struct shmframe_writer *writer;
+    char name[SHMFRAME_NAME_BYTES];
     const struct verb *verbs;
     void *user;
     uint64_t left_out;
@@ -39,6 +42,7 @@ struct control *control_open(struct shmframe_session *session, const char *name,
         program_fail("no memory");
     control->verbs = verbs;
     control->user = user;
+    snprintf(control->name, sizeof(control->name), "%s", name);
     if (shmframe_writer_open(session, &params, &control->writer) == 0)
         return control;
     if (!program_is_stopping())
@@ -50,6 +54,10 @@ struct control *control_open(struct shmframe_session *session, const char *name,
 void control_close(struct control *control) {
     if (!control)
         return;
+    if (control->left_out)
+        program_warn("%s: %" PRIu64 " results were left out: each is at most %d bytes, and its "
+                     "readers may hold none for long",
+                     control->name, control->left_out, CONTROL_BYTES_MAX);
     shmframe_writer_close(control->writer);
     free(control);
 }

@@ -5,6 +5,7 @@
  */
 #include "analysis.h"
 #include "analysis_chart.h"
+#include "chart.h"
 #include "consumer.h"
 #include "dashboard.h"
 #include "digest.h"
@@ -29,6 +30,7 @@ static struct {
     int64_t interval_ns;
     double silence_dbfs;
     int64_t silence_ns, black_ns, frozen_ns;
+    double black_level, frozen_noise, scene_score;
     uint32_t histogram_bins;
 } settings;
 
@@ -82,6 +84,21 @@ static const struct option_spec options[] = {
      .out = &settings.frozen_ns,
      .argument = "TIME",
      .help = "how long pictures stand still before it counts (2s)"},
+    {.name = "black-level",
+     .kind = OPTION_NUMBER,
+     .out = &settings.black_level,
+     .argument = "SHARE",
+     .help = "up to where in the range of luma a pixel is black, 0 to 1 (0.1)"},
+    {.name = "frozen-noise",
+     .kind = OPTION_NUMBER,
+     .out = &settings.frozen_noise,
+     .argument = "SHARE",
+     .help = "mean difference of pictures that still stand still, 0 to 1 of the range (0.001)"},
+    {.name = "scene-score",
+     .kind = OPTION_NUMBER,
+     .out = &settings.scene_score,
+     .argument = "SCORE",
+     .help = "from which score on a picture begins a scene, 0 to 100 (10)"},
     {.name = "histogram",
      .kind = OPTION_COUNT,
      .out = &settings.histogram_bins,
@@ -148,6 +165,9 @@ static void set_defaults(void) {
     settings.silence_ns = sound_settings_default.silence_ns;
     settings.black_ns = picture_settings_default.black_ns;
     settings.frozen_ns = picture_settings_default.frozen_ns;
+    settings.black_level = picture_settings_default.black_pixel_level;
+    settings.frozen_noise = picture_settings_default.frozen_noise;
+    settings.scene_score = picture_settings_default.scene_score;
 }
 
 static void parse_expectations(struct analyzer *a) {
@@ -159,12 +179,20 @@ static void parse_expectations(struct analyzer *a) {
     }
 }
 
+static void check_range(const char *option, double value, double most) {
+    if (!(value >= 0 && value <= most))
+        program_fail_usage("--%s: %g should be 0 to %g", option, value, most);
+}
+
 static void parse_settings(struct analyzer *a) {
     a->format = report_format_parse(settings.format);
     if (!(settings.silence_dbfs < 0))
         program_fail_usage("--silence-level: %g should be below 0", settings.silence_dbfs);
     if (settings.histogram_bins == 1 || settings.histogram_bins > 256)
         program_fail_usage("--histogram: %u should be 2 to 256", settings.histogram_bins);
+    check_range("black-level", settings.black_level, 1);
+    check_range("frozen-noise", settings.frozen_noise, 1);
+    check_range("scene-score", settings.scene_score, 100);
     parse_expectations(a);
     a->has_dashboard = a->format == REPORT_TEXT && dashboard_is_possible();
     struct analysis_settings *to = &a->analysis_settings;
@@ -180,6 +208,9 @@ static void parse_settings(struct analyzer *a) {
     to->picture.has_history = settings.chart != NULL;
     to->picture.black_ns = settings.black_ns;
     to->picture.frozen_ns = settings.frozen_ns;
+    to->picture.black_pixel_level = settings.black_level;
+    to->picture.frozen_noise = settings.frozen_noise;
+    to->picture.scene_score = settings.scene_score;
     to->picture.histogram_bins = settings.histogram_bins;
     to->picture.pairing.key = parse_match(settings.match);
 }
@@ -299,6 +330,12 @@ static void draw(struct analyzer *a) {
     a->has_failed = true;
 }
 
+static void try_chart(void) {
+    const int result = chart_try(settings.chart);
+    if (result < 0)
+        program_fail("%s cannot be written: %s", settings.chart, strerror(-result));
+}
+
 /* Requests. */
 
 static int run_stats(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
@@ -416,16 +453,30 @@ static void measure(struct analyzer *a) {
     }
 }
 
+/* False: asked to stop. */
+static bool open_all(struct analyzer *a, char *const *names, uint32_t count) {
+    struct selection selection;
+    if (!selection_find(a->sources.session, names, count, &selection))
+        return false;
+    if (settings.control) {
+        a->control = control_open(a->sources.session, settings.control, verbs, a);
+        a->sources.control = a->control;
+        if (!a->control)
+            return false;
+    }
+    return open_streams(a, &selection);
+}
+
 static int analyze(struct analyzer *a, struct shmframe_session *session, char *const *names,
                    uint32_t count) {
-    struct selection selection;
     a->sources.session = session;
-    if (!selection_find(session, names, count, &selection))
-        return EXIT_DONE;
-    if (settings.control)
-        a->control = control_open(session, settings.control, verbs, a);
-    a->sources.control = a->control;
-    if ((a->control || !settings.control) && open_streams(a, &selection)) {
+    if (settings.chart)
+        try_chart();
+    if (!open_all(a, names, count)) {
+        a->has_failed = a->expectations > 0;
+        if (a->has_failed)
+            program_warn("stopped before all streams were there: nothing was judged");
+    } else {
         a->has_dashboard = a->has_dashboard && dashboard_open() == 0;
         measure(a);
         end_intervals(a);

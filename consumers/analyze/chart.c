@@ -1,9 +1,15 @@
 #include "chart.h"
 
+#include "whole_file.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct chart_color background = {0.085, 0.095, 0.11};
@@ -33,32 +39,50 @@ static cairo_status_t write_bytes(void *file, const unsigned char *bytes, unsign
     return fwrite(bytes, 1, count, file) == count ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
 }
 
-static int write_png(cairo_t *page, const char *path) {
-    FILE *file = fopen(path, "wbe");
-    if (!file)
-        return -errno;
-    errno = 0;
-    cairo_surface_t *surface = cairo_get_target(page);
-    int result = 0;
-    if (cairo_surface_write_to_png_stream(surface, write_bytes, file) != CAIRO_STATUS_SUCCESS)
-        result = errno ? -errno : -ENOMEM;
-    if (fclose(file) == EOF && result == 0)
-        result = -errno;
-    return result;
+/* The page as a PNG file in memory, the caller's. */
+static int make_png(cairo_t *page, char **out_data, size_t *out_bytes) {
+    FILE *memory = open_memstream(out_data, out_bytes);
+    if (!memory)
+        return -ENOMEM;
+    const cairo_status_t status =
+        cairo_surface_write_to_png_stream(cairo_get_target(page), write_bytes, memory);
+    return fclose(memory) == 0 && status == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
 }
 
 int chart_end(cairo_t *page, const char *path) {
-    char new_path[4096];
-    int result = -ENAMETOOLONG;
-    if (snprintf(new_path, sizeof(new_path), "%s.new-%d", path, (int)getpid()) <
-        (int)sizeof(new_path)) {
-        result = write_png(page, new_path);
-        if (result == 0 && rename(new_path, path) < 0)
-            result = -errno;
-        if (result < 0)
-            unlink(new_path);
-    }
+    char *data = NULL;
+    size_t bytes;
+    int result = make_png(page, &data, &bytes);
+    if (result == 0)
+        result = whole_file_write(path, data, bytes, true);
+    free(data);
     cairo_destroy(page);
+    return result;
+}
+
+static int try_folder_of(const char *path) {
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof(part), "%s.try-%d", path, (int)getpid()) >= (int)sizeof(part))
+        return -ENAMETOOLONG;
+    const int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    unlink(part);
+    return 0;
+}
+
+int chart_try(const char *path) {
+    struct stat there;
+    if (stat(path, &there) < 0)
+        return try_folder_of(path);
+    if (S_ISDIR(there.st_mode))
+        return -EISDIR;
+    if (!S_ISREG(there.st_mode))
+        return access(path, W_OK) < 0 ? -errno : 0;
+    char *target = realpath(path, NULL);
+    const int result = target ? try_folder_of(target) : -errno;
+    free(target);
     return result;
 }
 

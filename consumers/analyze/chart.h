@@ -28,9 +28,11 @@ extern const struct chart_color chart_text, chart_dim, chart_line[4];
 
 /* A page of that size, in the background's colour. NULL: no memory. */
 cairo_t *chart_begin(int width, int height);
-/* Writes the page to `path`, replacing what is there only once it is complete; frees it. Errors: a
- * negative errno. */
+/* Writes the page to `path` as whole_file_write() does, replacing what is there; frees it. Errors:
+ * a negative errno. */
 int chart_end(cairo_t *page, const char *path);
+/* Whether that will do, before much was measured. Errors: a negative errno. */
+int chart_try(const char *path);
 
 enum chart_align { CHART_LEFT, CHART_CENTER, CHART_RIGHT };
 void chart_write(cairo_t *page, double x, double y, enum chart_align align, double size,

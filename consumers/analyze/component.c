@@ -167,11 +167,11 @@ void component_rgb_luma(const void *const rows[3], void *to, int width, int dept
     if (depth > 8) {
         const uint16_t *red = rows[0], *green = rows[1], *blue = rows[2];
         uint16_t *restrict luma = to;
+        const uint32_t mask = (1u << depth) - 1; /* a slot may have bits above */
         for (int x = 0; x < width; x++)
-            luma[x] =
-                (uint16_t)(((uint32_t)red[x] * RED_WEIGHT + (uint32_t)green[x] * GREEN_WEIGHT +
-                            (uint32_t)blue[x] * BLUE_WEIGHT + 32767) >>
-                           16);
+            luma[x] = (uint16_t)(((red[x] & mask) * RED_WEIGHT + (green[x] & mask) * GREEN_WEIGHT +
+                                  (blue[x] & mask) * BLUE_WEIGHT + 32767) >>
+                                 16);
     } else {
         const uint8_t *red = rows[0], *green = rows[1], *blue = rows[2];
         uint8_t *restrict luma = to;

@@ -10,6 +10,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,20 @@ static void choose_colors(void) {
     init_pair(BLUE, COLOR_CYAN, -1);
 }
 
+/* What ends the program without leaving a chance leaves the terminal as it was all the same: a
+ * broken terminal would be worse than what curses might do in a handler. */
+static void restore(int signal_number) {
+    endwin();
+    raise(signal_number); /* by default now */
+}
+
+static void restore_on_signals(void) {
+    static const int numbers[] = {SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+    const struct sigaction action = {.sa_handler = restore, .sa_flags = SA_RESETHAND | SA_NODEFER};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
 int dashboard_open(void) {
     setlocale(LC_CTYPE, "");
     board.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
@@ -91,6 +106,7 @@ int dashboard_open(void) {
     if (!board.is_registered)
         atexit(dashboard_close); /* program_fail() leaves no other chance */
     board.is_registered = true;
+    restore_on_signals();
     return 0;
 }
 

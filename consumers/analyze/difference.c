@@ -13,10 +13,10 @@ static uint32_t absolute_bytes(const uint8_t *a, const uint8_t *b, int width) {
     return sum;
 }
 
-static uint32_t absolute_words(const uint16_t *a, const uint16_t *b, int width) {
+static uint32_t absolute_words(const uint16_t *a, const uint16_t *b, int width, int mask) {
     uint32_t sum = 0;
     for (int x = 0; x < width; x++)
-        sum += (uint32_t)abs(a[x] - b[x]);
+        sum += (uint32_t)abs((a[x] & mask) - (b[x] & mask));
     return sum;
 }
 
@@ -30,14 +30,14 @@ static uint32_t squared_bytes(const uint8_t *a, const uint8_t *b, int width) {
 }
 
 /* Differences of 12 bits: 2^24 each when squared, so that 128 of them fit 32 bits. */
-static uint64_t squared_words_12(const uint16_t *a, const uint16_t *b, int width) {
+static uint64_t squared_words_12(const uint16_t *a, const uint16_t *b, int width, int mask) {
     enum { RUN = 128 };
     uint64_t sum = 0;
     for (int from = 0; from < width; from += RUN) {
         const int to = from + RUN < width ? from + RUN : width;
         uint32_t run = 0;
         for (int x = from; x < to; x++) {
-            const int difference = (a[x] & 4095) - (b[x] & 4095);
+            const int difference = (a[x] & mask) - (b[x] & mask);
             run += (uint32_t)(difference * difference);
         }
         sum += run;
@@ -45,22 +45,27 @@ static uint64_t squared_words_12(const uint16_t *a, const uint16_t *b, int width
     return sum;
 }
 
-static uint64_t squared_words(const uint16_t *a, const uint16_t *b, int width) {
+static uint64_t squared_words(const uint16_t *a, const uint16_t *b, int width, int mask) {
     uint64_t sum = 0;
     for (int x = 0; x < width; x++) {
-        const uint32_t difference = (uint32_t)abs(a[x] - b[x]);
+        const uint32_t difference = (uint32_t)abs((a[x] & mask) - (b[x] & mask));
         sum += (uint64_t)difference * difference;
     }
     return sum;
 }
 
+/* What lies in a slot may have bits above its depth. */
+static int mask_of(int depth) {
+    return (1 << depth) - 1;
+}
+
 static uint64_t absolute_row(const void *a, const void *b, int width, int depth) {
-    return depth > 8 ? absolute_words(a, b, width) : absolute_bytes(a, b, width);
+    return depth > 8 ? absolute_words(a, b, width, mask_of(depth)) : absolute_bytes(a, b, width);
 }
 
 static uint64_t squared_row(const void *a, const void *b, int width, int depth) {
-    return depth > 12  ? squared_words(a, b, width)
-           : depth > 8 ? squared_words_12(a, b, width)
+    return depth > 12  ? squared_words(a, b, width, mask_of(depth))
+           : depth > 8 ? squared_words_12(a, b, width, mask_of(depth))
                        : squared_bytes(a, b, width);
 }
 

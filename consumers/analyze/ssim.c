@@ -26,16 +26,16 @@ struct ssim {
  * bits; as factors of 16 bits they become vector code. As `columns` are parameters, it is known
  * that nothing else lies there. */
 #define DEFINE_SUM_ROWS(suffix, sample, factor, sum)                                               \
-    static void sum_rows_##suffix(const void *const rows[2 * BLOCK], size_t width,                 \
+    static void sum_rows_##suffix(const void *const rows[2 * BLOCK], size_t width, int mask,       \
                                   sum *restrict a, sum *restrict b, sum *restrict squares,         \
                                   sum *restrict product) {                                         \
         const sample *a0 = rows[0], *a1 = rows[1], *a2 = rows[2], *a3 = rows[3];                   \
         const sample *b0 = rows[4], *b1 = rows[5], *b2 = rows[6], *b3 = rows[7];                   \
         for (size_t x = 0; x < width; x++) {                                                       \
-            const factor p0 = (factor)a0[x], p1 = (factor)a1[x];                                   \
-            const factor p2 = (factor)a2[x], p3 = (factor)a3[x];                                   \
-            const factor q0 = (factor)b0[x], q1 = (factor)b1[x];                                   \
-            const factor q2 = (factor)b2[x], q3 = (factor)b3[x];                                   \
+            const factor p0 = (factor)(a0[x] & mask), p1 = (factor)(a1[x] & mask);                 \
+            const factor p2 = (factor)(a2[x] & mask), p3 = (factor)(a3[x] & mask);                 \
+            const factor q0 = (factor)(b0[x] & mask), q1 = (factor)(b1[x] & mask);                 \
+            const factor q2 = (factor)(b2[x] & mask), q3 = (factor)(b3[x] & mask);                 \
             a[x] = (sum)(p0 + p1 + p2 + p3);                                                       \
             b[x] = (sum)(q0 + q1 + q2 + q3);                                                       \
             squares[x] = (sum)(p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3 + q0 * q0 + q1 * q1 +         \
@@ -63,6 +63,7 @@ static void fold(const struct ssim *ssim, int index, double *to) {
 
 static void sum_blocks(const struct ssim *ssim, int row, const struct blocks *blocks) {
     const int depth = ssim->a->depth;
+    const int mask = (1 << depth) - 1; /* a slot may have bits above */
     const void *rows[2 * BLOCK];
     for (int i = 0; i < BLOCK; i++) {
         uint8_t *buffers = ssim->rows + (ptrdiff_t)(2 * i) * COMPONENT_ROW_BYTES;
@@ -71,11 +72,11 @@ static void sum_blocks(const struct ssim *ssim, int row, const struct blocks *bl
     }
     void *const *to = ssim->column;
     if (depth > 12)
-        sum_rows_16(rows, ssim->width, to[0], to[1], to[2], to[3]);
+        sum_rows_16(rows, ssim->width, mask, to[0], to[1], to[2], to[3]);
     else if (depth > 8)
-        sum_rows_12(rows, ssim->width, to[0], to[1], to[2], to[3]);
+        sum_rows_12(rows, ssim->width, mask, to[0], to[1], to[2], to[3]);
     else
-        sum_rows_8(rows, ssim->width, to[0], to[1], to[2], to[3]);
+        sum_rows_8(rows, ssim->width, mask, to[0], to[1], to[2], to[3]);
     fold(ssim, 0, blocks->a);
     fold(ssim, 1, blocks->b);
     fold(ssim, 2, blocks->squares);

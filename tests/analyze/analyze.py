@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import stat
 import struct
 import subprocess
 import tempfile
@@ -147,6 +148,9 @@ class Analyze(unittest.TestCase):
                 ("demo.sound --expect 'black_s<1'", ["--expect", "no stream of that kind"]),
                 ("demo --match time", ["--match", "origin, capture or pts"]),
                 ("demo --silence-level 3", ["--silence-level", "below 0"]),
+                ("demo --black-level 2", ["--black-level", "0 to 1"]),
+                ("demo --frozen-noise=-1", ["--frozen-noise", "0 to 1"]),
+                ("demo --scene-score 101", ["--scene-score", "0 to 100"]),
                 ("demo --histogram 1", ["--histogram", "2 to 256"]),
                 ("demo --reference demo", ["--reference", "itself"]),
                 ("", ["a stream is to be named"])):
@@ -177,7 +181,8 @@ class Analyze(unittest.TestCase):
         code, objects, said = self.analyze("film.sound --interval 1.6", self.media(self.film))
         self.assertEqual(code, 0, said)
         total = self.totals(objects)["film.sound"]
-        self.assertAlmostEqual(total["integrated_lufs"], summary["I"], delta=0.06)
+        # The histogram has bins of 0.1 LU, and what FFmpeg prints is rounded to that.
+        self.assertAlmostEqual(total["integrated_lufs"], summary["I"], delta=0.11)
         # Of short-term values ten times a second there, once a second here: Tech 3342 allows both.
         self.assertAlmostEqual(total["loudness_range_lu"], summary["LRA"], delta=0.5)
         self.assertAlmostEqual(total["sample_peak_dbfs"], sample_peak, delta=0.06)
@@ -192,14 +197,14 @@ class Analyze(unittest.TestCase):
                 continue
             self.assertAlmostEqual(mine["momentary_lufs"], momentary, delta=0.06, msg=second)
             self.assertAlmostEqual(mine["short_term_lufs"], short_term, delta=0.06, msg=second)
-            self.assertAlmostEqual(mine["integrated_lufs"], integrated, delta=0.06, msg=second)
+            self.assertAlmostEqual(mine["integrated_lufs"], integrated, delta=0.11, msg=second)
             compared += 1
         self.assertGreaterEqual(compared, 10)
 
     def test_silence_is_that_of_silencedetect(self):
         path = os.path.join(self.folder, "pauses.wav")
         subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i",
-                        "aevalsrc='0.3*sin(2*PI*500*t)*lt(mod(t,2),0.75)':s=44100:d=5", path],
+                        "aevalsrc='0.3*sin(2*PI*500*t)*lt(mod(t,2),0.75)':s=44100:d=5.5", path],
                        check=True, timeout=DEADLINE_S)
         done = subprocess.run(["ffmpeg", "-hide_banner", "-nostats", "-i", path, "-af",
                                "silencedetect=n=-60dB:d=0.5", "-f", "null", "-"], text=True,
@@ -249,11 +254,41 @@ class Analyze(unittest.TestCase):
         self.assertGreater(spread["same"][0], 20 * spread["same"][1])
         self.assertGreater(spread["opposite"][1], 20 * spread["opposite"][0])
 
-    def test_a_chart_that_cannot_be_written_fails(self):
-        code, objects, said = self.analyze("demo --chart /nowhere/chart.png")
-        self.assertEqual(code, 1)
-        self.assertIn("/nowhere/chart.png cannot be written: No such file or directory", said)
-        self.assertEqual(len(self.totals(objects)), 2)
+    def test_a_chart_that_cannot_be_written_fails_before_anything_is_measured(self):
+        for path, why in (("/nowhere/chart.png", "No such file or directory"),
+                          (self.folder, "Is a directory")):
+            code, objects, said = self.analyze("demo --chart " + path)
+            self.assertEqual((code, objects), (1, []))
+            self.assertIn(f"{path} cannot be written: {why}", said)
+
+    def test_a_chart_goes_through_what_its_name_is(self):
+        """Through a link into the file that it names; into a FIFO, which stays one."""
+        target, link, fifo = (os.path.join(self.folder, name) for name in ("old", "link", "fifo"))
+        with open(target, "wb") as file:
+            file.write(b"old")
+        os.symlink("old", link)
+        os.mkfifo(fifo)
+        code, _, said = self.analyze("demo --chart " + link)
+        self.assertEqual(code, 0, said)
+        with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
+            code, _, said = self.analyze("demo --chart " + fifo)
+            if not stat.S_ISFIFO(os.stat(fifo).st_mode):
+                reader.kill()
+            self.assertTrue(reader.stdout.read(8).startswith(b"\x89PNG"))
+            reader.stdout.read()
+        self.assertEqual(code, 0, said)
+        self.assertTrue(os.path.islink(link))
+        with open(target, "rb") as file:
+            self.assertTrue(file.read(8).startswith(b"\x89PNG"))
+        self.assertFalse([name for name in os.listdir(self.folder) if "try" in name or "part" in name])
+
+    def test_what_is_black_still_or_a_scene_can_be_chosen(self):
+        _, objects, _ = self.analyze(
+            "demo --black-level 1 --black 0.1 --frozen-noise 1 --frozen 0.1 --scene-score 0")
+        total = self.totals(objects)["demo"]
+        self.assertAlmostEqual(total["black_s"], 1, 6)
+        self.assertAlmostEqual(total["frozen_s"], 1, 6)
+        self.assertEqual(total["scene_cuts"], 59)
 
 
 class Terminal:
@@ -340,6 +375,22 @@ class LiveView(unittest.TestCase):
         _, _, after = terminal.output.rpartition(b"\x1b[?1049l")
         self.assertIn(b"demo.sound, the whole", after)
         self.assertRegex(after, rb"ended_by +key")
+
+    def test_quitting_at_once_leaves_the_terminal_as_it_was(self):
+        self.pattern()
+        terminal = self.open()
+        terminal.wait_for(rb"integrated")
+        before = len(terminal.output)
+        terminal.press(b"\x1c") # Ctrl-\
+        self.assertEqual(terminal.join(), -signal.SIGQUIT)
+        self.assertIn(b"\x1b[?1049l", terminal.output[before:])
+
+    def test_stopped_before_its_stream_was_there_it_has_judged_nothing(self):
+        for more, wanted in (([], 0), (["--expect", "frames>=1"], 1)):
+            terminal = self.open("--format", "json", *more)
+            terminal.wait_for(rb"waiting for")
+            terminal.press(b"\x03") # Ctrl-C
+            self.assertEqual(terminal.join(), wanted)
 
     def test_without_colours_it_has_none(self):
         self.pattern()

@@ -45,6 +45,9 @@ START_TEST(losses_are_counted_exactly) {
     expect_near(total, "lost_frames", BLOCKS - DEPTH, 0);
     expect_near(total, "sound_s", (1 + DEPTH) * 0.1, 1e-6);
     expect_near(stage_event("sound", "lost"), "lost_frames", BLOCKS - DEPTH, 0);
+    /* They belong to the interval after the gap. */
+    expect_near(stage_interval("sound", 0), "lost_frames", 0, 0);
+    expect_near(stage_interval("sound", 1), "lost_frames", BLOCKS - DEPTH, 0);
 }
 END_TEST
 
@@ -181,6 +184,11 @@ START_TEST(results_can_be_read_and_asked_for) {
     ck_assert_ptr_nonnull(strstr(stats.text, "1 streams"));
     expect_result(reader, "span", "total", -1);
     ck_assert_int_eq(ask("reset").status, 0);
+    ck_assert_int_eq(ask("stats").status, 0);
+    json_t *begun = read_result(reader);
+    expect_near(begun, "frames", 0, 0);
+    expect_near(begun, "duration_s", 0, 0);
+    json_decref(begun);
     stage_write_block(writer, play, NULL, 12 * 4800, 0, 0);
     shmframe_writer_close(writer);
     ck_assert_int_eq(stage_join(), 0);

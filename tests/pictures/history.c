@@ -80,6 +80,15 @@ START_TEST(a_scope_knows_where_luma_and_chroma_are) {
 }
 END_TEST
 
+/* 13 minutes of black at 60 pictures a second. */
+START_TEST(a_scope_counts_beyond_32_bits) {
+    history->scope.chroma[128][128] = history->scope.luma[0][16] = UINT32_MAX;
+    add_to_scope(paint(AV_PIX_FMT_YUV444P, (const int[]){16, 128, 128}, AVCOL_SPC_BT709));
+    ck_assert_uint_gt(history->scope.chroma[128][128], UINT32_MAX);
+    ck_assert_uint_gt(history->scope.luma[0][16], UINT32_MAX);
+}
+END_TEST
+
 /* Red has Cr 0.5 in any matrix, and in BT.709 Cb -0.1146 and luma 0.2126. */
 START_TEST(rgb_is_shown_as_the_chroma_it_has) {
     add_to_scope(paint(AV_PIX_FMT_GBRP, (const int[]){0, 0, 255}, AVCOL_SPC_RGB));
@@ -96,6 +105,7 @@ int main(void) {
     tcase_add_test(tests, a_long_time_takes_no_more_room_and_loses_nothing);
     tcase_add_test(tests, time_stands_where_it_was);
     tcase_add_test(tests, a_scope_knows_where_luma_and_chroma_are);
+    tcase_add_test(tests, a_scope_counts_beyond_32_bits);
     tcase_add_test(tests, rgb_is_shown_as_the_chroma_it_has);
     return run_tests(tests, "history");
 }

@@ -107,6 +107,38 @@ START_TEST(black_at_the_end_lasts_as_long_as_its_last_picture) {
 }
 END_TEST
 
+static AVFrame *make_deep(enum AVPixelFormat format, uint16_t value, uint16_t above) {
+    AVFrame *picture = make_picture(format, WIDTH, HEIGHT);
+    for (int plane = 0; plane < 3 && picture->data[plane]; plane++)
+        for (int y = 0; y < HEIGHT; y++)
+            for (int x = 0; x < WIDTH; x++)
+                ((uint16_t *)(void *)(picture->data[plane] + y * picture->linesize[plane]))[x] =
+                    (uint16_t)(value | above);
+    return picture;
+}
+
+static const enum AVPixelFormat deep[] = {AV_PIX_FMT_GRAY10LE, AV_PIX_FMT_GRAY12LE,
+                                          AV_PIX_FMT_GRAY14LE, AV_PIX_FMT_GBRP10LE};
+
+START_TEST(bits_above_the_depth_are_no_difference) {
+    const enum AVPixelFormat format = deep[_i];
+    const uint16_t above = (uint16_t)(0xffff << av_pix_fmt_desc_get(format)->comp[0].depth);
+    settings.frozen_ns = 0;
+    open_measures(true);
+    set_format(PAIRING_MAIN, format);
+    set_format(PAIRING_REFERENCE, format);
+    for (int i = 0; i < 2; i++) {
+        add(PAIRING_MAIN, make_deep(format, 700, i ? above : 0));
+        add(PAIRING_REFERENCE, make_deep(format, 700, i ? 0 : above));
+    }
+    ck_assert_double_eq(total("pairs_equal"), 2);
+    ck_assert_double_eq_tol(total("ssim_all"), 1, 1e-9);
+    ck_assert_double_eq(total("scene_score_max"), 0);
+    ck_assert_double_eq(total("luma_max"), 700);
+    ck_assert_double_eq(total("luma_min"), 700);
+}
+END_TEST
+
 /* A film that begins anew: no spell goes across, no time is counted that did not pass. */
 START_TEST(time_that_goes_back_ends_spells) {
     settings.measures = PICTURE_BLACK | PICTURE_CHANGES;
@@ -322,6 +354,8 @@ int main(void) {
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, black_is_told_once_it_is_long_and_when_it_ends);
     tcase_add_test(tests, black_at_the_end_lasts_as_long_as_its_last_picture);
+    tcase_add_loop_test(tests, bits_above_the_depth_are_no_difference, 0,
+                        sizeof(deep) / sizeof(deep[0]));
     tcase_add_test(tests, time_that_goes_back_ends_spells);
     tcase_add_test(tests, a_discontinuity_ends_spells);
     tcase_add_test(tests, black_is_the_lowest_tenth_of_the_range);

@@ -146,8 +146,7 @@ START_TEST(writers_that_wait_need_no_copies) {
             av_frame_free(&partner);
             av_frame_free(&picture);
         }
-        ck_assert(has_room(PAIRING_MAIN) ||
-                  has_room(PAIRING_REFERENCE));
+        ck_assert(has_room(PAIRING_MAIN) || has_room(PAIRING_REFERENCE));
     }
     ck_assert_uint_eq(counters().pairs, 30);
     ck_assert_uint_eq(counters().copied, 0);
