@@ -176,7 +176,7 @@ json_t *analysis_make_total(struct analysis *analysis) {
 
 static void begin_at(struct analysis *analysis, int64_t start_ns) {
     if (!analysis->has_begun)
-        analysis->start_ns = analysis->part_start_ns = start_ns;
+        analysis->start_ns = analysis->part_start_ns = analysis->end_ns = start_ns;
     analysis->interval_start_ns = start_ns;
     analysis->has_begun = true;
 }

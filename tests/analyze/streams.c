@@ -130,10 +130,11 @@ START_TEST(a_rate_too_low_for_loudness_is_told) {
     stage_set_rate(2000);
     struct shmframe_writer *writer = stage_open_sound("sound", "flt", NULL, 1);
     start(writer, "--expect", "integrated_lufs<=-22");
-    stage_write(writer, play, NULL, 0, 4000);
+    stage_write(writer, play, NULL, 2000, 4000);
     shmframe_writer_close(writer);
     ck_assert_int_eq(stage_join(), 1);
     ck_assert_ptr_null(json_object_get(stage_total("sound"), "integrated_lufs"));
+    expect_near(stage_total("sound"), "duration_s", 0, 0);
 }
 END_TEST
 
