@@ -21,7 +21,7 @@ static void add_counters(struct shmframe_reader_counters *sum,
     memcpy(sum, left, sizeof left);
 }
 
-static void add_histogram(struct shmframe_histogram *sum, const struct shmframe_histogram *more) {
+void source_add_histogram(struct shmframe_histogram *sum, const struct shmframe_histogram *more) {
     sum->count += more->count;
     if (more->max_ns > sum->max_ns) {
         sum->max_ns = more->max_ns;
@@ -38,7 +38,7 @@ void source_read_hops(const struct source *source, struct hops *out_hops) {
     }
     hops_read(out_hops, source->reader);
     for (unsigned hop = 0; hop < SHMFRAME_HOPS; hop++) {
-        add_histogram(&out_hops->hop[hop], &source->earlier.hop[hop]);
+        source_add_histogram(&out_hops->hop[hop], &source->earlier.hop[hop]);
     }
     add_counters(&out_hops->counters, &source->earlier.counters);
 }

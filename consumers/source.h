@@ -60,6 +60,7 @@ bool source_can_wait(const struct source *source);
 
 /* All that was measured since the first open. */
 void source_read_hops(const struct source *source, struct hops *out_hops);
+void source_add_histogram(struct shmframe_histogram *sum, const struct shmframe_histogram *more);
 struct shmframe_reader_counters source_counters(const struct source *source);
 
 #endif

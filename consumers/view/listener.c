@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* The null device and the speaker's reports are looked after at least this often. */
@@ -17,11 +18,15 @@ static const int64_t ready_ns = 1500000000;
  */
 static const int64_t device_ns = 3000000000;
 
+enum { BEFORE_MAX = 16 }; /* streams; of more the first are forgotten */
+
 struct listener {
     pthread_t thread;
     bool has_thread;
-    bool has_told_silence;     /* that there is no sound device */
-    bool has_told_replacement; /* of the chosen one */
+    bool has_told_silence;            /* that there is no sound device */
+    bool has_told_replacement;        /* of the chosen one */
+    struct source before[BEFORE_MAX]; /* closed; each stream once */
+    uint32_t befores;
 
     /* All below belongs to whoever holds it; the reader itself, inside `source`, to the thread as
      * long as there is one. */
@@ -69,6 +74,7 @@ static void play(struct listener *listener, struct shmframe_lease *lease) {
         }
     }
     if (listener->is_paused) {
+        listener->state.passed++;
         sound_jump(listener->sound);
         return;
     }
@@ -82,8 +88,9 @@ static void play(struct listener *listener, struct shmframe_lease *lease) {
 /* Whether a block would be of use; a writer that waits for this reader is kept waiting meanwhile.
  */
 static bool wants_sound(const struct listener *listener) {
+    const bool is_waited_for = listener->source.params.policy == SHMFRAME_LOSSLESS;
     return source_is_flowing(&listener->source) &&
-           (listener->source.params.policy != SHMFRAME_LOSSLESS || sound_has_room(listener->sound));
+           (!is_waited_for || (!listener->is_paused && sound_has_room(listener->sound)));
 }
 
 static void take_all(struct listener *listener) {
@@ -196,17 +203,47 @@ void listener_wait_ready(struct listener *listener) {
     wait_until(listener, sound_is_ready, ready_ns);
 }
 
+/* What was measured of the stream before goes with it. */
+static void take_back(struct listener *listener, const char *stream) {
+    for (uint32_t i = 0; i < listener->befores; i++) {
+        struct source *const before = &listener->before[i];
+        if (strcmp(before->stream, stream) == 0) {
+            listener->source.earlier = before->earlier;
+            *before = listener->before[--listener->befores];
+            return;
+        }
+    }
+}
+
+static void put_away(struct listener *listener) {
+    struct source *const source = &listener->source;
+    if (source->stream[0] != '\0') {
+        if (listener->befores == BEFORE_MAX) {
+            listener->befores--;
+            memmove(listener->before, listener->before + 1,
+                    listener->befores * sizeof listener->before[0]);
+        }
+        listener->before[listener->befores++] = *source;
+    }
+    *source = (struct source){.is_staying = source->is_staying};
+}
+
 int listener_open(struct listener *listener, struct shmframe_session *session,
                   const struct shmframe_reader_params *params) {
     const int error = source_open(&listener->source, session, params);
-    return error ? error : start(listener);
+    if (error) {
+        return error;
+    }
+    take_back(listener, listener->source.stream);
+    sound_set_waited_for(listener->sound, params->policy == SHMFRAME_LOSSLESS);
+    return start(listener);
 }
 
 void listener_close(struct listener *listener) {
     stop(listener);
     source_close(&listener->source);
-    listener->source = (struct source){.is_staying = listener->source.is_staying};
-    listener->state = (struct listener_state){0};
+    put_away(listener);
+    listener->state.title[0] = '\0';
     listener->is_stopping = false;
     sound_jump(listener->sound);
 }
@@ -265,6 +302,9 @@ void listener_get_state(struct listener *listener, struct listener_state *out_st
     lock(listener);
     *out_state = listener->state;
     sound_get_state(listener->sound, &out_state->sound);
+    out_state->is_evicted = listener->source.is_evicted;
+    const char *const trouble = sound_trouble(listener->sound);
+    snprintf(out_state->trouble, sizeof out_state->trouble, "%s", trouble ? trouble : "");
     out_state->is_over = !source_is_flowing(&listener->source) && sound_is_drained(listener->sound);
     unlock(listener);
 }
@@ -291,4 +331,8 @@ void listener_tell(struct listener *listener) {
 
 const struct source *listener_source(const struct listener *listener) {
     return &listener->source;
+}
+
+const struct source *listener_source_before(const struct listener *listener, uint32_t index) {
+    return index < listener->befores ? &listener->before[index] : NULL;
 }

@@ -15,8 +15,11 @@ struct listener;
 struct listener_state {
     char title[SHMFRAME_NAME_BYTES + 130]; /* stream and format; "": nothing was heard yet */
     struct sound_state sound;
-    uint64_t heard; /* blocks whose instant of being heard was known */
-    bool is_over;   /* nothing is to come or to be heard any more */
+    uint64_t heard;    /* blocks whose instant of being heard was known, of all streams so far */
+    uint64_t passed;   /* blocks that were passed over while paused, likewise */
+    bool is_over;      /* nothing is to come or to be heard any more */
+    bool is_evicted;   /* the stream was taken away from this reader */
+    char trouble[400]; /* "", or why nobody hears it */
 };
 
 /* Begins to look for sound devices, which may take a second, and to open `device`, as
@@ -35,7 +38,7 @@ void listener_wait_ready(struct listener *listener);
 /* Begins to listen. Errors: as shmframe_reader_open(); -EAGAIN no thread. */
 int listener_open(struct listener *listener, struct shmframe_session *session,
                   const struct shmframe_reader_params *params);
-/* Ends listening; another stream can be opened. What was counted is forgotten. */
+/* Ends listening; another stream can be opened, or the same again. */
 void listener_close(struct listener *listener);
 bool listener_is_open(const struct listener *listener);
 
@@ -45,7 +48,7 @@ bool listener_delay_ns(struct listener *listener, int64_t *out_delay_ns, bool *o
 /* By how much pictures are typically later than their sound, and how much delay they can bear. */
 void listener_set_lateness(struct listener *listener, int64_t late_ns, int64_t delay_limit_ns);
 
-/* While paused, sound is passed over. */
+/* While paused, sound is passed over; a writer that waits for us is kept waiting. */
 void listener_set_paused(struct listener *listener, bool is_paused);
 /* 1: as it comes; 0: silence. */
 void listener_set_gain(struct listener *listener, float gain);
@@ -60,5 +63,7 @@ void listener_get_state(struct listener *listener, struct listener_state *out_st
 void listener_tell(struct listener *listener);
 /* Its stream, counters and hops; nothing else, while it is open. */
 const struct source *listener_source(const struct listener *listener);
+/* Streams that were listened to and are not any more; NULL: there were not so many. */
+const struct source *listener_source_before(const struct listener *listener, uint32_t index);
 
 #endif

@@ -138,7 +138,8 @@ static int64_t wished_ns(struct pictures *pictures, bool *out_is_measured) {
 static int64_t delay_ns(struct pictures *pictures) {
     bool is_measured;
     const int64_t delay = wished_ns(pictures, &is_measured);
-    return delay < delay_max_ns(pictures) ? delay : delay_max_ns(pictures);
+    const int64_t delay_max = delay_max_ns(pictures);
+    return delay < delay_max || is_waited_for(pictures) ? delay : delay_max;
 }
 
 uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
@@ -147,7 +148,8 @@ uint32_t pictures_wanted_depth(struct pictures *pictures, int64_t now_ns) {
         return 0;
     }
     const int64_t delay = wished_ns(pictures, &is_measured);
-    if (!(is_measured || pictures->later_ns > 0) || delay <= delay_max_ns(pictures)) {
+    if (!(is_measured || pictures->later_ns > 0) || delay <= delay_max_ns(pictures) ||
+        is_waited_for(pictures)) {
         pictures->short_ns = 0;
         return 0;
     }
@@ -359,8 +361,10 @@ const struct shmframe_lease *pictures_peek(const struct pictures *pictures) {
 static bool judge_next(struct pictures *pictures) {
     const struct held_picture *const held = &pictures->held[pictures->next];
     const int64_t delay = delay_ns(pictures);
-    /* Without sound nothing is overdue: each picture that was taken is shown. */
-    const int64_t second_due_ns = pictures->held_count - pictures->next > 1 && delay > 0
+    /* Without sound nothing is overdue, nor if the writer waits: each picture that was taken is
+     * shown. */
+    const bool may_drop = delay > 0 && !is_waited_for(pictures);
+    const int64_t second_due_ns = pictures->held_count - pictures->next > 1 && may_drop
                                       ? due_ns(pictures, held + 1, delay)
                                       : INT64_MAX;
     switch (sync_picture_judge(due_ns(pictures, held, delay), second_due_ns, shmframe_now_ns())) {

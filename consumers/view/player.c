@@ -440,19 +440,21 @@ void player_get_report(const struct player *player, struct player_report *out_re
         out_report->converted += pictures->converted;
         out_report->passed += pictures->passed;
         out_report->missed += pictures->missed;
+        source_add_histogram(&out_report->skew, &pictures->skew_sizes);
     }
     if (player->stage->has_delta) {
         /* Pairs: each is one picture in the window. */
         out_report->shown = player->stage->tile[0].pictures.shown;
         out_report->converted = player->stage->delta.converted;
     }
-    if (player->stage->heard >= 0) {
-        out_report->skew = player->stage->tile[player->stage->heard].pictures.skew_sizes;
-    }
     if (player->stage->listener) {
         struct listener_state state;
         listener_get_state(player->stage->listener, &state);
         out_report->heard = state.heard;
+        out_report->sound_passed = state.passed;
+        const bool is_any = player_sounds(player) || player_sounds_before(player, 0);
+        snprintf(out_report->sound_trouble, sizeof out_report->sound_trouble, "%s",
+                 is_any ? state.trouble : "");
         out_report->dropouts = state.sound.dropouts;
         out_report->sound_delay_ns = state.sound.delay_ns;
         out_report->sound_dropped_ns = (int64_t)state.sound.dropped_ns;
@@ -475,4 +477,9 @@ const struct pictures *player_pictures(const struct player *player, uint32_t ind
 const struct source *player_sounds(const struct player *player) {
     struct listener *const listener = player->stage->listener;
     return listener && listener_is_open(listener) ? listener_source(listener) : NULL;
+}
+
+const struct source *player_sounds_before(const struct player *player, uint32_t index) {
+    const struct listener *const listener = player->stage->listener;
+    return listener ? listener_source_before(listener, index) : NULL;
 }

@@ -16,11 +16,13 @@ struct player_settings {
 struct player_report {
     int64_t duration_ns;
     uint64_t shown;
-    uint64_t unshown;   /* taken, but overtaken by the next before they could be shown */
-    uint64_t converted; /* by libswscale, since SDL does not have their format */
-    uint64_t passed;    /* over, while paused */
-    uint64_t missed;    /* while a stream was opened in another way */
-    uint64_t heard;     /* blocks of sound whose instant of being heard is known */
+    uint64_t unshown;        /* taken, but overtaken by the next before they could be shown */
+    uint64_t converted;      /* by libswscale, since SDL does not have their format */
+    uint64_t passed;         /* over, while paused */
+    uint64_t missed;         /* while a stream was opened in another way */
+    uint64_t heard;          /* blocks of sound whose instant of being heard is known */
+    uint64_t sound_passed;   /* blocks of sound passed over, while paused */
+    char sound_trouble[400]; /* "", or why nobody heard it at the end */
     uint64_t dropouts;
     int64_t sound_delay_ns;
     int64_t sound_dropped_ns;       /* sound thrown away since too much had come at once */
@@ -41,5 +43,7 @@ const struct pictures *player_pictures(const struct player *player, uint32_t ind
 const struct delta *player_delta(const struct player *player);
 const struct inspector *player_inspector(const struct player *player);
 const struct source *player_sounds(const struct player *player);
+/* Streams of sound that were chosen before; NULL: there were not so many. */
+const struct source *player_sounds_before(const struct player *player, uint32_t index);
 
 #endif

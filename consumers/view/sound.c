@@ -32,6 +32,7 @@ struct sound {
     struct sync_cushion cushion;
     int64_t delay_limit_ns;
     int64_t later_ns; /* see sound_set_later() */
+    bool is_waited_for;
 
     struct gauge gauge;
 
@@ -100,6 +101,10 @@ static void set_prime(struct sound *sound) {
 }
 
 /* ---- Formats ---- */
+
+void sound_set_waited_for(struct sound *sound, bool is_waited_for) {
+    sound->is_waited_for = is_waited_for;
+}
 
 /* From the format to the device that is open. Without a converter there is no format. */
 static int start_converter(struct sound *sound) {
@@ -294,6 +299,11 @@ int sound_update(struct sound *sound, int64_t now_ns, int64_t picture_late_ns) {
     }
     const bool may_grow = is_known && delay_ns + picture_late_ns < sound->delay_limit_ns;
     if (sync_cushion_step(&sound->cushion, now_ns, may_grow ? picture_late_ns : 0)) {
+        if (sound->is_waited_for) {
+            /* The queue is as long as sound_has_room() lets it be: that is no mistake. */
+            sound->cushion.excess_ns = 0;
+            sound->cushion.speed = 1;
+        }
         set_prime(sound);
         converter_set_speed(sound->converter, sound->cushion.speed);
     }

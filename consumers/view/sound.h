@@ -30,6 +30,9 @@ bool sound_has_device(struct sound *sound);
 /* Whether it is under way, so that what is pushed is heard soon. */
 bool sound_is_ready(struct sound *sound);
 
+/* Whether the writer waits for us: whatever it has given is played, and as captured. */
+void sound_set_waited_for(struct sound *sound, bool is_waited_for);
+
 /* Begins to play blocks of `format`. Errors: -ENOTSUP libswresample cannot convert it; -ENOMEM. */
 int sound_set_format(struct sound *sound, const struct shmframe_format *format);
 

@@ -447,7 +447,11 @@ bool stage_is_evicted(const struct stage *stage) {
             return true;
         }
     }
-    return false;
+    struct listener_state state = {0};
+    if (stage->listener) {
+        listener_get_state(stage->listener, &state);
+    }
+    return state.is_evicted;
 }
 
 /* ---- What the user wants ---- */

@@ -145,7 +145,9 @@ static double to_ms(int64_t ns) {
     return (double)ns / 1e6;
 }
 
-/* Every stream that was opened, pictures before the sound, at the most one each and one. */
+enum { SOURCES_MAX = 3 * LAYOUT_MAX };
+
+/* Every stream that was opened, pictures before the sounds. */
 static uint32_t list_sources(const struct player *player, const struct source *out_source[]) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < streams.count; i++) {
@@ -158,11 +160,14 @@ static uint32_t list_sources(const struct player *player, const struct source *o
     if (sounds) {
         out_source[count++] = sounds;
     }
+    for (uint32_t i = 0; player_sounds_before(player, i) && count < SOURCES_MAX; i++) {
+        out_source[count++] = player_sounds_before(player, i);
+    }
     return count;
 }
 
 static void print_text(const struct player *player, const struct player_report *report) {
-    const struct source *sources[LAYOUT_MAX + 1];
+    const struct source *sources[SOURCES_MAX];
     const uint32_t count = list_sources(player, sources);
     const double seconds = (double)report->duration_ns / 1e9;
     printf("shmframe-view: %" PRIu64 " pictures shown in %.1f s (%.2f /s), %" PRIu64
@@ -175,14 +180,16 @@ static void print_text(const struct player *player, const struct player_report *
     if (report->missed > 0) {
         printf(", %" PRIu64 " missed while a stream was opened deeper", report->missed);
     }
-    if (player_sounds(player)) {
+    if (report->sound_trouble[0] != '\0') {
+        printf("; nobody heard the sound: %s", report->sound_trouble);
+    } else if (player_sounds(player)) {
         printf("; sound heard %.1f ms after capture, %" PRIu64 " dropouts",
                to_ms(report->sound_delay_ns), report->dropouts);
         if (report->sound_dropped_ns > 0) {
             printf(", %.0f ms thrown away", to_ms(report->sound_dropped_ns));
         }
     }
-    if (report->skew.count > 0) {
+    if (report->skew.count > 0 && report->sound_trouble[0] == '\0') {
         printf(", skew to picture p50 %.2f p95 %.2f max %.2f ms",
                to_ms(shmframe_histogram_quantile_ns(&report->skew, 0.5)),
                to_ms(shmframe_histogram_quantile_ns(&report->skew, 0.95)),
@@ -237,6 +244,9 @@ static json_t *make_streams(const struct player *player) {
     if (sounds) {
         json_array_append_new(array, make_stream(sounds));
     }
+    for (uint32_t i = 0; player_sounds_before(player, i); i++) {
+        json_array_append_new(array, make_stream(player_sounds_before(player, i)));
+    }
     return array;
 }
 
@@ -277,6 +287,10 @@ static void print_json(const struct player *player, const struct player_report *
                   (json_int_t)report->heard, "dropouts", (json_int_t)report->dropouts,
                   "sound_delay_ns", (json_int_t)report->sound_delay_ns, "sound_dropped_ns",
                   (json_int_t)report->sound_dropped_ns);
+    json_object_set_new(object, "sound_passed", json_integer((json_int_t)report->sound_passed));
+    json_object_set_new(object, "sound_trouble",
+                        report->sound_trouble[0] != '\0' ? json_string(report->sound_trouble)
+                                                         : json_null());
     json_object_set_new(object, "skew", make_skew(&report->skew));
     json_object_set_new(object, "streams", make_streams(player));
     json_object_set_new(object, "inspected", make_inspected(player_inspector(player)));

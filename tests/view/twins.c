@@ -7,11 +7,13 @@
  *   n  left has another format from now on: black pictures of half the size, or the first one again
  *   t  right has another format: as it is, to be turned by 90 degrees
  *   L, R  that stream ends
+ *   e  readers of demo.sound, somebody else's, are evicted
  *
  * With an argument, that is the pixel format, and the pictures are black; a second one is the frame
  * rate. Otherwise the pixel at x,
  * y of picture n is red 4 * x, green 5 * y, blue 20 * n. */
 #include <shmframe/shmframe.h>
+#include <shmframe/stats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,17 @@ static struct shmframe_writer *open_writer(const char *stream) {
     return writer;
 }
 
+static int evict_readers(void) {
+    static const char stream[] = "demo.sound";
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(10000000000));
+    struct shmframe_reader_info reader[8];
+    const int count = shmframe_session_readers(session, stream, deadline_ns, reader, 8);
+    int result = count > 0 ? 0 : -1;
+    for (int i = 0; i < count && result == 0; i++)
+        result = shmframe_session_evict(session, stream, reader[i].number, deadline_ns);
+    return result;
+}
+
 int main(int argc, char **argv) {
     if (argc > 1)
         pixel_format = argv[1];
@@ -129,6 +142,9 @@ int main(int argc, char **argv) {
             break;
         case 'R':
             result = shmframe_writer_end(right);
+            break;
+        case 'e':
+            result = evict_readers();
             break;
         }
         putchar(letter);

@@ -195,6 +195,21 @@ class View(unittest.TestCase):
         self.assertIn("no display", lines[0])
         self.assertIn("no sound device", lines[1])
 
+    def test_what_nobody_heard_is_not_told_as_heard(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        words = self.view("--frames", "5").stdout.splitlines()[0]
+        self.assertRegex(words, "; nobody heard the sound: no sound device$")
+        self.assertEqual(self.report("--frames", "5")["sound_trouble"], "no sound device")
+
+    def test_nothing_of_a_lossless_stream_is_thrown_away(self):
+        self.stream("--size", "64x48", "--rate", "30", "--unpaced", "--duration", "3",
+                    "--wait-readers", "1")
+        report = self.report("--policy", "lossless")
+        self.assertEqual((report["shown"], report["unshown"], report["sound_dropped_ns"]),
+                         (90, 0, 0))
+        delivered = {s["stream"]: s["counters"]["delivered"] for s in report["streams"]}
+        self.assertEqual(delivered, {"demo": 90, "demo.sound": 300})
+
     def test_sound_is_played_without_a_card_and_without_a_picture(self):
         self.stream("--size", "64x48", "--rate", "30")
         report = self.report("demo.sound", "--duration", "2")

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 import unittest
 
 from display import VIEW, Display, wait_for
@@ -97,7 +98,8 @@ class Wall(Display):
         self.wait_read("a.sound")
         report = self.end(view)
         self.assertEqual([stream["stream"] for stream in report["streams"]],
-                         ["c", "a", "b", "a.sound"])
+                         ["c", "a", "b", "a.sound", "b.sound"])
+        self.assertGreater(report["streams"][4]["counters"]["delivered"], 0)
         with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
             self.assertIn("c has no sound", file.read())
 
@@ -234,6 +236,39 @@ class Wall(Display):
             self.step(window, "period", number)
         report = self.end(view)
         self.assertEqual((report["shown"], report["passed"], report["unshown"]), (12, 0, 0))
+
+    def test_a_writer_that_waits_stands_still_while_paused(self):
+        self.pattern("a", "--size", "64x48", "--rate", "30", "--unpaced", "--duration", "6",
+                     "--wait-readers", "1")
+        view, window = self.view("a", "--policy", "lossless")
+        self.key("space")
+        self.wait_title(window, "paused")
+
+        def heads():
+            return [stream["head"] for stream in self.list_streams()]
+
+        def stands():
+            before = heads()
+            time.sleep(0.5)
+            return before == heads()
+        wait_for(stands, "the end of frames")
+        self.assertLess(max(heads()), 350)
+        self.key("space")
+        report = json.loads(view.communicate(timeout=40)[0])
+        self.assertEqual([report[name] for name in ("shown", "unshown", "passed", "sound_passed",
+                                                    "sound_dropped_ns")], [180, 0, 0, 0, 0])
+        self.assertEqual(report["streams"][1]["counters"]["delivered"], 600)
+
+    # ---- evictions ----
+
+    def test_an_evicted_sound_is_a_failure(self):
+        twins = self.twins()
+        self.pattern("demo", "--size", "64x48", "--rate", "30")
+        for names in (["demo.sound"], ["demo"]):
+            view = self.start(VIEW, *names)
+            self.wait_read("demo.sound")
+            self.do(twins, "e")
+            self.assertEqual(view.wait(30), 1)
 
     # ---- pixels ----
 
