@@ -49,6 +49,8 @@ void recorder_add(struct recorder *recorder, struct source *source) {
 
 static int64_t time_of(const struct recorder *recorder, uint32_t index,
                        const struct recorder_frame *frame) {
+    if (recorder->is_other_clock)
+        return av_clip64(frame->capture_ns, -STAMPS_MAX_NS, STAMPS_MAX_NS);
     if (!recorder->is_exact_time)
         return frame->is_believed
                    ? frame->capture_ns
@@ -70,6 +72,14 @@ static bool has_exact_time(const struct recorder *recorder) {
             (recorder->waits[i] && recorder->waiting[i][0].pts_ns == SHMFRAME_NO_PTS))
             return false;
     }
+    return true;
+}
+
+/* Whether no capture can be: they are of a clock that is not the machine's. */
+static bool has_other_clock(const struct recorder *recorder) {
+    for (uint32_t i = 0; i < recorder->tracks; i++)
+        if (recorder->track[i].capture_times.has_latency)
+            return false;
     return true;
 }
 
@@ -103,7 +113,12 @@ static int put(struct recorder *recorder, uint32_t index, struct recorder_frame 
 static int begin(struct recorder *recorder) {
     recorder->has_begun = true;
     recorder->is_exact_time = has_exact_time(recorder);
-    recorder->stamps.is_jumping = recorder->is_exact_time;
+    recorder->is_other_clock = !recorder->is_exact_time && has_other_clock(recorder);
+    recorder->stamps.is_jumping = recorder->is_exact_time || recorder->is_other_clock;
+    if (recorder->is_other_clock)
+        program_warn("%s: captures are not of this machine's clock: only how far they are apart "
+                     "counts",
+                     recorder->track[recorder->order[0]].stream);
     int64_t zero_ns = INT64_MAX;
     for (uint32_t i = 0; i < recorder->tracks; i++) {
         struct track *track = &recorder->track[i];
@@ -199,6 +214,19 @@ static void skip_pause(struct recorder *recorder, const struct track *track, int
     stamps_skip(&recorder->stamps, time_ns - stamps->skipped_ns - zero_ns - stamps->end_ns);
 }
 
+/* Writers make mistakes: once it is told. */
+static void tell_false(const struct recorder *recorder, struct track *track,
+                       const struct recorder_frame *frame) {
+    if (frame->is_believed || recorder->is_exact_time || recorder->is_other_clock ||
+        track->is_false_told)
+        return;
+    track->is_false_told = true;
+    program_warn("%s: a frame says that it was captured %.3f s %s it was published: such times are "
+                 "not believed, and counted",
+                 track->stream, fabs((double)frame->capture_ns - (double)frame->publish_ns) / 1e9,
+                 frame->capture_ns > frame->publish_ns ? "after" : "before");
+}
+
 static int put(struct recorder *recorder, uint32_t index, struct recorder_frame *frame) {
     struct track *track = &recorder->track[index];
     const int64_t time_ns = time_of(recorder, index, frame);
@@ -207,6 +235,7 @@ static int put(struct recorder *recorder, uint32_t index, struct recorder_frame 
         av_frame_free(&frame->frame);
         return 0;
     }
+    tell_false(recorder, track, frame);
     if (recorder->is_resuming)
         skip_pause(recorder, track, time_ns);
     recorder->is_resuming = false;
@@ -225,17 +254,6 @@ static int put(struct recorder *recorder, uint32_t index, struct recorder_frame 
     if (track->is_done && !recorder->done_ns)
         recorder->done_ns = shmframe_now_ns();
     return result;
-}
-
-/* Whether what the lease says can be: writers make mistakes. */
-static bool believe(struct track *track, int64_t capture_ns, int64_t publish_ns) {
-    const bool is_believed = capture_times_believe(&track->capture_times, capture_ns, publish_ns);
-    if (!is_believed && track->capture_times.not_believed == 1)
-        program_warn("%s: a frame says that it was captured %.3f s %s it was published: such times "
-                     "are not believed, and counted",
-                     track->stream, fabs((double)capture_ns - (double)publish_ns) / 1e9,
-                     capture_ns > publish_ns ? "after" : "before");
-    return is_believed;
 }
 
 static int64_t find_pts_ns(const struct shmframe_lease *lease) {
@@ -257,7 +275,8 @@ static int read_lease(struct recorder *recorder, uint32_t index, struct shmframe
     *out_frame = (struct recorder_frame){
         .capture_ns = frame->capture_ns,
         .publish_ns = publish_ns,
-        .is_believed = believe(&recorder->track[index], frame->capture_ns, publish_ns),
+        .is_believed = capture_times_believe(&recorder->track[index].capture_times,
+                                             frame->capture_ns, publish_ns),
         .pts_ns = find_pts_ns(lease),
         .lost = lost,
         .is_break = lost > 0 || lease->flags != 0 || (frame->flags & SHMFRAME_DISCONTINUITY),

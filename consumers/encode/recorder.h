@@ -58,7 +58,8 @@ struct recorder {
     uint32_t tracks;
     struct stamps stamps;
     bool has_begun;
-    bool is_exact_time; /* stamps are the producers' */
+    bool is_exact_time;  /* stamps are the producers' */
+    bool is_other_clock; /* captures are not of this machine's: only their differences count */
     bool is_paused, is_resuming;
     bool is_after_pause[RECORDING_STREAMS_MAX]; /* nothing has come since */
     int64_t first_ns;                           /* when the first frame of all was taken */

@@ -138,7 +138,7 @@ static void print_track(const struct recorder *recorder, uint32_t index) {
         printf("  %" PRIu64 " skipped by policy, %" PRIu64 " before the beginning, %" PRIu64
                " in pauses or after the end\n",
                counters.skipped, track->counters.early, track->counters.skipped);
-    if (track->capture_times.not_believed)
+    if (track->capture_times.not_believed && !recorder->is_exact_time)
         printf("  %" PRIu64 " with a capture time that cannot be\n",
                track->capture_times.not_believed);
     printf("  %" PRIu64 " in place, %" PRIu64 " copied%s\n", track->lent.in_place,

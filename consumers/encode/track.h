@@ -41,6 +41,7 @@ struct track {
     struct shmframe_format format; /* of what comes; kind 0: nothing is known */
     struct lent lent;
     struct capture_times capture_times;
+    bool is_false_told;
     struct stamps_place place;
     struct encoder *encoder; /* NULL: closed */
     AVFrame *shape;          /* what the encoder gets, without data */

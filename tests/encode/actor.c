@@ -13,7 +13,8 @@
  *   ahead     one block and one picture say that they come from tomorrow
  *   first     the first ones do, and the second ones from the beginning of time
  *   wild      all times are drawn by lot
- *   gap       the sound's times miss five minutes after one second
+ *   clock     captures are of a clock that began with the scene
+ *   gap       the sound's times miss a minute after one second
  *   flaps     each picture has another size than the one before
  */
 #include <shmframe/shmframe.h>
@@ -100,8 +101,10 @@ static void falsify(struct shmframe_frame *frame, int64_t ms, bool is_sound) {
         frame->capture_ns = (int64_t)((uint64_t)random() << 33 ^ (uint64_t)random() << 11);
         frame->capture_ns *= random() % 2 ? 1 : -1;
         frame->pts = frame->capture_ns;
+    } else if (is_scene("clock")) {
+        frame->capture_ns = ms * ms_ns;
     } else if (is_scene("gap") && is_sound && ms >= 1000) {
-        frame->pts += 300000;
+        frame->pts += 60000;
     }
 }
 
