@@ -59,6 +59,9 @@ class Display(unittest.TestCase):
         # It gives the keys to the window under the mouse.
         cls.servers.append(subprocess.Popen(["evilwm", "-fn", "fixed"], env=cls.env,
                                             stderr=subprocess.DEVNULL))
+        wait_for(lambda: subprocess.run(["xdotool", "get_num_desktops"], env=cls.env,
+                                        capture_output=True, check=False).returncode == 0,
+                 "the window manager")
 
     @classmethod
     def end_servers(cls):
@@ -171,7 +174,8 @@ class Display(unittest.TestCase):
             wait_for(lambda: all(word in self.ask("getwindowname", window) for word in words),
                      f"{words} in the title")
         except AssertionError as error:
-            raise AssertionError(f"{error}: {self.ask('getwindowname', window)}") from error
+            title = self.ask("getwindowname", window)
+            raise AssertionError(f"{error}: {title}; {self.errors()}") from error
 
     def list_streams(self):
         done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,

@@ -75,12 +75,12 @@ class Source(Display):
     # ---- accounts ----
 
     def test_a_delay_that_is_asked_for_costs_no_picture(self):
-        self.finite("--rate", "60", "--duration", "3", "--no-sound")
+        self.finite("--rate", "60", "--frames", "180", "--no-sound")
         report = self.run_view("--picture-delay", "500ms")
         self.assertEqual(self.assert_accounted(report, 180), 0)
 
     def test_a_writer_that_waits_loses_none_to_the_sound(self):
-        self.finite("--rate", "30", "--duration", "4", "--unpaced")
+        self.finite("--rate", "30", "--frames", "120", "--unpaced")
         report = self.run_view("--policy", "lossless")
         self.assertEqual(self.assert_accounted(report, 120), 0)
 
