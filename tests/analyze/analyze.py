@@ -140,26 +140,37 @@ class Analyze(unittest.TestCase):
         self.assertEqual((code, [v["is_met"] for v in verdicts]), (1, [True, False, False]))
         self.assertEqual([v["value"] for v in verdicts], [None] * 3)
 
+    def check_mistake(self, said, words, options):
+        lines = [line for line in said.splitlines() if line.startswith("shmframe-analyze: ")]
+        self.assertEqual(len(lines), 1, options)
+        for word in words:
+            self.assertIn(word, lines[0])
+
     def test_mistakes_are_told_with_a_remedy(self):
         for options, words in (
+                (["--expect", "integrated_lufs"], ["--expect", "[STREAM:]NAME>=VALUE"]),
+                (["--expect", "clips>=x"], ["--expect", "[STREAM:]NAME>=VALUE"]),
+                (["--match", "time"], ["--match", "origin, capture or pts"]),
+                (["--silence-level", "3"], ["--silence-level", "below 0"]),
+                (["--black-level", "2"], ["--black-level", "0 to 1"]),
+                (["--frozen-noise=-1"], ["--frozen-noise", "0 to 1"]),
+                (["--scene-score", "101"], ["--scene-score", "0 to 100"]),
+                (["--histogram", "1"], ["--histogram", "2 to 256"]),
+                (None, ["a stream is to be named"])):
+            words_of = [ANALYZE] if options is None else [ANALYZE, "demo", *options]
+            done = subprocess.run(words_of, text=True, capture_output=True, timeout=DEADLINE_S,
+                                  stdin=subprocess.DEVNULL, check=False)
+            self.assertEqual(done.returncode, 2, options)
+            self.check_mistake(done.stderr, words, options)
+
+    def test_what_streams_cannot_have_is_a_mistake(self):
+        for options, words in (
                 ("demo --expect 'loudness>=3'", ["--expect", "integrated_lufs", "black_s", "frames"]),
-                ("demo --expect 'integrated_lufs'", ["--expect", "[STREAM:]NAME>=VALUE"]),
-                ("demo --expect 'clips>=x'", ["--expect", "[STREAM:]NAME>=VALUE"]),
                 ("demo.sound --expect 'black_s<1'", ["--expect", "no stream of that kind"]),
-                ("demo --match time", ["--match", "origin, capture or pts"]),
-                ("demo --silence-level 3", ["--silence-level", "below 0"]),
-                ("demo --black-level 2", ["--black-level", "0 to 1"]),
-                ("demo --frozen-noise=-1", ["--frozen-noise", "0 to 1"]),
-                ("demo --scene-score 101", ["--scene-score", "0 to 100"]),
-                ("demo --histogram 1", ["--histogram", "2 to 256"]),
-                ("demo --reference demo", ["--reference", "itself"]),
-                ("", ["a stream is to be named"])):
+                ("demo --reference demo", ["--reference", "itself"])):
             said = self.call(PATTERN, f"shmframe-analyze {options}").stderr
             self.assertIn("failed with status 2", said, options)
-            lines = [line for line in said.splitlines() if line.startswith("shmframe-analyze: ")]
-            self.assertEqual(len(lines), 1, said)
-            for word in words:
-                self.assertIn(word, lines[0])
+            self.check_mistake(said, words, options)
 
     # --- FFmpeg's word.
 
