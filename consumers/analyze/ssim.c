@@ -24,18 +24,19 @@ struct ssim {
 
 /* Sums four rows of samples up. Samples of up to 12 bits leave room for a block's squares in 32
  * bits; as factors of 16 bits they become vector code. As `columns` are parameters, it is known
- * that nothing else lies there. */
-#define DEFINE_SUM_ROWS(suffix, sample, factor, sum)                                               \
+ * that nothing else lies there. A slot may have bits above the depth, which `mask` cuts. */
+#define DEFINE_SUM_ROWS(suffix, sample, factor, sum, bits)                                         \
     static void sum_rows_##suffix(const void *const rows[2 * BLOCK], size_t width, int mask,       \
                                   sum *restrict a, sum *restrict b, sum *restrict squares,         \
                                   sum *restrict product) {                                         \
         const sample *a0 = rows[0], *a1 = rows[1], *a2 = rows[2], *a3 = rows[3];                   \
         const sample *b0 = rows[4], *b1 = rows[5], *b2 = rows[6], *b3 = rows[7];                   \
+        (void)mask;                                                                                \
         for (size_t x = 0; x < width; x++) {                                                       \
-            const factor p0 = (factor)(a0[x] & mask), p1 = (factor)(a1[x] & mask);                 \
-            const factor p2 = (factor)(a2[x] & mask), p3 = (factor)(a3[x] & mask);                 \
-            const factor q0 = (factor)(b0[x] & mask), q1 = (factor)(b1[x] & mask);                 \
-            const factor q2 = (factor)(b2[x] & mask), q3 = (factor)(b3[x] & mask);                 \
+            const factor p0 = (factor)(a0[x] & (bits)), p1 = (factor)(a1[x] & (bits));             \
+            const factor p2 = (factor)(a2[x] & (bits)), p3 = (factor)(a3[x] & (bits));             \
+            const factor q0 = (factor)(b0[x] & (bits)), q1 = (factor)(b1[x] & (bits));             \
+            const factor q2 = (factor)(b2[x] & (bits)), q3 = (factor)(b3[x] & (bits));             \
             a[x] = (sum)(p0 + p1 + p2 + p3);                                                       \
             b[x] = (sum)(q0 + q1 + q2 + q3);                                                       \
             squares[x] = (sum)(p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3 + q0 * q0 + q1 * q1 +         \
@@ -44,9 +45,9 @@ struct ssim {
         }                                                                                          \
     }
 
-DEFINE_SUM_ROWS(8, uint8_t, int16_t, uint32_t)
-DEFINE_SUM_ROWS(12, uint16_t, int16_t, uint32_t)
-DEFINE_SUM_ROWS(16, uint16_t, uint64_t, uint64_t)
+DEFINE_SUM_ROWS(8, uint8_t, int16_t, uint32_t, UINT8_MAX)
+DEFINE_SUM_ROWS(12, uint16_t, int16_t, uint32_t, mask)
+DEFINE_SUM_ROWS(16, uint16_t, uint64_t, uint64_t, mask)
 
 /* Adds the columns of each block up. */
 static void fold(const struct ssim *ssim, int index, double *to) {
@@ -63,7 +64,7 @@ static void fold(const struct ssim *ssim, int index, double *to) {
 
 static void sum_blocks(const struct ssim *ssim, int row, const struct blocks *blocks) {
     const int depth = ssim->a->depth;
-    const int mask = (1 << depth) - 1; /* a slot may have bits above */
+    const int mask = (1 << depth) - 1;
     const void *rows[2 * BLOCK];
     for (int i = 0; i < BLOCK; i++) {
         uint8_t *buffers = ssim->rows + (ptrdiff_t)(2 * i) * COMPONENT_ROW_BYTES;
