@@ -310,7 +310,8 @@ static void report(void) {
     }
 }
 
-/* While the player stands still, somewhere in the display's library. */
+/* While the player stands still, somewhere in the display's library: then nobody changes what is
+ * read here without a lock. */
 static int report_hanging(void) {
     report();
     return EXIT_FAILED;
