@@ -1,17 +1,14 @@
 #include "player.h"
 
+#include "album.h"
 #include "consumer.h"
-#include "frame_file.h"
 #include "progress.h"
-#include "shot_name.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define MS        INT64_C(1000000)
 #define SECOND_NS INT64_C(1000000000)
@@ -106,59 +103,11 @@ static void gather_facts(const struct player *player, uint32_t index, int64_t no
     overlay_update(screen_pane(stage->screen, index)->overlay, &facts, now_ns);
 }
 
-static bool save_screen(struct player *player, const char *path) {
-    const int error = screen_save(player->stage->screen, path);
-    if (error) {
-        program_warn("screenshot %s cannot be written: %s", path, strerror(-error));
-    }
-    return !error;
-}
-
-/* A name after stream and time that no file has yet: of several in a second, with a number. */
-static char *find_free_name(const char *stream) {
-    const time_t now = time(NULL);
-    char *path = shot_name_default(stream, now, "png", false);
-    char *const series = shot_name_default(stream, now, "png", true);
-    for (uint32_t number = 2; path && series && access(path, F_OK) == 0; number++) {
-        free(path);
-        path = shot_name_make(series, number);
-    }
-    free(series);
-    return path;
-}
-
-/* A screenshot by key. */
-static void save_screen_by_time(struct player *player) {
-    char *const path = find_free_name(player->settings.stage.names[0]);
-    if (path && save_screen(player, path)) {
-        program_warn("saved %s", path);
-    }
-    free(path);
-}
-
-/* The picture under the mouse as it is, in full resolution. */
+/* The picture under the mouse. */
 static void save_frame(struct player *player) {
     const int pane = screen_pointed(player->stage->screen);
-    struct pictures *const pictures = &player->stage->tile[pane > 0 ? pane : 0].pictures;
-    const AVFrame *const frame = pictures_frame_on_screen(pictures);
-    if (!frame) {
-        program_warn("%s: no picture is held that could be saved", player->settings.stage.names[0]);
-        return;
-    }
-    char suffix[40];
-    snprintf(suffix, sizeof suffix, "%" PRIu64 ".png", pictures->sequence);
-    char *const path = shot_name_default(pictures->source.stream, time(NULL), suffix, false);
-    const int degrees = pictures_on_screen(pictures)->format->video.rotation_degrees;
-    const int error = path ? frame_file_write(path, frame, degrees) : -ENOMEM;
-    if (error == -EEXIST) {
-        program_warn("%s is there already, with this frame", path);
-    } else if (error) {
-        program_warn("frame %" PRIu64 " of %s cannot be saved: %s", pictures->sequence,
-                     pictures->source.stream, strerror(-error));
-    } else {
-        program_warn("saved %s", path);
-    }
-    free(path);
+    struct tile *const tile = &player->stage->tile[pane > 0 ? pane : 0];
+    album_add_frame(&tile->pictures, tile->name);
 }
 
 static void set_paused(struct player *player, bool is_paused) {
@@ -207,7 +156,7 @@ static void obey(struct player *player, const struct window_event *event) {
         stage_step(player->stage, event->command == WINDOW_STEP_BACK);
         break;
     case WINDOW_SCREENSHOT:
-        save_screen_by_time(player);
+        album_add_screen(player->stage->screen, player->settings.stage.names[0]);
         break;
     case WINDOW_SAVE:
         save_frame(player);
@@ -424,7 +373,8 @@ int player_run(struct player *player) {
     player->ended_ns = shmframe_now_ns();
     progress_clear();
     player->has_failed |= stage_is_evicted(stage);
-    if (player->settings.screenshot && !save_screen(player, player->settings.screenshot)) {
+    if (player->settings.screenshot &&
+        !album_save_screen(player->stage->screen, player->settings.screenshot)) {
         player->has_failed = true;
     }
     return player->has_failed ? EXIT_FAILED : EXIT_DONE;
