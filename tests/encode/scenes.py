@@ -198,6 +198,9 @@ class Scenes(Encoded):
         report = self.play(actor("plain"), "{folder}/a.nut --duration 1.234")
         self.assertEqual(report["ended_by"], "duration")
         self.assertEqual((len(self.stamps("a.nut")), len(self.samples("a.nut"))), (31, int(48000 * 1.234)))
+        # Whose times are long ago when they come.
+        self.play(actor("plain"), "{folder}/a.nut --duration 1.234 --time capture")
+        self.assertEqual((len(self.stamps("a.nut")), len(self.samples("a.nut"))), (31, int(48000 * 1.234)))
 
 
 if __name__ == "__main__":
