@@ -7,6 +7,7 @@
 #include "fault.h"
 #include "progress.h"
 #include "recorder_report.h"
+#include "requests.h"
 #include "selection.h"
 
 #include <errno.h>
@@ -147,6 +148,7 @@ static struct encode {
     struct codec_choice video, audio;
     struct recorder recorder;
     struct sources sources;
+    struct requests requests;
     const char *reason; /* why it ended; NULL: it goes on */
     bool has_failed;
     int64_t progress_ns;
@@ -230,64 +232,6 @@ static void parse_settings(void) {
         .is_reconnecting = settings.is_reconnecting,
     };
 }
-
-/* --- Requests --------------------------------------------------------------------------------- */
-
-static int save(char path[RECORDING_PATH_BYTES]) {
-    const int result = recording_save(encode.recorder.params.recording, path);
-    if (result < 0)
-        snprintf(path, RECORDING_PATH_BYTES, "%s", recording_error());
-    return result;
-}
-
-static int run_save(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
-    char path[RECORDING_PATH_BYTES];
-    (void)user;
-    (void)argument;
-    const int result = save(path);
-    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%.*s", SHMFRAME_ARGUMENT_BYTES - 1, path);
-    return result;
-}
-
-static int run_split(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
-    (void)user;
-    (void)argument;
-    const int result = recording_split(encode.recorder.params.recording);
-    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%.*s", SHMFRAME_ARGUMENT_BYTES - 1,
-             result < 0 ? recording_error() : "a new file begins with the next key frame");
-    return result;
-}
-
-static int run_pause(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
-    (void)user;
-    (void)argument;
-    recorder_pause(&encode.recorder);
-    strcpy(answer, "paused");
-    return 0;
-}
-
-static int run_resume(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
-    (void)user;
-    (void)argument;
-    recorder_resume(&encode.recorder);
-    strcpy(answer, "recording");
-    return 0;
-}
-
-static int run_stats(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
-    char line[RECORDER_LINE_BYTES];
-    (void)user;
-    (void)argument;
-    recorder_report_line(&encode.recorder, line);
-    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%.*s", SHMFRAME_ARGUMENT_BYTES - 1, line);
-    control_tell(encode.sources.control,
-                 recorder_report_json(&encode.recorder, encode.target, NULL));
-    return 0;
-}
-
-static const struct verb verbs[] = {{"save", run_save},   {"split", run_split},
-                                    {"pause", run_pause}, {"resume", run_resume},
-                                    {"stats", run_stats}, {0}};
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
@@ -396,7 +340,7 @@ static void look(void) {
     if (is_save_asked) {
         char path[RECORDING_PATH_BYTES];
         is_save_asked = 0;
-        if (save(path) < 0)
+        if (requests_save(&encode.requests, path) < 0)
             program_warn("nothing is saved: %s", path);
     }
     const int64_t now_ns = shmframe_now_ns();
@@ -516,9 +460,11 @@ int main(int argc, char **argv) {
     const struct sigaction on_save = {.sa_handler = ask_save, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &on_save, NULL);
     encode.sources.session = session;
+    encode.requests = (struct requests){&encode.recorder, &encode.sources, encode.target};
     if (open_sources(argv + operand, (uint32_t)(operands - 1))) {
         if (settings.control)
-            encode.sources.control = control_open(session, settings.control, verbs, NULL);
+            encode.sources.control =
+                control_open(session, settings.control, requests_verbs, &encode.requests);
         create_recording();
         record();
         finish();
