@@ -9,14 +9,12 @@
 #include "consumer.h"
 #include "dashboard.h"
 #include "digest.h"
-#include "expectation.h"
 #include "report.h"
+#include "verdict.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
-enum { EXPECTATIONS_MAX = 16 };
 /* How often the live view is drawn, and what it shows is of. */
 static const int64_t glance_ns = INT64_C(100000000);
 
@@ -137,9 +135,7 @@ static struct analyzer {
     struct analysis analysis[SELECTION_MAX];
     uint32_t count;
     enum report_format format;
-    struct expectation expectation[EXPECTATIONS_MAX];
-    uint32_t expectations;
-    bool was_judged[EXPECTATIONS_MAX];
+    struct verdict verdict;
     struct control *control; /* NULL: none */
     const char *reason;      /* why it ended */
     bool has_failed;
@@ -170,15 +166,6 @@ static void set_defaults(void) {
     settings.scene_score = picture_settings_default.scene_score;
 }
 
-static void parse_expectations(struct analyzer *a) {
-    for (uint32_t i = 0; i < settings.expectations.count; i++) {
-        const char *text = settings.expectations.text[i];
-        const char *wanted = expectation_parse(text, &a->expectation[a->expectations++]);
-        if (wanted)
-            program_fail_usage("--expect: \"%s\" should be %s", text, wanted);
-    }
-}
-
 static void check_range(const char *option, double value, double most) {
     if (!(value >= 0 && value <= most))
         program_fail_usage("--%s: %g should be 0 to %g", option, value, most);
@@ -193,7 +180,7 @@ static void parse_settings(struct analyzer *a) {
     check_range("black-level", settings.black_level, 1);
     check_range("frozen-noise", settings.frozen_noise, 1);
     check_range("scene-score", settings.scene_score, 100);
-    parse_expectations(a);
+    verdict_parse(&a->verdict, &settings.expectations);
     a->has_dashboard = a->format == REPORT_TEXT && dashboard_is_possible();
     struct analysis_settings *to = &a->analysis_settings;
     to->interval_ns = settings.interval_ns;
@@ -215,47 +202,6 @@ static void parse_settings(struct analyzer *a) {
     to->picture.pairing.key = parse_match(settings.match);
 }
 
-/* Names that totals can have beside those of the measures. */
-static const char *const common_names[] = {
-    "device_dropped_frames", "duration_s", "frames", "lost_frames", "skipped_frames", NULL,
-};
-
-static bool is_in(const char *const *names, const char *name) {
-    while (*names && strcmp(*names, name) != 0)
-        names++;
-    return *names != NULL;
-}
-
-static void append_names(char *text, size_t text_bytes, const char *const *names) {
-    for (; *names; names++) {
-        const size_t used = strlen(text);
-        snprintf(text + used, text_bytes - used, "%s%s", used ? ", " : "", *names);
-    }
-}
-
-/* An expectation that no stream can have is a mistake, told before anything is measured. */
-static void check_expectation(const struct expectation *expectation,
-                              const struct selection *selection) {
-    const bool is_sound = is_in(sound_measures_names(), expectation->name);
-    const bool is_picture = is_in(picture_measures_names(), expectation->name);
-    const bool is_common = is_in(common_names, expectation->name);
-    for (uint32_t i = 0; i < selection->count; i++) {
-        const struct selected_stream *stream = &selection->stream[i];
-        if (expectation->stream[0] != '\0' && strcmp(expectation->stream, stream->name) != 0)
-            continue;
-        if (is_common || (stream->kind == SHMFRAME_AUDIO ? is_sound : is_picture))
-            return;
-    }
-    static char names[4096];
-    if (is_sound || is_picture || is_common)
-        program_fail_usage("--expect: \"%s\": no stream of that %s is measured here",
-                           expectation->text, expectation->stream[0] ? "name and kind" : "kind");
-    append_names(names, sizeof(names), common_names);
-    append_names(names, sizeof(names), sound_measures_names());
-    append_names(names, sizeof(names), picture_measures_names());
-    program_fail_usage("--expect: \"%s\" is none of %s", expectation->name, names);
-}
-
 /* Telling. */
 
 static void tell(void *user, json_t *object) {
@@ -275,34 +221,11 @@ static void tell(void *user, json_t *object) {
         report_flush();
 }
 
-/* Judges what stands in the totals; returns the verdicts of those that concern this one. */
-static json_t *judge(struct analyzer *a, const char *stream, const json_t *total) {
-    json_t *verdicts = json_array();
-    for (uint32_t i = 0; i < a->expectations; i++) {
-        const struct expectation *expectation = &a->expectation[i];
-        double value;
-        if (!expectation_find(expectation, stream, total, &value))
-            continue;
-        const bool is_met = expectation_is_met(expectation, value);
-        json_t *verdict = json_pack("{s:s, s:b}", "expect", expectation->text, "is_met", is_met);
-        json_object_set(verdict, "value", json_object_get(total, expectation->name));
-        json_array_append_new(verdicts, verdict);
-        a->was_judged[i] = true;
-        if (is_met)
-            continue;
-        a->has_failed = true;
-        if (isnan(value))
-            program_warn("%s: expected %s, but it has no value", stream, expectation->text);
-        else
-            program_warn("%s: expected %s, but it is %g", stream, expectation->text, value);
-    }
-    return verdicts;
-}
-
 static void tell_total(struct analyzer *a, struct analysis *analysis) {
     json_t *total = analysis_make_total(analysis);
     json_object_set_new(total, "ended_by", json_string(a->reason));
-    json_object_set_new(total, "expectations", judge(a, analysis_stream(analysis), total));
+    json_object_set_new(total, "expectations",
+                        verdict_judge(&a->verdict, analysis_stream(analysis), total));
     tell(a, total);
 }
 
@@ -314,12 +237,7 @@ static void end_intervals(struct analyzer *a) {
 static void tell_totals(struct analyzer *a) {
     for (uint32_t i = 0; i < a->count; i++)
         tell_total(a, &a->analysis[i]);
-    for (uint32_t i = 0; i < a->expectations; i++) {
-        if (a->was_judged[i])
-            continue;
-        a->has_failed = true;
-        program_warn("expected %s, but no stream has that value", a->expectation[i].text);
-    }
+    verdict_end(&a->verdict);
 }
 
 static void draw(struct analyzer *a) {
@@ -381,8 +299,7 @@ static bool open_streams(struct analyzer *a, const struct selection *selection) 
     if (to->reference && !has_picture)
         program_fail_usage("--reference: there is no stream of pictures to compare with %s",
                            to->reference);
-    for (uint32_t i = 0; i < a->expectations; i++)
-        check_expectation(&a->expectation[i], selection);
+    verdict_check(&a->verdict, selection);
     for (; a->count < selection->count; a->count++)
         if (!analysis_open(&a->analysis[a->count], to, &a->sources, &selection->stream[a->count]))
             return false;
@@ -473,7 +390,7 @@ static int analyze(struct analyzer *a, struct shmframe_session *session, char *c
     if (settings.chart)
         try_chart();
     if (!open_all(a, names, count)) {
-        a->has_failed = a->expectations > 0;
+        a->has_failed = a->verdict.count > 0;
         if (a->has_failed)
             program_warn("stopped before all streams were there: nothing was judged");
     } else {
@@ -486,7 +403,8 @@ static int analyze(struct analyzer *a, struct shmframe_session *session, char *c
         if (settings.chart)
             draw(a);
         const bool is_late = strcmp(a->reason, "deadline") == 0;
-        a->has_failed = a->has_failed || is_late || sources_have_failed(&a->sources);
+        a->has_failed =
+            a->has_failed || a->verdict.has_failed || is_late || sources_have_failed(&a->sources);
     }
     for (uint32_t i = 0; i < a->count; i++)
         analysis_close(&a->analysis[i]);

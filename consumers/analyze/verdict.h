@@ -1,0 +1,30 @@
+/* What is expected of the streams' totals, and whether it is so: the exit code that a script asks
+ * for. */
+#ifndef CONSUMERS_VERDICT_H
+#define CONSUMERS_VERDICT_H
+
+#include "expectation.h"
+#include "program.h"
+#include "selection.h"
+
+enum { EXPECTATIONS_MAX = sizeof(((struct option_list *)0)->text) / sizeof(char *) };
+
+struct verdict {
+    struct expectation expectation[EXPECTATIONS_MAX];
+    uint32_t count;
+    bool was_judged[EXPECTATIONS_MAX];
+    bool has_failed; /* one was not met, or at the end not judged */
+};
+
+/* What --expect said; a mistake ends the program. The texts are kept. */
+void verdict_parse(struct verdict *verdict, const struct option_list *texts);
+/* What no selected stream can have is a mistake as well, told before anything is measured. */
+void verdict_check(const struct verdict *verdict, const struct selection *selection);
+
+/* Judges the total of a stream, and says what is not met. Returns an object for each expectation
+ * that concerns it, in an array that is the caller's. */
+json_t *verdict_judge(struct verdict *verdict, const char *stream, const json_t *total);
+/* All totals are there: says which expectations none of them has. */
+void verdict_end(struct verdict *verdict);
+
+#endif
