@@ -60,16 +60,27 @@ void verdict_check(const struct verdict *verdict, const struct selection *select
         check_expectation(&verdict->expectation[i], selection);
 }
 
+/* Whether the stream would have the value if anything had come of it. */
+static bool is_missing(const struct expectation *expectation, const char *stream,
+                       const json_t *total) {
+    const bool is_sound = strcmp(json_string_value(json_object_get(total, "kind")), "audio") == 0;
+    return json_integer_value(json_object_get(total, "frames")) == 0 &&
+           (expectation->stream[0] == '\0' || strcmp(expectation->stream, stream) == 0) &&
+           is_in(is_sound ? sound_measures_names() : picture_measures_names(), expectation->name);
+}
+
 json_t *verdict_judge(struct verdict *verdict, const char *stream, const json_t *total) {
     json_t *objects = json_array();
     for (uint32_t i = 0; i < verdict->count; i++) {
         const struct expectation *expectation = &verdict->expectation[i];
-        double value;
-        if (!expectation_find(expectation, stream, total, &value))
+        double value = NAN;
+        if (!expectation_find(expectation, stream, total, &value) &&
+            !is_missing(expectation, stream, total))
             continue;
         const bool is_met = expectation_is_met(expectation, value);
         json_t *object = json_pack("{s:s, s:b}", "expect", expectation->text, "is_met", is_met);
-        json_object_set(object, "value", json_object_get(total, expectation->name));
+        json_t *found = json_object_get(total, expectation->name);
+        json_object_set_new(object, "value", found ? json_incref(found) : json_null());
         json_array_append_new(objects, object);
         verdict->was_judged[i] = true;
         if (is_met)

@@ -254,6 +254,19 @@ START_TEST(where_nothing_came_nothing_is_met) {
 }
 END_TEST
 
+START_TEST(where_nothing_came_another_stream_does_not_speak_for_it) {
+    struct shmframe_writer *empty = open_pictures(world.session, "empty", WIDTH),
+                           *full = open_pictures(world.session, "full", WIDTH);
+    stage_start((struct shmframe_writer *[]){empty, full, NULL},
+                (const char *[]){"empty", "full", "--expect", "black_s<1", NULL});
+    write_pictures(full, 10);
+    shmframe_writer_close(empty);
+    shmframe_writer_close(full);
+    ck_assert_int_eq(stage_join(), 1);
+    expect_near(stage_total("full"), "black_s", 0, 0);
+}
+END_TEST
+
 int main(void) {
     TCase *tests = tcase_create("pictures");
     tcase_add_checked_fixture(tests, stage_begin, stage_end);
@@ -270,6 +283,7 @@ int main(void) {
     tcase_add_test(tests, a_wild_stamp_is_no_time_that_passed);
     tcase_add_test(tests, what_cannot_be_measured_does_not_end_the_others);
     tcase_add_test(tests, where_nothing_came_nothing_is_met);
+    tcase_add_test(tests, where_nothing_came_another_stream_does_not_speak_for_it);
     Suite *suite = suite_create("pictures");
     suite_add_tcase(suite, tests);
     return world_run(suite);
