@@ -6,9 +6,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { STREAMS_MAX = 256, LOOK_MS = 20 };
+enum { STREAMS_MIN = 16, LOOK_MS = 20 };
 static const int64_t answer_ns = 200000000;
 static const int64_t settle_ns = 200000000; /* producers open their streams one after the other */
 
@@ -48,14 +49,26 @@ static bool add_named(struct selection *selection, const struct shmframe_stream_
     return found.video >= 0 || found.audios > 0;
 }
 
-/* Returns the first name that means nothing yet; NULL: all are there. */
+/* All streams there are. Errors: as shmframe_session_streams(). */
+static int list_streams(struct shmframe_session *session, struct shmframe_stream_info **streams) {
+    for (uint32_t room = STREAMS_MIN;; room *= 2) {
+        *streams = reallocarray(*streams, room, sizeof(**streams));
+        if (!*streams)
+            program_fail("no memory for a list of streams");
+        const int listed =
+            shmframe_session_streams(session, shmframe_deadline_ns(answer_ns), *streams, room);
+        if (listed <= (int)room)
+            return listed;
+    }
+}
+
+/* Returns the first name that means nothing yet; NULL: all are there. `out_listed`: how many
+ * streams there are, or why nobody said. */
 static const char *look(struct shmframe_session *session, char *const *names, uint32_t count,
-                        struct selection *out_selection) {
-    static struct shmframe_stream_info streams[STREAMS_MAX];
-    const int64_t deadline_ns = shmframe_deadline_ns(answer_ns);
-    int listed = shmframe_session_streams(session, deadline_ns, streams, STREAMS_MAX);
-    if (listed > STREAMS_MAX)
-        listed = STREAMS_MAX;
+                        struct selection *out_selection, int *out_listed) {
+    static struct shmframe_stream_info *streams;
+    const int listed = list_streams(session, &streams);
+    *out_listed = listed;
     *out_selection = (struct selection){0};
     for (uint32_t i = 0; i < count; i++) {
         fail_if_data(streams, listed, names[i]);
@@ -94,7 +107,8 @@ bool selection_find(struct shmframe_session *session, char *const *names, uint32
     int64_t settled_ns = 0;
     uint32_t known = 0;
     while (!program_is_stopping()) {
-        const char *missing = look(session, names, count, out_selection);
+        int listed;
+        const char *missing = look(session, names, count, out_selection, &listed);
         const int64_t now_ns = shmframe_now_ns();
         if (out_selection->count != known)
             settled_ns = now_ns + settle_ns;
@@ -103,7 +117,10 @@ bool selection_find(struct shmframe_session *session, char *const *names, uint32
             progress_clear();
             return true;
         }
-        if (missing && now_ns >= deadline_ns)
+        if (missing && now_ns >= deadline_ns && listed < 0 && listed != -EINTR)
+            program_fail("stream %s: the supervisor does not say which streams there are: %s",
+                         missing, shmframe_last_error());
+        if (missing && now_ns >= deadline_ns && listed >= 0)
             consumer_fail_open(session, missing, consumer_settings.wait_ns ? -ETIMEDOUT : -ENOENT);
         if (missing)
             progress_update("waiting for stream %s", missing);

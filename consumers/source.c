@@ -135,6 +135,7 @@ bool source_take(struct source *source, struct shmframe_lease *out_lease) {
     switch (result) {
     case 0:
         source->has_ended = false;
+        source->is_taken = true;
         break;
     case -ENODATA:
         source->has_ended = true;

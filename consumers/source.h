@@ -22,6 +22,7 @@ struct source {
     bool is_staying;                  /* frames may come after the end: another writer's */
     bool has_ended;                   /* the stream ended; cleared when a frame comes after all */
     bool is_evicted;
+    bool is_taken;       /* a frame was, since its sources were waited for */
     char trouble[256];   /* "": none; otherwise it cannot be read any more */
     struct hops earlier; /* of readers before this one */
 

@@ -124,7 +124,18 @@ static void tell(struct sources *sources) {
     }
 }
 
+/* Whoever worked on a frame, or left a source alone, was not waiting for the next one. */
+static void begin_waiting(struct sources *sources) {
+    const int64_t now_ns = shmframe_now_ns();
+    for (uint32_t i = 0; i < sources->count; i++) {
+        if (sources->source[i].is_taken || sources->paused & UINT64_C(1) << i)
+            sources->frame_ns[i] = now_ns;
+        sources->source[i].is_taken = false;
+    }
+}
+
 enum sources_wait sources_wait(struct sources *sources, int64_t deadline_ns, uint64_t *out_ready) {
+    begin_waiting(sources);
     for (;;) {
         tell(sources);
         *out_ready = 0;

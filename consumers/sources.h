@@ -22,7 +22,7 @@ struct sources {
     struct control *control;          /* borrowed; served while waiting; may be NULL */
     struct source source[SOURCES_MAX];
     uint32_t count;
-    int64_t frame_ns[SOURCES_MAX]; /* when the last frame of each was there, for --deadline */
+    int64_t frame_ns[SOURCES_MAX]; /* since when the next frame of each is waited for: --deadline */
     uint64_t told;                 /* whose trouble has been told */
     uint64_t paused; /* set by the program: bit i, source i is not waited for, its frames stay */
 };

@@ -18,6 +18,16 @@ const char *shutter_parse(struct shutter *shutter, const char *text) {
     return count || shutter->every_ns > 0 ? NULL : wanted;
 }
 
+static int64_t add(int64_t a, int64_t b) {
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? (a < 0 ? INT64_MIN : INT64_MAX) : sum;
+}
+
+static int64_t subtract(int64_t a, int64_t b) {
+    int64_t difference;
+    return __builtin_sub_overflow(a, b, &difference) ? (a < b ? INT64_MIN : INT64_MAX) : difference;
+}
+
 bool shutter_is_due(struct shutter *shutter, uint64_t sequence, int64_t capture_ns) {
     if (shutter->next == 0)
         shutter->next = sequence + (shutter->nth ? shutter->nth - 1 : 0);
@@ -27,13 +37,19 @@ bool shutter_is_due(struct shutter *shutter, uint64_t sequence, int64_t capture_
         shutter->late += sequence > shutter->next;
         const uint64_t passed = shutter->every ? (sequence - shutter->next) / shutter->every : 0;
         shutter->next += (passed + 1) * shutter->every;
-        shutter->next_ns = capture_ns + shutter->every_ns;
+        shutter->next_ns = add(capture_ns, shutter->every_ns);
         shutter->is_open = true;
         return true;
     }
-    if (!shutter->every_ns || capture_ns < shutter->next_ns)
+    if (!shutter->every_ns)
         return false;
-    const int64_t passed = (capture_ns - shutter->next_ns) / shutter->every_ns;
-    shutter->next_ns += (passed + 1) * shutter->every_ns;
+    /* A stamp is another program's, and the next picture never further away than the interval:
+     * where the stamps jump back, or one was far ahead, the grid begins anew. */
+    const int64_t early_ns = subtract(shutter->next_ns, capture_ns);
+    if (early_ns > 0 && early_ns <= shutter->every_ns)
+        return false;
+    const bool is_jump = early_ns > 0;
+    const int64_t rest_ns = is_jump ? 0 : subtract(0, early_ns) % shutter->every_ns;
+    shutter->next_ns = add(subtract(capture_ns, rest_ns), shutter->every_ns);
     return true;
 }

@@ -253,18 +253,25 @@ static void encode(struct snapshot *s, struct shot *shot) {
         fail_picture(s, av_get_pix_fmt_name(shot->frame->format), result);
 }
 
-static void write_shot(struct snapshot *s, struct shot *shot) {
+/* What is told of the picture stays; the slot is not held while its file is written. */
+static void give_back(AVFrame *frame) {
+    const int width = frame->width, height = frame->height, format = frame->format;
+    av_frame_unref(frame);
+    frame->width = width;
+    frame->height = height;
+    frame->format = format;
+}
+
+/* False: asked to stop meanwhile. */
+static bool write_shot(struct snapshot *s, struct shot *shot) {
     shot->path = make_path(s);
     const size_t bytes = (size_t)shot->packet->size;
-    if (s->is_to_stdout) {
-        if (fwrite(shot->packet->data, 1, bytes, stdout) != bytes || fflush(stdout) != 0)
-            fail_file("standard output", -errno);
-        return;
-    }
-    const int result =
-        whole_file_write(shot->path, shot->packet->data, bytes, settings.is_overwriting);
-    if (result < 0)
-        fail_file(shot->path, result);
+    const int result = s->is_to_stdout ? whole_file_push(STDOUT_FILENO, shot->packet->data, bytes)
+                                       : whole_file_write(shot->path, shot->packet->data, bytes,
+                                                          settings.is_overwriting);
+    if (result < 0 && result != -EINTR)
+        fail_file(s->is_to_stdout ? "standard output" : shot->path, result);
+    return result == 0;
 }
 
 static void shoot(struct snapshot *s, struct shmframe_lease *lease) {
@@ -277,7 +284,12 @@ static void shoot(struct snapshot *s, struct shmframe_lease *lease) {
     shot_describe_instant(&shot);
     fit(s, lease, &shot);
     encode(s, &shot);
-    write_shot(s, &shot);
+    give_back(shot.frame);
+    if (!write_shot(s, &shot)) {
+        s->reason = "signal";
+        shot_finish(&shot);
+        return;
+    }
     s->shots++;
     s->converted += (shot.changes & STILL_CONVERTED) != 0;
     s->scaled += (shot.changes & STILL_SCALED) != 0;
@@ -299,6 +311,8 @@ static void take_frames(struct snapshot *s) {
         else
             shmframe_reader_release(s->source->reader, &lease);
         const uint32_t wanted = settings.count ? settings.count : s->is_series ? 0 : 1;
+        if (s->reason)
+            break;
         if (wanted && s->shots >= wanted)
             s->reason = "count";
         else if (consumer_has_enough(s->frames))

@@ -48,6 +48,22 @@ START_TEST(by_time_one_is_taken_each_so_often) {
 }
 END_TEST
 
+START_TEST(one_stamp_far_ahead_stops_nothing) {
+    struct shutter shutter = {0};
+    ck_assert_ptr_null(shutter_parse(&shutter, "40ms"));
+    char taken[64] = "";
+    show(&shutter, 1, 3, taken);
+    ck_assert(shutter_is_due(&shutter, 4, INT64_MAX - 7));
+    show(&shutter, 5, 10, taken);
+    ck_assert(shutter_is_due(&shutter, 11, INT64_MIN));
+    show(&shutter, 12, 12, taken);
+    ck_assert_str_eq(taken, "1 5 9 12 ");
+    shutter = (struct shutter){.every_ns = INT64_MAX};
+    ck_assert(shutter_is_due(&shutter, 1, 5));
+    ck_assert(!shutter_is_due(&shutter, 2, 6));
+}
+END_TEST
+
 START_TEST(what_is_neither_a_number_nor_a_time_is_told) {
     static const char *const wrong[] = {"", "0", "0s", "-1", "often", "5 frames", "99999999999999"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -93,6 +109,7 @@ int main(void) {
     tcase_add_test(tests, alone_the_first_or_the_nth_is_taken);
     tcase_add_test(tests, every_nth_is_taken_and_a_loss_moves_none_but_the_lost);
     tcase_add_test(tests, by_time_one_is_taken_each_so_often);
+    tcase_add_test(tests, one_stamp_far_ahead_stops_nothing);
     tcase_add_test(tests, what_is_neither_a_number_nor_a_time_is_told);
     tcase_add_test(tests, a_name_has_one_place_for_the_number);
     tcase_add_test(tests, a_default_name_is_the_streams_and_the_times);

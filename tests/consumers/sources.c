@@ -125,6 +125,28 @@ START_TEST(a_stream_that_stands_still_is_late) {
 }
 END_TEST
 
+START_TEST(work_on_a_frame_is_no_lateness_of_the_next) {
+    consumer_settings.deadline_ns = INT64_C(30000000);
+    struct shmframe_writer *a = open_writer("a", 0);
+    add("a");
+    uint64_t ready;
+    world_publish(a, 1);
+    ck_assert_int_eq(sources_wait(&sources, world_deadline(), &ready), SOURCES_READY);
+    take(&sources.source[0], 1);
+    const int64_t worked_ns = shmframe_deadline_ns(2 * consumer_settings.deadline_ns);
+    while (shmframe_now_ns() < worked_ns)
+        ;
+    ck_assert_int_eq(sources_wait(&sources, SHMFRAME_NOW, &ready), SOURCES_DUE);
+    /* Likewise what was not waited for. */
+    sources.paused = 1;
+    ck_assert_int_eq(sources_wait(&sources, shmframe_deadline_ns(60000000), &ready), SOURCES_OVER);
+    sources.paused = 0;
+    ck_assert_int_eq(sources_wait(&sources, SHMFRAME_FOREVER, &ready), SOURCES_LATE);
+    sources_close(&sources);
+    shmframe_writer_close(a);
+}
+END_TEST
+
 START_TEST(a_paused_source_is_not_waited_for_and_keeps_its_frames) {
     struct shmframe_writer *a = open_writer("a", 0), *b = open_writer("b", 0);
     add("a");
@@ -325,6 +347,33 @@ START_TEST(what_is_not_there_yet_is_waited_for) {
 }
 END_TEST
 
+START_TEST(of_many_streams_the_last_is_found) {
+    enum { MANY = 40 }; /* more than are asked for at first */
+    static struct shmframe_writer *writers[MANY];
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "many-%03d", i);
+        writers[i] = open_media(name, NULL, true);
+    }
+    const struct selection found = find("many-039", NULL);
+    ck_assert_uint_eq(found.count, 1);
+    ck_assert_str_eq(found.stream[0].name, "many-039");
+    for (int i = 0; i < MANY; i++)
+        shmframe_writer_close(writers[i]);
+}
+END_TEST
+
+START_TEST(a_list_that_nobody_gives_ends_the_program) {
+    char *text;
+    size_t bytes;
+    FILE *said = open_memstream(&text, &bytes);
+    progress_set_file(said);
+    consumer_settings.wait_ns = 0;
+    world_kill_supervisor();
+    find("film", NULL);
+}
+END_TEST
+
 START_TEST(what_never_comes_ends_the_program) {
     consumer_settings.wait_ns = 0;
     find("nobody", NULL);
@@ -338,6 +387,7 @@ int main(void) {
     tcase_add_test(tests, it_is_over_when_every_stream_has_ended);
     tcase_add_test(tests, an_eviction_ends_it_as_a_failure);
     tcase_add_test(tests, a_stream_that_stands_still_is_late);
+    tcase_add_test(tests, work_on_a_frame_is_no_lateness_of_the_next);
     tcase_add_test(tests, a_paused_source_is_not_waited_for_and_keeps_its_frames);
     tcase_add_test(tests, a_writer_that_dies_is_told_while_waiting);
     tcase_add_test(tests, without_a_policy_files_are_lossless_and_live_streams_in_order);
@@ -345,6 +395,8 @@ int main(void) {
     tcase_add_test(tests, what_is_told_can_be_read_as_json);
     tcase_add_test(tests, a_name_selects_what_belongs_to_it);
     tcase_add_test(tests, what_is_not_there_yet_is_waited_for);
+    tcase_add_test(tests, of_many_streams_the_last_is_found);
+    tcase_add_exit_test(tests, a_list_that_nobody_gives_ends_the_program, EXIT_FAILED);
     tcase_add_exit_test(tests, what_never_comes_ends_the_program, EXIT_FAILED);
     tcase_set_timeout(tests, 60);
     Suite *suite = suite_create("sources");

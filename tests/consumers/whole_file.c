@@ -1,6 +1,8 @@
 /* Files that are there whole or not at all. */
 #include "whole_file.h"
 
+#include "program.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/test-whole-file-XXXXXX";
@@ -92,6 +95,14 @@ END_TEST
 START_TEST(a_link_to_nowhere_is_not_replaced) {
     ck_assert_int_eq(symlink("nowhere", other), 0);
     ck_assert_int_eq(put(other, "new", false), -EEXIST);
+    /* But what it names is made, if that is wanted. */
+    ck_assert_int_eq(unlink(other), 0);
+    ck_assert_int_eq(symlink("file", other), 0);
+    ck_assert_int_eq(put(other, "new", true), 0);
+    struct stat status;
+    ck_assert_int_eq(lstat(other, &status), 0);
+    ck_assert(S_ISLNK(status.st_mode));
+    expect_content(path, "new");
 }
 END_TEST
 
@@ -108,6 +119,52 @@ START_TEST(a_fifo_and_a_device_are_written_to) {
     ck_assert_int_eq(stat("/dev/null", &status), 0);
     ck_assert(S_ISCHR(status.st_mode));
     ck_assert_int_eq(put("/dev/full", "much", false), -ENOSPC);
+}
+END_TEST
+
+START_TEST(what_nobody_reads_ends_when_the_program_is_to_stop) {
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    program_stop_on_signals(NULL);
+    ck_assert_int_eq(raise(SIGTERM), 0);
+    ck_assert_int_eq(put(path, "nobody", false), -EINTR);
+    enum { BYTES = 1 << 20 };
+    char *much = calloc(1, BYTES);
+    const int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC); /* and does not read */
+    ck_assert_int_eq(whole_file_write(path, much, BYTES, false), -EINTR);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0); /* who would wait for ever */
+    ck_assert_int_eq(whole_file_push(fd, much, BYTES), -EINTR);
+    close(fd);
+    free(much);
+}
+END_TEST
+
+static int take_slowly(int fd) {
+    static char step[3000];
+    int sum = 0;
+    for (ssize_t bytes; (bytes = read(fd, step, sizeof(step))) > 0;)
+        sum += (int)bytes;
+    return sum;
+}
+
+START_TEST(a_descriptor_that_does_not_wait_is_waited_for) {
+    enum { BYTES = 1000000 };
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    const pid_t reader = fork();
+    ck_assert_int_ge(reader, 0);
+    if (reader == 0) {
+        close(ends[1]);
+        fcntl(ends[0], F_SETFL, 0);
+        _exit(take_slowly(ends[0]) == BYTES ? 0 : 1);
+    }
+    char *much = calloc(1, BYTES);
+    close(ends[0]);
+    ck_assert_int_eq(whole_file_push(ends[1], much, BYTES), 0);
+    close(ends[1]);
+    int status;
+    ck_assert_int_eq(waitpid(reader, &status, 0), reader);
+    ck_assert_int_eq(status, 0);
+    free(much);
 }
 END_TEST
 
@@ -144,6 +201,8 @@ int main(void) {
     tcase_add_test(tests, a_symbolic_link_stays_one);
     tcase_add_test(tests, a_link_to_nowhere_is_not_replaced);
     tcase_add_test(tests, a_fifo_and_a_device_are_written_to);
+    tcase_add_test(tests, what_nobody_reads_ends_when_the_program_is_to_stop);
+    tcase_add_test(tests, a_descriptor_that_does_not_wait_is_waited_for);
     tcase_add_test(tests, a_write_that_fails_in_the_middle_leaves_nothing);
     tcase_add_test(tests, what_cannot_be_written_says_why);
     Suite *suite = suite_create("whole_file");
