@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <libavutil/pixdesc.h>
 #include <libavutil/samplefmt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,9 +100,13 @@ static void check_options(void) {
 /* Sets what kind it is, if that has to be found out. False: asked to stop. */
 static bool look(void) {
     if (feed.wanted.kind == PIPE_IN_NONE) {
-        const int found = pipe_in_header_look(&feed.input);
+        int found;
+        while ((found = pipe_in_header_look(&feed.input)) == -ENODATA && feed.is_staying)
+            pipe_in_input_open(&feed.input, feed.input.path);
         if (found == -EINTR)
             return false;
+        if (found == -ENODATA)
+            found = PIPE_IN_Y4M; /* whose reader says so */
         if (found < 0)
             program_fail("%s cannot be looked at before it is read: say what it is with --as",
                          feed.input.path);
@@ -115,6 +120,13 @@ static bool look(void) {
  * then, so that its writer is never without a reader. Nothing of it was taken. */
 _Noreturn static void become_media(void) {
     static const char name[] = "shmframe-media";
+    if (feed.wanted.rate.num > 0 || feed.wanted.block)
+        program_fail_usage("%s goes to %s, which plays it as it is: leave --rate and --block out",
+                           feed.input.path, name);
+    /* There "SCHEME:" begins an address. */
+    const bool is_bare = strchr(feed.input.path, ':') && feed.input.path[0] != '/';
+    char path[PATH_MAX + 2];
+    snprintf(path, sizeof(path), "%s%s", is_bare ? "./" : "", feed.input.path);
     char frames[16], readers[16], duration[32];
     const char *arguments[24] = {name,
                                  "--stream",
@@ -144,7 +156,7 @@ _Noreturn static void become_media(void) {
     if (feed.is_staying || feed.pace == PIPE_IN_LIVE)
         arguments[count++] = feed.is_staying ? "--reconnect" : "--no-reconnect";
     arguments[count++] = "--";
-    arguments[count++] = feed.input.path;
+    arguments[count++] = path;
     if (feed.input.is_fifo)
         pipe_in_input_keep(&feed.input);
     beside_execute(name, (char *const *)(uintptr_t)arguments);

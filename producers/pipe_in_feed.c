@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libavutil/intreadwrite.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ bool pipe_in_feed_open(struct pipe_in_feed *feed) {
     feed->producer.is_unpaced = feed->pace == PIPE_IN_UNPACED;
     feed->stream = producer_add(&feed->producer, &params);
     feed->input.producer = &feed->producer;
+    feed->input.is_live = feed->pace == PIPE_IN_LIVE;
     begin_input(feed);
     return feed->stream;
 }
@@ -211,7 +213,7 @@ static int pass_picture(struct pipe_in_feed *feed, int64_t capture_ns) {
         return result;
     result = lend(feed, capture_ns, &loan);
     if (result == -EAGAIN) {
-        result = pipe_in_input_skip(&feed->input, count_picture_bytes(format_of(feed)));
+        result = pipe_in_input_skip(&feed->input, count_picture_bytes(format_of(feed)), NULL);
     } else if (result == 0) {
         const size_t count = point_at_picture(feed, &loan);
         result = pipe_in_input_read(&feed->input, feed->pieces, count, NULL);
@@ -246,9 +248,8 @@ static int pass_block(struct pipe_in_feed *feed, int64_t capture_ns) {
         return -ENODATA;
     int result = lend(feed, capture_ns, &loan);
     if (result == -EAGAIN) {
-        result = pipe_in_input_skip(&feed->input, wanted);
-        samples = (uint32_t)(wanted / sample_bytes(feed));
-        bytes = wanted;
+        result = pipe_in_input_skip(&feed->input, wanted, &bytes);
+        result = end_sound(feed, bytes, result, &samples);
     } else if (result == 0) {
         struct iovec piece = {loan.data + loan.format->plane[0].offset, wanted};
         result = pipe_in_input_read(&feed->input, &piece, 1, &bytes);
@@ -291,8 +292,28 @@ static int pass_frames(struct pipe_in_feed *feed) {
 
 /* What is left of an input that made no sense. */
 static void drain(struct pipe_in_feed *feed) {
-    while (pipe_in_input_skip(&feed->input, 1) == 0)
-        ;
+    pipe_in_input_skip(&feed->input, UINT64_MAX, NULL);
+}
+
+/* A wav may have chunks behind its samples, which are no header of the next. */
+static int skip_chunks(struct pipe_in_feed *feed) {
+    if (feed->header.kind != PIPE_IN_WAV || feed->header.data_bytes == UINT64_MAX)
+        return 0;
+    int result = pipe_in_input_skip(&feed->input, feed->header.data_bytes & 1, NULL);
+    while (result == 0) {
+        uint8_t chunk[8];
+        const int count = pipe_in_input_peek(&feed->input, chunk, sizeof(chunk), sizeof(chunk));
+        if (count < 0)
+            return count;
+        const bool is_whole = count == sizeof(chunk);
+        if (is_whole && (memcmp(chunk, "RIFF", 4) == 0 || memcmp(chunk, "RF64", 4) == 0))
+            return 0;
+        const uint64_t size = is_whole ? AV_RL32(chunk + 4) : 0;
+        if (count == 0)
+            return 0;
+        result = pipe_in_input_skip(&feed->input, (uint64_t)count + size + (size & 1), NULL);
+    }
+    return result == -EINTR ? result : 0;
 }
 
 /* Goes on with what the next writer of the FIFO sends, which may have begun already. Errors: -EINTR
@@ -338,6 +359,8 @@ void pipe_in_feed_run(struct pipe_in_feed *feed) {
             return;
         if (result == -EPROTO)
             drain(feed);
+        else if (result == -ENODATA && skip_chunks(feed) == -EINTR)
+            return;
         /* A raw input has no header that could tell its end. */
         if (feed->header.kind == PIPE_IN_RAW)
             pipe_in_input_open(&feed->input, feed->input.path);

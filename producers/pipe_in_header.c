@@ -44,6 +44,8 @@ int pipe_in_header_look(struct pipe_in_input *input) {
     int count = pipe_in_input_peek(input, bytes, MAGIC_BYTES, MAGIC_BYTES);
     if (count < 0)
         return count;
+    if (count == 0)
+        return -ENODATA;
     if (count < MAGIC_BYTES)
         return PIPE_IN_Y4M; /* too short for anything: its reader says so */
     if (memcmp(bytes, Y4M_MAGIC, strlen(Y4M_MAGIC)) == 0)

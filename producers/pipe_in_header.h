@@ -38,8 +38,8 @@ struct pipe_in_header {
 /* NONE: `name` is not any's. */
 enum pipe_in_kind pipe_in_kind_find(const char *name);
 
-/* What an input is by its first bytes, which it keeps. Returns a kind, or -EINTR, or -ENOTSUP: it
- * cannot be told. */
+/* What an input is by its first bytes, which it keeps. Returns a kind, or -EINTR; -ENODATA: it is
+ * empty; -ENOTSUP: it cannot be told. */
 int pipe_in_header_look(struct pipe_in_input *input);
 
 /* The format of raw frames; options that do not fit are a usage error, and end the program. */

@@ -81,7 +81,9 @@ static int wait_for_more(struct pipe_in_input *input) {
     if (input->is_file)
         return program_is_stopping() ? -EINTR : 0;
     do
-        result = pipe_in_input_wait(input, SHMFRAME_FOREVER);
+        result = pipe_in_input_wait(input, input->producer && input->is_live
+                                               ? producer_end_ns(input->producer)
+                                               : SHMFRAME_FOREVER);
     while (result == -EAGAIN);
     return result;
 }
@@ -125,19 +127,20 @@ int pipe_in_input_read(struct pipe_in_input *input, struct iovec *pieces, size_t
     return result;
 }
 
-int pipe_in_input_skip(struct pipe_in_input *input, uint64_t bytes) {
+int pipe_in_input_skip(struct pipe_in_input *input, uint64_t bytes, uint64_t *out_bytes) {
     static uint8_t nowhere[1 << 16];
-    bool is_begun = false;
-    while (bytes) {
-        struct iovec piece = {nowhere, bytes < sizeof(nowhere) ? bytes : sizeof(nowhere)};
-        const uint64_t wanted = piece.iov_len;
-        const int result = pipe_in_input_read(input, &piece, 1, NULL);
-        if (result < 0)
-            return result == -ENODATA && is_begun ? -EPIPE : result;
-        is_begun = true;
-        bytes -= wanted;
+    uint64_t sum = 0;
+    int result = 0;
+    while (sum < bytes && result == 0) {
+        const uint64_t left = bytes - sum;
+        struct iovec piece = {nowhere, left < sizeof(nowhere) ? left : sizeof(nowhere)};
+        uint64_t more;
+        result = pipe_in_input_read(input, &piece, 1, &more);
+        sum += more;
     }
-    return 0;
+    if (out_bytes)
+        *out_bytes = sum;
+    return result == -ENODATA && sum ? -EPIPE : result;
 }
 
 uint64_t pipe_in_input_left(const struct pipe_in_input *input) {

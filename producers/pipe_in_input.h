@@ -18,6 +18,7 @@ struct pipe_in_input {
     bool is_fifo;              /* by its path: its next writer may come */
     bool is_file;              /* is there already: nobody is waited for */
     struct producer *producer; /* whose requests are served meanwhile; NULL: there is none yet */
+    bool is_live;              /* --duration ends it within a frame as well */
     int64_t first_ns;          /* when the first byte of the newest read was there */
 };
 
@@ -34,11 +35,11 @@ int pipe_in_input_wait(struct pipe_in_input *input, int64_t deadline_ns);
 
 /* Fills all of the pieces, which it uses up. `out_bytes` (may be NULL) is how much was read, also
  * if not all was. Errors: -ENODATA it ended before the first byte; -EPIPE it ended inside; -EINTR
- * asked to stop; as read(). */
+ * asked to stop; -ETIMEDOUT --duration is over; as read(). */
 int pipe_in_input_read(struct pipe_in_input *input, struct iovec *pieces, size_t count,
                        uint64_t *out_bytes);
 /* The same, into the void. */
-int pipe_in_input_skip(struct pipe_in_input *input, uint64_t bytes);
+int pipe_in_input_skip(struct pipe_in_input *input, uint64_t bytes, uint64_t *out_bytes);
 
 /* How much there is up to the end of a file; 0 for others. */
 uint64_t pipe_in_input_left(const struct pipe_in_input *input);

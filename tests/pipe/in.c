@@ -367,6 +367,117 @@ START_TEST(while_paused_a_live_input_is_dropped_and_counted) {
 }
 END_TEST
 
+START_TEST(its_duration_ends_it_within_a_picture) {
+    START("--duration", "100ms");
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_IN_ORDER);
+    write_picture(1);
+    take(reader, 1);
+    write_part(2, 5);
+    expect_end(reader);
+    expect_exit(0);
+}
+END_TEST
+
+START_TEST(sound_that_ends_while_paused_is_not_cut_off) {
+    START("--sample-format", "u8", "--channels", "1", "--sample-rate", "8000", "--block", "100");
+    struct shmframe_reader *reader = open_reader(SHMFRAME_IN_ORDER);
+    struct shmframe_answer answer;
+    ck_assert_int_eq(
+        shmframe_session_request(world.session, "in", "pause", NULL, world_deadline(), &answer), 0);
+    uint8_t samples[130] = {0};
+    write_bytes(samples, sizeof(samples));
+    close_input();
+    expect_end(reader);
+    expect_exit(0);
+}
+END_TEST
+
+static void open_fifo(void) {
+    to_fd = open(fifo, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(to_fd, 0);
+}
+
+/* Mono, u8, 8 kHz; 0 bytes: until the end. */
+static void write_wav(uint8_t bytes) {
+    write_bytes("RIFF\0\0\0\0WAVEfmt \20\0\0\0\1\0\1\0\100\37\0\0\100\37\0\0\1\0\10\0"
+                "data",
+                40);
+    write_bytes((const uint8_t[]){bytes, 0, 0, 0}, 4);
+}
+
+START_TEST(a_first_writer_that_brings_nothing_is_not_the_last) {
+    start(STDIN_FILENO, (const char *const[]){fifo, "--unpaced", "--stay", NULL});
+    open_fifo();
+    close_input();
+    open_fifo();
+    uint8_t samples[61];
+    memset(samples, 7, sizeof(samples));
+    write_wav(sizeof(samples));
+    write_bytes(samples, sizeof(samples));
+    write_bytes("\0LIST\3\0\0\0abc", 1 + 8 + 3);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    write_bytes("\0", 1);
+    close_input();
+    open_fifo();
+    write_wav(0);
+    write_bytes(samples, 2);
+    close_input();
+    struct shmframe_lease lease;
+    do {
+        ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
+        shmframe_reader_release(reader, &lease);
+    } while (lease.frame.samples != 2);
+    kill(program, SIGINT);
+    expect_end(reader);
+    expect_exit(0);
+    ck_assert_int_eq(count_said("does not begin"), 0);
+}
+END_TEST
+
+/* More than can be thrown away byte by byte in the time of a test. */
+START_TEST(what_is_damaged_is_passed_over_at_once) {
+    start(STDIN_FILENO, (const char *const[]){fifo, "--unpaced", "--stay", NULL});
+    open_fifo();
+    write_text(header);
+    struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
+    write_picture(1);
+    take(reader, 1);
+    enum { STEP = 1 << 20, STEPS = 64 };
+    char *damaged = calloc(1, STEP);
+    for (int i = 0; i < STEPS; i++)
+        for (size_t sent = 0; sent < STEP;) {
+            const ssize_t bytes = write(to_fd, damaged + sent, STEP - sent);
+            ck_assert_int_gt(bytes, 0);
+            sent += (size_t)bytes;
+        }
+    free(damaged);
+    close_input();
+    /* Who comes before the last one's leaving was noticed is taken for its rest. */
+    struct shmframe_lease lease;
+    do {
+        open_fifo();
+        write_text(header);
+        write_picture(2);
+        close_input();
+    } while (shmframe_reader_acquire(reader, shmframe_deadline_ns(100000000), &lease) < 0);
+    ck_assert_uint_eq(lease.data[0], 2);
+    shmframe_reader_release(reader, &lease);
+    kill(program, SIGINT);
+    shmframe_reader_close(reader);
+    expect_exit(1);
+}
+END_TEST
+
+START_TEST(what_media_cannot_take_is_a_mistake) {
+    START("--rate", "50");
+    write_text("what is this, a file of another kind");
+    close_input();
+    expect_exit(2);
+    expect_said("leave --rate and --block out");
+}
+END_TEST
+
 START_TEST(paced_pictures_are_captured_when_they_are_due) {
     char path[128];
     snprintf(path, sizeof(path), "%s/said.y4m", world.folder);
@@ -403,6 +514,11 @@ int main(void) {
     tcase_add_test(tests, with_stay_a_fifo_goes_on_with_its_next_writer);
     tcase_add_test(tests, one_input_behind_another_goes_on);
     tcase_add_test(tests, while_paused_a_live_input_is_dropped_and_counted);
+    tcase_add_test(tests, its_duration_ends_it_within_a_picture);
+    tcase_add_test(tests, sound_that_ends_while_paused_is_not_cut_off);
+    tcase_add_test(tests, a_first_writer_that_brings_nothing_is_not_the_last);
+    tcase_add_test(tests, what_is_damaged_is_passed_over_at_once);
+    tcase_add_test(tests, what_media_cannot_take_is_a_mistake);
     tcase_add_test(tests, paced_pictures_are_captured_when_they_are_due);
     tcase_set_timeout(tests, 60);
     Suite *suite = suite_create("in");
