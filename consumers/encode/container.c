@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 /* What goes over a scheme if nothing else is said. The empty name: the ending decides. */
 static const struct {
@@ -166,6 +167,11 @@ static int choose_url(const char *target, size_t length, const char *name,
     return name ? find_by_name(name, container) : find_by_scheme(target, length, container);
 }
 
+static bool is_special(const char *path) {
+    struct stat what;
+    return stat(path, &what) == 0 && !S_ISREG(what.st_mode) && !S_ISDIR(what.st_mode);
+}
+
 int container_choose(const char *target, const char *name, struct container *out_container) {
     struct container container = {.path = target};
     const size_t scheme = find_scheme(target);
@@ -179,6 +185,7 @@ int container_choose(const char *target, const char *name, struct container *out
         result = choose_url(target, scheme, name, &container);
     } else {
         container.path += scheme ? scheme + 1 : 0;
+        container.road = is_special(container.path) ? CONTAINER_PIPE : CONTAINER_FILE;
         result = name ? find_by_name(name, &container) : find_by_ending(container.path, &container);
     }
     if (result < 0)

@@ -8,6 +8,7 @@
 
 enum container_road {
     CONTAINER_FILE = 0, /* a path */
+    CONTAINER_PIPE,     /* a path that is there and no file: a FIFO, a device */
     CONTAINER_FLOW,     /* standard output */
     CONTAINER_URL,      /* a protocol of libavformat */
     CONTAINER_SELF,     /* the muxer opens what it needs, by the target's name */

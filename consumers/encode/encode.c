@@ -217,6 +217,9 @@ static void parse_settings(void) {
     params->is_rescaling = settings.on_change ? parse_word("on-change", settings.on_change, changes,
                                                            "segment or rescale") == 1
                                               : encode.container.road != CONTAINER_FILE;
+    if (settings.on_change && !params->is_rescaling && encode.container.road != CONTAINER_FILE &&
+        encode.container.road != CONTAINER_URL)
+        program_fail_usage("%s is one flow: --on-change segment needs files", encode.target);
     params->frames = consumer_settings.frames;
     params->duration_ns = consumer_settings.duration_ns;
     encode.recording = (struct recording_params){
@@ -299,8 +302,37 @@ static bool open_sources(char *const *names, uint32_t count) {
     return true;
 }
 
+/* --- Attending to the user -------------------------------------------------------------------- */
+
+static void tell_lines(void) {
+    char line[RECORDING_PATH_BYTES];
+    while (recording_next_line(encode.recorder.params.recording, line))
+        program_warn("%s", line);
+}
+
+static void show_progress(void) {
+    const int64_t now_ns = shmframe_now_ns();
+    if (!progress_is_shown() || now_ns - encode.progress_ns < 2 * look_ns)
+        return;
+    char line[RECORDER_LINE_BYTES];
+    encode.progress_ns = now_ns;
+    recorder_report_line(&encode.recorder, line);
+    progress_update("%s", line);
+}
+
+/* While the recording waits for its target. */
+static void serve(void *user) {
+    (void)user;
+    shmframe_session_dispatch(encode.sources.session);
+    if (encode.sources.control)
+        control_serve(encode.sources.control);
+    tell_lines();
+    show_progress();
+}
+
 static void create_recording(void) {
     struct recorder_params *params = &encode.recorder.params;
+    encode.recording.serve = serve;
     const int result = recording_create(&encode.recording, &params->recording);
     if (result == -EINVAL)
         program_fail_usage("%s", recording_error());
@@ -314,12 +346,6 @@ static void create_recording(void) {
 }
 
 /* --- Recording -------------------------------------------------------------------------------- */
-
-static void tell_lines(void) {
-    char line[RECORDING_PATH_BYTES];
-    while (recording_next_line(encode.recorder.params.recording, line))
-        program_warn("%s", line);
-}
 
 static void fail(int result) {
     encode.reason = "failure";
@@ -343,13 +369,7 @@ static void look(void) {
         if (requests_save(&encode.requests, path) < 0)
             program_warn("nothing is saved: %s", path);
     }
-    const int64_t now_ns = shmframe_now_ns();
-    if (progress_is_shown() && now_ns - encode.progress_ns >= 2 * look_ns) {
-        char line[RECORDER_LINE_BYTES];
-        encode.progress_ns = now_ns;
-        recorder_report_line(&encode.recorder, line);
-        progress_update("%s", line);
-    }
+    show_progress();
 }
 
 /* Takes what there is of a source, `most` frames at once. False: nothing is left. */

@@ -44,6 +44,8 @@ const char *fault_heard(void) {
 
 const char *fault_describe(int error) {
     static _Thread_local char description[AV_ERROR_MAX_STRING_SIZE];
+    if (error == AVERROR_EXIT) /* interrupted by us, which is done for one reason only */
+        return "it takes nothing any more";
     av_strerror(error, description, sizeof(description));
     return description;
 }

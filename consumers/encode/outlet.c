@@ -194,6 +194,10 @@ int outlet_close(struct outlet *outlet, int error) {
     return result;
 }
 
+uint64_t outlet_moved(const struct outlet *outlet) {
+    return outlet->bytes + (outlet->output ? output_moved(outlet->output) : 0);
+}
+
 bool outlet_is_open(const struct outlet *outlet) {
     return outlet->output;
 }

@@ -25,6 +25,8 @@ int outlet_open(struct outlet *outlet, int64_t zero_ns);
 int outlet_write(struct outlet *outlet, AVPacket *packet);
 /* See output_close(). Does nothing without an open output, but returns `error`. */
 int outlet_close(struct outlet *outlet, int error);
+/* In the call-back: it differs when bytes have gone out. */
+uint64_t outlet_moved(const struct outlet *outlet);
 bool outlet_is_open(const struct outlet *outlet);
 
 /* Makes an empty file for a save of now, with a name that was free. From any one thread. */

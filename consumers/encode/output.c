@@ -27,10 +27,11 @@ struct output {
     enum AVMediaType kind[RECORDING_STREAMS_MAX];
     AVRational time_base[RECORDING_STREAMS_MAX]; /* of the packets that come */
     int64_t dts[RECORDING_STREAMS_MAX]; /* the last one written, in the muxer's time base */
-    struct output_file *file;           /* CONTAINER_FILE, CONTAINER_FLOW */
+    struct output_file *file;           /* CONTAINER_FILE, _PIPE, _FLOW */
     int64_t piece_ns;     /* where the piece began; AV_NOPTS_VALUE: with the first packet */
     uint64_t payload;     /* what packets brought, for muxers that open files themselves */
     uint64_t piece_bytes; /* likewise of the piece, which a muxer may write all at once */
+    bool is_closing;      /* its targets are: they say nothing any more */
     int piece_error;      /* of one of their files: hls for one tells nobody */
     int (*open_piece)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
     int (*close_piece)(AVFormatContext *, AVIOContext *);
@@ -290,9 +291,14 @@ static int begin(struct output *output) {
 }
 
 static void close_targets(struct output *output) {
-    if (output->params.container->road == CONTAINER_URL)
-        for (uint32_t i = 0; i < output->contexts; i++)
-            avio_closep(&output->context[i]->pb);
+    if (output->params.container->road != CONTAINER_URL)
+        return;
+    for (uint32_t i = 0; i < output->contexts; i++)
+        if (output->context[i]->pb)
+            avio_flush(output->context[i]->pb);
+    output->is_closing = true;
+    for (uint32_t i = 0; i < output->contexts; i++)
+        avio_closep(&output->context[i]->pb);
 }
 
 int output_open(const struct output_params *params, struct output **out_output) {
@@ -301,7 +307,7 @@ int output_open(const struct output_params *params, struct output **out_output) 
         return fault_set(-ENOMEM, "no memory for an output");
     const enum container_road road = params->container->road;
     int result = add_contexts(output);
-    if (result == 0 && (road == CONTAINER_FILE || road == CONTAINER_FLOW))
+    if (result == 0 && (road == CONTAINER_FILE || road == CONTAINER_PIPE || road == CONTAINER_FLOW))
         result = output_file_open(params->path, params->is_overwriting, params->interrupt,
                                   &output->file);
     if (result == 0)
@@ -447,6 +453,10 @@ uint64_t output_bytes(const struct output *output) {
         if (output->context[i]->pb && avio_tell(output->context[i]->pb) > 0)
             bytes += (uint64_t)avio_tell(output->context[i]->pb);
     return bytes;
+}
+
+uint64_t output_moved(const struct output *output) {
+    return output->is_closing ? 0 : output_bytes(output);
 }
 
 const char *output_path(const struct output *output) {

@@ -34,6 +34,8 @@ int output_write(struct output *output, AVPacket *packet);
 int output_close(struct output *output, int error, uint64_t *out_bytes);
 
 uint64_t output_bytes(const struct output *output);
+/* The same, in a call-back of the output's own: it differs when bytes have gone out. */
+uint64_t output_moved(const struct output *output);
 const char *output_path(const struct output *output);
 
 #endif

@@ -16,6 +16,8 @@
 #define KEEP_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define KEEP_KEY_NS        (2 * SECOND_NS) /* so exactly a replay begins where it should */
 #define KEY_PATIENCE_NS    (5 * SECOND_NS) /* a key frame that did not come is asked for again */
+#define LEADER_PATIENCE_NS (2 * SECOND_NS) /* a picture that stands still is not waited for */
+#define CONNECT_NS         (SECOND_NS / 4) /* what comes about so soon is known from the start */
 
 const char *recording_error(void) {
     return fault_text();
@@ -81,7 +83,7 @@ int recording_create(const struct recording_params *params, struct recording **o
     }
     recording->cut_ns = recording->key_ns = INT64_MAX;
     recording->first_ns = recording->end_ns = INT64_MIN;
-    recording->asked_ns = INT64_MIN;
+    recording->asked_ns = recording->silent_ns = INT64_MIN;
     recording->period_ns =
         recording->replay ? KEEP_KEY_NS : container_key_ns(&recording->container, params->options);
     *out_recording = recording;
@@ -122,36 +124,50 @@ static void choose_leader(struct recording *recording, const struct recording_st
     }
 }
 
+/* From here on the target is only waited for as long as it takes something. */
+static void begin_emptying(struct recording *recording) {
+    atomic_store(&recording->moved_ns, recording_now_ns());
+    atomic_store(&recording->is_emptying, true);
+    pthread_cond_signal(&recording->work);
+}
+
 /* Everything of before the change goes where it belongs. Lock held; the thread is idle behind it.
  */
 static int drain(struct recording *recording) {
     struct shared *shared = &recording->shared;
     shared->is_draining = true;
-    pthread_cond_signal(&recording->work);
-    while (!shared->is_idle || shared->saves > 0 ||
+    begin_emptying(recording);
+    while (!shared->is_idle || shared->saves > 0 || outlet_is_open(recording->outlet) ||
            (merge_bytes(shared->merge) > 0 && shared->error == 0))
-        pthread_cond_wait(&recording->room, &recording->lock);
+        recording_wait_for_thread(recording);
     shared->is_draining = false;
+    atomic_store(&recording->is_emptying, false);
     return shared->error < 0 ? fault_set(shared->error, "%s", shared->why) : 0;
 }
 
 static int start(struct recording *recording) {
-    int result = recording->replay ? outlet_try_save(recording->outlet)
-                                   : recording_open_outlet(recording, 0);
-    const bool may_come =
-        recording->params.is_reconnecting && result != -EINVAL && result != -EINTR;
-    if (result < 0 && !may_come)
+    struct shared *shared = &recording->shared;
+    int result = 0;
+    shared->is_away = shared->is_connecting =
+        recording->container.is_network || recording->container.road == CONTAINER_PIPE;
+    if (recording->replay)
+        result = outlet_try_save(recording->outlet);
+    else if (!shared->is_connecting)
+        result = recording_open_outlet(recording, 0);
+    if (result < 0)
         return result;
-    if (result < 0) {
-        recording->shared.is_away = true;
-        recording_fail(recording, 0);
-    }
     recording_update_state(recording);
     result = pthread_create(&recording->thread, NULL, recording_run, recording);
     if (result)
         return fault_set(-result, "no thread for a recording");
     recording->has_thread = true;
-    return 0;
+    const int64_t until_ns = recording_now_ns() + CONNECT_NS;
+    while (shared->is_connecting && recording_now_ns() < until_ns)
+        recording_wait_for_thread(recording);
+    if (shared->is_connecting && !recording->params.is_waiting)
+        recording_tell(recording, "%s is not there yet: what comes before it is dropped",
+                       recording->params.target);
+    return shared->error < 0 ? fault_set(shared->error, "%s", shared->why) : 0;
 }
 
 static int replace_streams(struct recording *recording, const struct recording_stream *streams,
@@ -173,18 +189,17 @@ static int replace_streams(struct recording *recording, const struct recording_s
 /* The next file begins with the first packet that comes. */
 static int change_streams(struct recording *recording, const struct recording_stream *streams,
                           uint32_t count) {
-    if (recording->container.road == CONTAINER_FLOW || recording->container.road == CONTAINER_SELF)
+    const enum container_road road = recording->container.road;
+    if (road == CONTAINER_FLOW || road == CONTAINER_PIPE || road == CONTAINER_SELF)
         return fault_set(-ENOTSUP, "%s cannot change its format", recording->params.target);
     int result = drain(recording);
-    if (result == 0)
-        result = outlet_close(recording->outlet, 0);
     if (result == 0)
         result = replace_streams(recording, streams, count);
     if (recording->replay && replay_count(recording->replay) > 0)
         recording_tell(recording, "the format changed: what was kept of before is gone");
     if (recording->replay)
         replay_clear(recording->replay);
-    recording->has_begun = false;
+    recording->has_begun = recording->is_key_needed = false;
     recording->asked_ns = INT64_MIN;
     recording_update_state(recording);
     if (result < 0)
@@ -223,7 +238,8 @@ bool recording_wants_key(struct recording *recording, int64_t time_ns) {
     if (recording->asked_ns != INT64_MIN && time_ns >= recording->asked_ns &&
         time_ns - recording->asked_ns < KEY_PATIENCE_NS)
         return false;
-    if (!recording->is_dropping && !is_cut_due(recording, time_ns) && time_ns < recording->key_ns)
+    if (!recording->is_dropping && !recording->is_key_needed && !is_cut_due(recording, time_ns) &&
+        time_ns < recording->key_ns)
         return false;
     recording->asked_ns = time_ns;
     return true;
@@ -273,7 +289,7 @@ static bool is_full(const struct recording *recording, int64_t part) {
 
 static void wait_for_room(struct recording *recording) {
     while (is_full(recording, 1) && recording->shared.error == 0 && !program_is_stopping())
-        recording_wait(recording, &recording->room, SECOND_NS / 10);
+        recording_wait_for_thread(recording);
 }
 
 /* Once something is dropped, all is up to a key frame: what refers to it would be damaged. */
@@ -282,12 +298,14 @@ static bool is_dropped(struct recording *recording, const AVPacket *packet, bool
     const uint64_t dropped = shared->state.dropped;
     if (recording->is_dropping && is_start && !shared->is_away && !is_full(recording, 2)) {
         recording->is_dropping = false;
-        recording_tell(recording, "%s takes packets again: %llu are dropped by now",
-                       recording->params.target, (unsigned long long)dropped);
+        if (recording->is_slow)
+            recording_tell(recording, "%s takes packets again: %llu are dropped by now",
+                           recording->params.target, (unsigned long long)dropped);
+        recording->is_slow = false;
     } else if (!recording->is_dropping && shared->is_away) {
         recording->is_dropping = true; /* told by who looks for the peer */
     } else if (!recording->is_dropping && is_full(recording, 1)) {
-        recording->is_dropping = true;
+        recording->is_dropping = recording->is_slow = true;
         recording_tell(recording, "%s is too slow: %.0f MB wait for it, what comes is dropped",
                        recording->params.target, (double)merge_bytes(shared->merge) / 1e6);
     }
@@ -301,18 +319,54 @@ static bool is_dropped(struct recording *recording, const AVPacket *packet, bool
     return true;
 }
 
+/* The leader has given nothing for so long, while the others went on: then a sound can begin what
+ * only a picture begins otherwise. By what has come meanwhile, since an encoder that looks ahead is
+ * always behind the sound. */
+static bool is_leader_silent(const struct recording *recording, int64_t ns) {
+    const int64_t keep_ns = recording->params.keep_ns;
+    return ns - recording->silent_ns >
+           (keep_ns > LEADER_PATIENCE_NS ? keep_ns : LEADER_PATIENCE_NS);
+}
+
+/* Whether something can begin with this packet. */
+static bool find_start(struct recording *recording, const AVPacket *packet, int64_t ns) {
+    if (packet->stream_index == recording->leader) {
+        recording->silent_ns = recording->end_ns;
+        return packet->flags & AV_PKT_FLAG_KEY || !recording->is_video;
+    }
+    if (recording->silent_ns == INT64_MIN)
+        recording->silent_ns = recording->first_ns;
+    if (!is_leader_silent(recording, ns))
+        return false;
+    return recording->replay || recording->is_dropping || is_cut_due(recording, ns);
+}
+
+/* A picture whose key frame is not where it goes. */
+static bool is_orphan(struct recording *recording, const AVPacket *packet, bool is_start) {
+    const bool is_leader = packet->stream_index == recording->leader;
+    if (is_start)
+        recording->is_key_needed = !is_leader;
+    if (!is_leader || !recording->is_key_needed)
+        return false;
+    recording->shared.state.dropped++;
+    return true;
+}
+
 static int take_packet(struct recording *recording, AVPacket *packet, int64_t ns) {
     struct shared *shared = &recording->shared;
-    const bool is_start = packet->stream_index == recording->leader &&
-                          (packet->flags & AV_PKT_FLAG_KEY || !recording->is_video);
+    const bool is_start = find_start(recording, packet, ns);
     if (recording->params.is_waiting)
         wait_for_room(recording);
     if (shared->error < 0)
         return fault_set(shared->error, "%s", shared->why);
     if (!recording->params.is_waiting && is_dropped(recording, packet, is_start))
         return 0;
+    if (is_orphan(recording, packet, is_start))
+        return 0;
     if (is_start)
         mark_cut(recording, packet, ns);
+    if (is_start && recording->replay)
+        packet->opaque = recording;
     recording->cut_bytes += (uint64_t)packet->size;
     const int result = merge_push(shared->merge, packet);
     pthread_cond_signal(&recording->work);
@@ -355,7 +409,9 @@ int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYT
     int result = 0;
     if (shared->saves == SAVES_MAX)
         result = fault_set(-EBUSY, "%d saves are under way already", SAVES_MAX);
-    else if (!recording->has_begun)
+    else if (shared->is_ending)
+        result = fault_set(-ESHUTDOWN, "the recording ends");
+    else if (!shared->merge || (shared->state.kept_bytes == 0 && merge_bytes(shared->merge) == 0))
         result = fault_set(-ENODATA, "nothing is kept yet");
     else
         result = outlet_name_save(recording->outlet, out_path);
@@ -387,14 +443,12 @@ int recording_finish(struct recording *recording) {
         pthread_mutex_lock(&recording->lock);
         shared->is_ending = true;
         atomic_store(&recording->is_finishing, true);
-        pthread_cond_signal(&recording->work);
+        begin_emptying(recording);
+        while (!shared->is_done)
+            recording_wait_for_thread(recording);
         pthread_mutex_unlock(&recording->lock);
         pthread_join(recording->thread, NULL);
         recording->has_thread = false;
-        const int result = outlet_close(recording->outlet, 0);
-        if (result < 0)
-            recording_fail(recording, result);
-        recording_update_state(recording);
     }
     if (shared->error == 0 && shared->has_failed_save)
         return fault_set(-EIO, "not everything that was to be saved was");

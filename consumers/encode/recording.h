@@ -4,7 +4,8 @@
  * Life: create (the container is known from here on), set_streams, write..., finish, destroy.
  * Threads: all calls from one thread. Bytes are written by a thread of the recording's own, so that
  * a slow disk or network holds up nobody: what waits for it is bounded in bytes and in seconds, and
- * what is more is dropped and counted, up to the next key frame, unless the packets may wait.
+ * what is more is dropped and counted, up to the next key frame, unless the packets may wait. That
+ * thread also finds the peer, or the reader of a FIFO; what comes before is dropped likewise.
  * Times are media times: stamps of the packets, in nanoseconds.
  */
 #ifndef CONSUMERS_RECORDING_H
@@ -37,7 +38,9 @@ struct recording_params {
     const char *sdp;     /* rtp: where the description goes, "-": standard output */
     bool is_overwriting; /* existing files may be replaced */
     bool is_waiting; /* writing waits for a slow target, instead of dropping: files in, file out */
-    bool is_reconnecting; /* a peer that goes away is looked for again */
+    bool is_reconnecting;      /* a peer that goes away is looked for again */
+    void (*serve)(void *user); /* called while a call waits for the target; may be NULL */
+    void *serve_user;
 };
 
 struct recording;
@@ -54,9 +57,10 @@ void recording_destroy(struct recording *recording);
 /* The container, for the choice of codecs; its AVFMT_GLOBALHEADER says what encoders are to do. */
 const AVOutputFormat *recording_format(const struct recording *recording);
 
-/* Before the first packet, and again when a format has changed, which begins a new file. The target
- * is opened here: -EINVAL if the container does not take these streams or options, another error if
- * it cannot be written; -EINTR: program_is_stopping(). A stream's number is its index. */
+/* Before the first packet, and again when a format has changed, which begins a new file. A file is
+ * opened here, and a peer that is there at once: -EINVAL if the container does not take these
+ * streams or options, another error if it cannot be written; -EINTR: program_is_stopping(). A
+ * stream's number is its index. */
 int recording_set_streams(struct recording *recording, const struct recording_stream *streams,
                           uint32_t count);
 
@@ -74,15 +78,16 @@ int recording_write(struct recording *recording, AVPacket *packet);
 
 /* Replay: begins to save what is kept, from a key frame on, under the path that is returned;
  * keeping goes on. How it ended is told by recording_next_line(). -ENOTSUP without keep_ns,
- * -ENODATA if nothing is kept yet, -EBUSY while as many saves as possible are under way. */
+ * -ENODATA if nothing is kept, -ESHUTDOWN when it ends, -EBUSY while as many saves as possible are
+ * under way. */
 int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYTES]);
 
 /* One line for the user about what happened meanwhile (saved, lost the peer, dropped...); false:
  * there is none. To be asked now and then, and after finish. */
 bool recording_next_line(struct recording *recording, char out_line[RECORDING_PATH_BYTES]);
 
-/* Writes what is left and closes; a target that does not take it gets 2 s after a signal to stop.
- */
+/* Writes what is left and closes. After a signal to stop, a target is given up that takes nothing
+ * for 3 s, and any after 10 s; without one, a peer that takes nothing for 10 s. */
 int recording_finish(struct recording *recording);
 
 struct recording_state {

@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SECOND_NS        INT64_C(1000000000)
-#define FINISH_NS        (3 * SECOND_NS) /* for a target that takes nothing, after a signal */
+#define GRACE_NS         (3 * SECOND_NS)  /* for a target that takes nothing, after a signal */
+#define GRACE_NS_MAX     (10 * SECOND_NS) /* for any, after a signal */
+#define SILENCE_NS_MAX   (10 * SECOND_NS) /* for a peer that takes nothing of the end */
 #define BACKOFF_NS       (SECOND_NS / 4)
 #define BACKOFF_NS_MAX   (10 * SECOND_NS)
 #define SAVE_PATIENCE_NS (SECOND_NS / 2)
@@ -21,17 +24,25 @@ int64_t recording_now_ns(void) {
 
 int recording_is_interrupted(void *user) {
     struct recording *recording = user;
-    if (!program_is_stopping())
-        return 0;
-    if (atomic_load(&recording->is_opening))
+    const bool is_stopping = program_is_stopping();
+    const bool is_opening = atomic_load(&recording->is_opening);
+    if (is_stopping && is_opening)
         return 1;
-    if (!atomic_load(&recording->is_finishing))
+    if (!atomic_load(&recording->is_emptying))
         return 0;
-    int64_t stopped_ns = 0;
-    const int64_t now = recording_now_ns();
-    if (atomic_compare_exchange_strong(&recording->stopped_ns, &stopped_ns, now))
-        return 0;
-    return now - stopped_ns > FINISH_NS;
+    const int64_t now_ns = recording_now_ns();
+    const uint64_t moved = outlet_moved(recording->outlet);
+    if (moved != recording->moved || (is_stopping && !recording->stopped_ns))
+        atomic_store(&recording->moved_ns, now_ns);
+    recording->moved = moved;
+    const int64_t silence_ns = now_ns - atomic_load(&recording->moved_ns);
+    if (is_stopping) {
+        recording->stopped_ns = recording->stopped_ns ? recording->stopped_ns : now_ns;
+        return silence_ns > GRACE_NS || now_ns - recording->stopped_ns > GRACE_NS_MAX;
+    }
+    const bool is_awaited = is_opening && recording->params.is_waiting;
+    return atomic_load(&recording->is_finishing) && silence_ns > SILENCE_NS_MAX &&
+           (recording->container.is_network || (is_opening && !is_awaited));
 }
 
 /* The thread. Its calls come with the lock held, and let go of it for what takes time. */
@@ -77,6 +88,17 @@ void recording_wait(struct recording *recording, pthread_cond_t *condition, int6
     pthread_cond_timedwait(condition, &recording->lock, &until);
 }
 
+void recording_wait_for_thread(struct recording *recording) {
+    recording_wait(recording, &recording->room, LOOK_NS);
+    const int64_t now_ns = recording_now_ns();
+    if (!recording->params.serve || now_ns - recording->served_ns < LOOK_NS)
+        return;
+    recording->served_ns = now_ns;
+    pthread_mutex_unlock(&recording->lock);
+    recording->params.serve(recording->params.serve_user);
+    pthread_mutex_lock(&recording->lock);
+}
+
 /* Sleeps for so long, unless it ends. */
 static void wait_back_off(struct recording *recording, int64_t wait_ns) {
     const int64_t until_ns = recording_now_ns() + wait_ns;
@@ -118,6 +140,34 @@ static void reconnect(struct recording *recording, const char *reason) {
                    (unsigned long long)(shared->state.dropped - dropped));
 }
 
+/* The first time. */
+static void find_peer(struct recording *recording) {
+    struct shared *shared = &recording->shared;
+    const int64_t begun_ns = recording_now_ns();
+    pthread_mutex_unlock(&recording->lock);
+    int result = recording_open_outlet(recording, 0);
+    pthread_mutex_lock(&recording->lock);
+    shared->is_connecting = false;
+    pthread_cond_signal(&recording->room);
+    if (result == 0) {
+        shared->is_away = false;
+        if (shared->state.dropped > 0)
+            recording_tell(recording, "%s is there after %.1f s; %llu packets were dropped",
+                           recording->params.target, (double)(recording_now_ns() - begun_ns) / 1e9,
+                           (unsigned long long)shared->state.dropped);
+        recording_update_state(recording);
+        return;
+    }
+    if (recording->params.is_reconnecting && result != -EINVAL && result != -EINTR) {
+        reconnect(recording, fault_text());
+        return;
+    }
+    if (result == -EINTR && !program_is_stopping())
+        result =
+            fault_set(-ENOTCONN, "%s was not there: nothing is written", recording->params.target);
+    recording_fail(recording, result);
+}
+
 static void handle_failure(struct recording *recording, int error) {
     char why[FAULT_BYTES];
     snprintf(why, sizeof(why), "%s", fault_text());
@@ -132,16 +182,24 @@ static void handle_failure(struct recording *recording, int error) {
     recording->shared.state.dropped += merge_clear(recording->shared.merge);
 }
 
-/* The caller has marked the packet that begins a file. */
+/* What was kept does not fit from one key frame to the next: told once. */
+static void tell_if_too_small(struct recording *recording) {
+    if (!recording->replay || recording->is_told_too_small ||
+        !replay_is_too_small(recording->replay))
+        return;
+    recording->is_told_too_small = true;
+    recording_tell(recording, "--keep-size is too small for what comes between two key frames, "
+                              "which is given up each time: give more, or record at a lower rate");
+}
+
+/* The caller has marked the packet that begins a file, or that one can begin with. */
 static bool begins_file(const AVPacket *packet) {
     return packet->opaque;
 }
 
 static int put(struct recording *recording, AVPacket *packet, int64_t ns) {
     if (recording->replay)
-        return replay_add(recording->replay, packet, ns,
-                          packet->stream_index == recording->leader &&
-                              packet->flags & AV_PKT_FLAG_KEY);
+        return replay_add(recording->replay, packet, ns, begins_file(packet));
     int result = 0;
     if (begins_file(packet))
         result = outlet_close(recording->outlet, 0);
@@ -157,8 +215,19 @@ static void put_next(struct recording *recording, AVPacket *packet, int64_t ns) 
     pthread_mutex_lock(&recording->lock);
     recording->shared.state.packets++;
     recording->shared.state.written_ns = ns;
+    tell_if_too_small(recording);
     if (result < 0)
         handle_failure(recording, result);
+    recording_update_state(recording);
+}
+
+/* Its end is written here as well: it may take as long as any packet. */
+static void end_output(struct recording *recording) {
+    pthread_mutex_unlock(&recording->lock);
+    const int result = outlet_close(recording->outlet, 0);
+    pthread_mutex_lock(&recording->lock);
+    if (result < 0)
+        recording_fail(recording, result);
     recording_update_state(recording);
 }
 
@@ -168,7 +237,11 @@ static void save(struct recording *recording) {
     memcpy(path, shared->save[0].path, sizeof(path));
     const double seconds = (double)replay_span_ns(recording->replay) / 1e9;
     pthread_mutex_unlock(&recording->lock);
-    const int result = outlet_save(recording->outlet, recording->replay, path);
+    const int result = replay_count(recording->replay) > 0
+                           ? outlet_save(recording->outlet, recording->replay, path)
+                           : fault_set(-ENODATA, "nothing is kept that could begin %s", path);
+    if (result == -ENODATA)
+        unlink(path);
     pthread_mutex_lock(&recording->lock);
     memmove(&shared->save[0], &shared->save[1], sizeof(shared->save[0]) * --shared->saves);
     shared->state.saves += result == 0;
@@ -204,8 +277,8 @@ void *recording_run(void *user) {
     struct shared *shared = &recording->shared;
     AVPacket *packet = av_packet_alloc();
     pthread_mutex_lock(&recording->lock);
-    if (shared->is_away)
-        reconnect(recording, shared->why);
+    if (shared->is_connecting)
+        find_peer(recording);
     for (;;) {
         const bool is_emptied = shared->is_draining || shared->is_ending;
         int64_t ns;
@@ -217,12 +290,16 @@ void *recording_run(void *user) {
             pthread_cond_signal(&recording->room);
         } else if (is_emptied && shared->saves > 0) {
             save(recording);
+        } else if (is_emptied && outlet_is_open(recording->outlet)) {
+            end_output(recording);
         } else if (shared->is_ending) {
             break;
         } else {
             idle(recording);
         }
     }
+    shared->is_done = true;
+    pthread_cond_signal(&recording->room);
     pthread_mutex_unlock(&recording->lock);
     av_packet_free(&packet);
     return NULL;

@@ -17,8 +17,10 @@ struct shared {
     struct merge *merge;
     bool is_draining; /* the next set of streams waits for the queue to be empty */
     bool is_ending;
-    bool is_idle; /* the thread waits, and has nothing in hand */
-    bool is_away; /* the peer is looked for */
+    bool is_idle;       /* the thread waits, and has nothing in hand */
+    bool is_done;       /* the thread has nothing to do any more */
+    bool is_away;       /* the peer is not there */
+    bool is_connecting; /* for the first time */
     struct {
         char path[RECORDING_PATH_BYTES];
         int64_t until_ns; /* media time: what was given by then belongs to it */
@@ -43,9 +45,15 @@ struct recording {
     pthread_mutex_t lock;
     pthread_cond_t work, room; /* for the thread; for the caller */
     struct shared shared;
-    atomic_bool is_finishing;
-    _Atomic int64_t stopped_ns; /* when a signal to stop was first seen while finishing */
     atomic_bool is_opening;
+    atomic_bool is_emptying;  /* the caller waits for all to be written */
+    atomic_bool is_finishing; /* and nothing comes behind it */
+    _Atomic int64_t moved_ns; /* when a byte last went out, or the caller began to wait */
+
+    /* The thread's own. */
+    uint64_t moved;
+    int64_t stopped_ns; /* when a signal to stop was first seen */
+    bool is_told_too_small;
 
     /* The caller's own: what is written, and when the next key frame is due. */
     AVRational time_base[RECORDING_STREAMS_MAX];
@@ -53,7 +61,11 @@ struct recording {
     int leader;    /* whose key frames begin files: the picture, or else the first sound */
     bool is_video; /* the leader */
     bool has_begun;
-    bool is_dropping; /* until the next key frame */
+    bool is_dropping;   /* until the next key frame */
+    bool is_slow;       /* why */
+    bool is_key_needed; /* what begins with a sound has no picture before its key frame */
+    int64_t silent_ns;  /* how far the others had come at the leader's last packet */
+    int64_t served_ns;
     int64_t first_ns, end_ns;
     int64_t cut_ns;    /* a new file from here on; INT64_MAX: none is due */
     int64_t key_ns;    /* a key frame for the container's own cuts */
@@ -67,8 +79,8 @@ struct recording {
 /* Until the recording is finished: puts each packet where it belongs. */
 void *recording_run(void *recording);
 
-/* For AVIOInterruptCB. Until finish, what is written is only waited for; a peer that is looked for
- * is given up at a signal to stop. */
+/* For AVIOInterruptCB: whether the target is given up. Until all is to be written, it is only
+ * waited for; a peer that is looked for is given up at a signal to stop. */
 int recording_is_interrupted(void *recording);
 
 /* With the lock held, from either side. */
@@ -82,5 +94,7 @@ int recording_open_outlet(struct recording *recording, int64_t zero_ns);
 int64_t recording_now_ns(void);
 /* Waits for a condition, at most so long: signals to the program ring no bell here. */
 void recording_wait(struct recording *recording, pthread_cond_t *condition, int64_t wait_ns);
+/* The caller's: waits a moment for the thread, and lets the program serve its users. */
+void recording_wait_for_thread(struct recording *recording);
 
 #endif

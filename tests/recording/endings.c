@@ -1,14 +1,21 @@
 /* Recording: whatever ends it, what was written is playable. */
 #include "material.h"
 
+#include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct recording *begin(const struct recording_params *params) {
@@ -142,6 +149,64 @@ START_TEST(a_pipe_that_is_read_slowly_loses_nothing_where_packets_wait) {
 }
 END_TEST
 
+/* The queue is in the way of the change: a signal ends that, too. */
+START_TEST(a_change_of_format_while_a_fifo_is_not_read_can_be_left) {
+    const char *path = material_path("stalled.nut");
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    const int fifo = open(path, O_RDWR | O_CLOEXEC); /* read by nobody */
+    program_stop_on_signals(NULL);
+    struct recording *recording =
+        begin(&(struct recording_params){.target = path, .container = "nut"});
+    const struct material_params noise = {
+        .picture = "mpeg4", .gop = 5, .width = 640, .height = 480, .is_noise = true};
+    struct material *material = material_begin(&noise, recording);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(material_step(material), 0);
+    ck_assert_int_eq(material_set_streams(material), -ENOTSUP); /* one flow */
+    material_end(material);
+    program_stop();
+    ck_assert_int_lt(recording_finish(recording), 0);
+    recording_destroy(recording);
+    close(fifo);
+}
+END_TEST
+
+static const struct timespec soon = {.tv_nsec = 300000000};
+
+static void *stop_soon(void *user) {
+    (void)user;
+    nanosleep(&soon, NULL);
+    program_stop();
+    return NULL;
+}
+
+START_TEST(a_change_of_format_while_a_peer_takes_nothing_can_be_left) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, bytes), 0);
+    ck_assert_int_eq(listen(fd, 1), 0); /* connected by the kernel, never read */
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+    char url[64];
+    snprintf(url, sizeof(url), "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+    program_stop_on_signals(NULL);
+    struct recording *recording = begin(&(struct recording_params){.target = url});
+    const struct material_params noise = {
+        .picture = "mpeg4", .gop = 5, .width = 640, .height = 480, .is_noise = true};
+    struct material *material = material_begin(&noise, recording);
+    for (int i = 0; i < 40; i++)
+        ck_assert_int_eq(material_step(material), 0);
+    pthread_t stopper;
+    ck_assert_int_eq(pthread_create(&stopper, NULL, stop_soon, NULL), 0);
+    ck_assert_int_lt(material_set_streams(material), 0);
+    pthread_join(stopper, NULL);
+    material_end(material);
+    recording_finish(recording);
+    recording_destroy(recording);
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_pipe_that_is_closed_ends_the_recording_with_a_line) {
     int ends[2];
     ck_assert_int_eq(pipe(ends), 0);
@@ -164,6 +229,8 @@ int main(void) {
                         getenv("SHMFRAME_TEST_ALL") ? (int)containers : KILLED_ALWAYS);
     tcase_add_test(tests, a_pipe_that_nobody_reads_loses_packets_and_can_be_left);
     tcase_add_test(tests, a_pipe_that_is_read_slowly_loses_nothing_where_packets_wait);
+    tcase_add_test(tests, a_change_of_format_while_a_fifo_is_not_read_can_be_left);
+    tcase_add_test(tests, a_change_of_format_while_a_peer_takes_nothing_can_be_left);
     tcase_add_test(tests, a_pipe_that_is_closed_ends_the_recording_with_a_line);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECOND_NS INT64_C(1000000000)
@@ -161,6 +162,53 @@ START_TEST(a_save_that_cannot_be_is_told_at_once) {
 }
 END_TEST
 
+START_TEST(sound_is_kept_no_longer_than_asked_for_when_the_picture_stands_still) {
+    struct recording *recording = begin(
+        &(struct recording_params){.target = material_path("still.nut"), .keep_ns = 2 * SECOND_NS});
+    const struct material_params params = {.picture = "mpeg4", .sound = "pcm_s16le"};
+    struct material *material = material_begin(&params, recording);
+    step(material, 2 * MATERIAL_RATE);
+    for (int i = 0; i < 30 * MATERIAL_RATE; i++)
+        ck_assert_int_eq(material_step_sound(material), 0);
+    char path[RECORDING_PATH_BYTES];
+    ck_assert_msg(recording_save(recording, path) == 0, "%s", recording_error());
+    expect_saved(recording, 1);
+    struct material_content content;
+    material_read(path, &content);
+    ck_assert_int_eq(content.pictures, 0);
+    ck_assert_int_ge(content.end_sound_us, 1900000);
+    ck_assert_int_le(content.end_sound_us, 2100000);
+    ck_assert_int_eq(unlink(path), 0);
+    /* It goes on, and what is kept begins with a picture again: material_read() looks at that. */
+    step(material, 6 * MATERIAL_RATE);
+    ck_assert_int_eq(recording_save(recording, path), 0);
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_int_eq(recording_finish(recording), 0);
+    recording_destroy(recording);
+    material_read(path, &content);
+    ck_assert_int_ge(content.pictures, 2 * MATERIAL_RATE);
+    ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+START_TEST(a_save_of_nothing_is_no_success) {
+    struct recording *recording = begin(&(struct recording_params){
+        .target = material_path("tiny.nut"), .keep_ns = 600 * SECOND_NS, .keep_bytes = 2000});
+    const struct material_params params = {.picture = "mpeg4", .is_noise = true};
+    struct material *material = material_begin(&params, recording);
+    step(material, MATERIAL_RATE);
+    char path[RECORDING_PATH_BYTES], line[RECORDING_PATH_BYTES];
+    const int result = recording_save(recording, path); /* some may be on their way yet */
+    ck_assert(result == 0 || result == -ENODATA);
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_int_eq(recording_finish(recording), result == 0 ? -EIO : 0);
+    ck_assert(recording_next_line(recording, line));
+    ck_assert_msg(strstr(line, "--keep-size"), "%s", line);
+    recording_destroy(recording);
+    ck_assert_int_eq(count_files(), 0);
+}
+END_TEST
+
 START_TEST(a_save_that_fails_is_told_and_keeping_goes_on) {
     signal(SIGXFSZ, SIG_IGN);
     const struct rlimit limit = {100000, 100000};
@@ -185,7 +233,11 @@ START_TEST(a_save_that_fails_is_told_and_keeping_goes_on) {
 END_TEST
 
 START_TEST(options_that_do_not_go_together_are_refused) {
-    static const struct recording_params wrong[] = {
+    const char *fifo = material_path("fifo.nut");
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    const struct recording_params wrong[] = {
+        {.target = fifo, .keep_ns = 1},
+        {.target = fifo, .segment_ns = 1},
         {.target = "a.mkv", .keep_ns = 1, .segment_ns = 1},
         {.target = "a.mkv", .keep_bytes = 1},
         {.target = "a.mkv", .is_reconnecting = true},
@@ -211,6 +263,8 @@ int main(void) {
     tcase_add_test(tests, keeping_goes_on_over_several_saves_that_have_names_of_their_own);
     tcase_add_test(tests, memory_is_bounded);
     tcase_add_test(tests, a_save_that_cannot_be_is_told_at_once);
+    tcase_add_test(tests, sound_is_kept_no_longer_than_asked_for_when_the_picture_stands_still);
+    tcase_add_test(tests, a_save_of_nothing_is_no_success);
     tcase_add_test(tests, a_save_that_fails_is_told_and_keeping_goes_on);
     tcase_add_test(tests, options_that_do_not_go_together_are_refused);
     suite_add_tcase(suite, tests);

@@ -166,13 +166,20 @@ static void encode_sound(struct material *material, int64_t until) {
     }
 }
 
-int material_step(struct material *material) {
+int material_step_sound(struct material *material) {
     static const int64_t samples_a_picture = MATERIAL_SAMPLE_RATE / MATERIAL_RATE;
-    if (material->picture)
-        encode_picture(material);
+    material->steps++;
     if (material->sound)
-        encode_sound(material, ++material->steps * samples_a_picture);
+        encode_sound(material, material->steps * samples_a_picture);
     return material->result;
+}
+
+int material_step(struct material *material) {
+    if (material->picture) {
+        material->pictures = material->steps;
+        encode_picture(material);
+    }
+    return material_step_sound(material);
 }
 
 int material_end(struct material *material) {

@@ -27,6 +27,8 @@ int material_write(const struct material_params *params, struct recording *recor
 struct material;
 struct material *material_begin(const struct material_params *params, struct recording *recording);
 int material_step(struct material *material);
+/* Its sound only. */
+int material_step_sound(struct material *material);
 /* Empties the encoders. */
 int material_end(struct material *material);
 int material_set_streams(struct material *material);

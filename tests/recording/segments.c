@@ -224,6 +224,25 @@ START_TEST(a_time_that_goes_back_may_ask_for_a_key_frame_too) {
 }
 END_TEST
 
+START_TEST(files_are_cut_while_the_picture_stands_still) {
+    struct recording *recording = begin(
+        &(struct recording_params){.target = material_path("still.nut"), .segment_ns = 2000000000});
+    const struct material_params params = {.picture = "mpeg4", .sound = "pcm_s16le"};
+    struct material *material = material_begin(&params, recording);
+    for (int i = 0; i < 11 * MATERIAL_RATE; i++) {
+        const bool has_picture = i < MATERIAL_RATE || i >= 9 * MATERIAL_RATE;
+        ck_assert_int_eq(has_picture ? material_step(material) : material_step_sound(material), 0);
+    }
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_uint_ge(end(recording).segments, 5);
+    struct material_content content;
+    material_read(material_path("still-003.nut"), &content);
+    ck_assert_int_eq(content.pictures, 0);
+    ck_assert_int_ge(content.end_sound_us, 1900000);
+    ck_assert_int_le(content.end_sound_us, 2100000);
+}
+END_TEST
+
 START_TEST(a_change_of_format_begins_a_new_file) {
     struct recording *recording =
         begin(&(struct recording_params){.target = material_path("change.mkv")});
@@ -278,6 +297,7 @@ int main(void) {
     tcase_add_test(tests, names_by_time_that_do_not_differ_get_a_number);
     tcase_add_test(tests, a_split_begins_a_new_file_at_the_next_picture);
     tcase_add_test(tests, a_time_that_goes_back_may_ask_for_a_key_frame_too);
+    tcase_add_test(tests, files_are_cut_while_the_picture_stands_still);
     tcase_add_test(tests, a_change_of_format_begins_a_new_file);
     tcase_add_test(tests, ffmpeg_puts_a_row_together_again);
     suite_add_tcase(suite, tests);
