@@ -105,6 +105,37 @@ class Ends(unittest.TestCase):
         self.assertGreater(decode(path)["video"], 0.1)
         self.assertLessEqual(os.path.getsize(path), 3000000)
 
+    def test_a_fifo_is_one_flow_and_its_reader_may_come_late(self):
+        fifo, copy = self.path("a.nut"), self.path("copy.nut")
+        os.mkfifo(fifo)
+        run = self.start(CAM + " --duration 4", f"shmframe-encode cam {fifo} --segment 1s")
+        _, said = run.communicate(timeout=30)
+        self.assertIn("one flow", said)
+        run = self.start(CAM, f"shmframe-encode cam {fifo} --duration 3")
+        wait_for("the line", lambda: "not there yet" in run.stderr.readline())
+        with open(fifo, "rb") as source, open(copy, "wb") as target:
+            target.write(source.read())
+        self.assertEqual(run.wait(30), 0)
+        run.communicate(timeout=30)
+        self.assertGreater(decode(copy)["video"], 1)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a.nut", "copy.nut"])
+
+    def test_requests_are_answered_while_a_fifo_is_not_read(self):
+        fifo = self.path("a.nut")
+        os.mkfifo(fifo)
+        held = os.open(fifo, os.O_RDWR)  # read by nobody
+        self.addCleanup(os.close, held)
+        # The file is lossless: its writer waits for the encoder, which waits for the FIFO.
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25", "-t", "20",
+                        "-c:v", "mpeg4", self.path("source.mp4")], check=True, timeout=60)
+        run = self.start(f"shmframe-media {self.path('source.mp4')} --stream cam",
+                         f"shmframe-encode cam {fifo} --control rec --video rawvideo",
+                         f"sh -c 'until shmframe ask rec stats 2>&1; do sleep 0.2; done; sleep 2; "
+                         f"shmframe ask rec stats && shmframe ask rec quit && echo answered > {self.path('done')}'")
+        wait_for("the answers", lambda: os.path.exists(self.path("done")))
+        _, said = run.communicate(timeout=30)
+        self.assertNotIn("ended in", said)
+
     def listens(self):
         """Whether the encoder has its handler of SIGUSR1."""
         try:
