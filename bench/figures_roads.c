@@ -161,6 +161,11 @@ static void print_road(const json_t *road) {
         json_number_value(json_object_get(road, "lost")));
 }
 
+static bool has_losses(const json_t *road) {
+    return json_integer_value(json_object_get(road, "dropped")) ||
+           json_integer_value(json_object_get(road, "lost"));
+}
+
 static void print_table(const json_t *result) {
     size_t index;
     json_t *road;
@@ -176,6 +181,9 @@ static void print_table(const json_t *result) {
            "writer's", "x copy", "x ring", "work", "transport", "MB moved", "age p50", "p99",
            "drop", "lost");
     json_array_foreach(json_object_get(result, "roads"), index, road) print_road(road);
+    json_array_foreach(json_object_get(result, "roads"), index, road) if (has_losses(road))
+        printf("%s: frames are missing: its figures are of fewer than the others moved\n",
+               json_string_value(json_object_get(road, "road")));
     report_flush();
 }
 
