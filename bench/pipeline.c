@@ -31,14 +31,14 @@ static struct member {
     struct shmframe_reader_counters before, after;
     int64_t before_ns, after_ns; /* processor time */
 } members[PROGRAMS] = {
-    {.folder = "consumers",
+    {.folder = "consumers/view",
      .name = "shmframe-view",
      .argument = {STREAM, "--policy", "in-order", "--depth", "16"}},
-    {.folder = "consumers",
+    {.folder = "consumers/encode",
      .name = "shmframe-encode",
      .argument = {STREAM, "/dev/null", "--container", "null", "--video", "rawvideo", "--depth",
                   "16"}},
-    {.folder = "consumers",
+    {.folder = "consumers/analyze",
      .name = "shmframe-analyze",
      .argument = {STREAM, "--format", "json", "--depth", "16"}},
     {.folder = "consumers",
