@@ -180,7 +180,7 @@ static void parse_settings(struct analyzer *a) {
     check_range("black-level", settings.black_level, 1);
     check_range("frozen-noise", settings.frozen_noise, 1);
     check_range("scene-score", settings.scene_score, 100);
-    verdict_parse(&a->verdict, &settings.expectations);
+    verdict_parse(&a->verdict, &settings.expectations, settings.reference != NULL);
     a->has_dashboard = a->format == REPORT_TEXT && dashboard_is_possible();
     struct analysis_settings *to = &a->analysis_settings;
     to->interval_ns = settings.interval_ns;

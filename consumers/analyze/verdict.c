@@ -1,19 +1,11 @@
 #include "verdict.h"
 
+#include "near.h"
 #include "picture_measures.h"
 #include "sound_measures.h"
 
 #include <math.h>
 #include <string.h>
-
-void verdict_parse(struct verdict *verdict, const struct option_list *texts) {
-    for (uint32_t i = 0; i < texts->count; i++) {
-        const char *text = texts->text[i];
-        const char *wanted = expectation_parse(text, &verdict->expectation[verdict->count++]);
-        if (wanted)
-            program_fail_usage("--expect: \"%s\" should be %s", text, wanted);
-    }
-}
 
 /* Names that totals can have beside those of the measures. */
 static const char *const common_names[] = {
@@ -26,10 +18,50 @@ static bool is_in(const char *const *names, const char *name) {
     return *names != NULL;
 }
 
-static void append_names(char *text, size_t text_bytes, const char *const *names) {
-    for (; *names; names++) {
-        const size_t used = strlen(text);
-        snprintf(text + used, text_bytes - used, "%s%s", used ? ", " : "", *names);
+static void offer_names(struct near *near, const char *const *names) {
+    for (; *names; names++)
+        near_offer(near, *names);
+}
+
+static void fail_unknown(const char *name) {
+    struct near near = {.wanted = name};
+    offer_names(&near, common_names);
+    offer_names(&near, sound_measures_names());
+    offer_names(&near, picture_measures_names());
+    program_fail_usage("--expect: \"%s\" is nothing that is measured%s; shmframe-analyze(1) lists "
+                       "all names",
+                       name, near_text(&near));
+}
+
+/* Values that only a second stream gives. */
+static bool is_of_pairs(const char *name) {
+    static const char *const begins[] = {"pairs", "psnr_", "ssim_", "unmatched"};
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
+static void check_name(const struct expectation *expectation, bool has_reference) {
+    const char *name = expectation->name;
+    if (!is_in(common_names, name) && !is_in(sound_measures_names(), name) &&
+        !is_in(picture_measures_names(), name))
+        fail_unknown(name);
+    if (is_of_pairs(name) && !has_reference)
+        program_fail_usage(
+            "--expect: \"%s\" compares pictures with those of another stream: name it "
+            "with --reference",
+            expectation->text);
+}
+
+void verdict_parse(struct verdict *verdict, const struct option_list *texts, bool has_reference) {
+    for (uint32_t i = 0; i < texts->count; i++) {
+        const char *text = texts->text[i];
+        struct expectation *expectation = &verdict->expectation[verdict->count++];
+        const char *wanted = expectation_parse(text, expectation);
+        if (wanted)
+            program_fail_usage("--expect: \"%s\" should be %s", text, wanted);
+        check_name(expectation, has_reference);
     }
 }
 
@@ -37,22 +69,16 @@ static void check_expectation(const struct expectation *expectation,
                               const struct selection *selection) {
     const bool is_sound = is_in(sound_measures_names(), expectation->name);
     const bool is_picture = is_in(picture_measures_names(), expectation->name);
-    const bool is_common = is_in(common_names, expectation->name);
     for (uint32_t i = 0; i < selection->count; i++) {
         const struct selected_stream *stream = &selection->stream[i];
         if (expectation->stream[0] != '\0' && strcmp(expectation->stream, stream->name) != 0)
             continue;
-        if (is_common || (stream->kind == SHMFRAME_AUDIO ? is_sound : is_picture))
+        if (is_in(common_names, expectation->name) ||
+            (stream->kind == SHMFRAME_AUDIO ? is_sound : is_picture))
             return;
     }
-    static char names[4096];
-    if (is_sound || is_picture || is_common)
-        program_fail_usage("--expect: \"%s\": no stream of that %s is measured here",
-                           expectation->text, expectation->stream[0] ? "name and kind" : "kind");
-    append_names(names, sizeof(names), common_names);
-    append_names(names, sizeof(names), sound_measures_names());
-    append_names(names, sizeof(names), picture_measures_names());
-    program_fail_usage("--expect: \"%s\" is none of %s", expectation->name, names);
+    program_fail_usage("--expect: \"%s\": no stream of that %s is measured here", expectation->text,
+                       expectation->stream[0] ? "name and kind" : "kind");
 }
 
 void verdict_check(const struct verdict *verdict, const struct selection *selection) {

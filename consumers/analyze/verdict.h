@@ -16,8 +16,9 @@ struct verdict {
     bool has_failed; /* one was not met, or at the end not judged */
 };
 
-/* What --expect said; a mistake ends the program. The texts are kept. */
-void verdict_parse(struct verdict *verdict, const struct option_list *texts);
+/* What --expect said; a mistake ends the program, such as a name that nothing has, or the value of
+ * a comparison where there is no reference. The texts are kept. */
+void verdict_parse(struct verdict *verdict, const struct option_list *texts, bool has_reference);
 /* What no selected stream can have is a mistake as well, told before anything is measured. */
 void verdict_check(const struct verdict *verdict, const struct selection *selection);
 

@@ -150,6 +150,9 @@ class Analyze(unittest.TestCase):
         for options, words in (
                 (["--expect", "integrated_lufs"], ["--expect", "[STREAM:]NAME>=VALUE"]),
                 (["--expect", "clips>=x"], ["--expect", "[STREAM:]NAME>=VALUE"]),
+                (["--expect", "integrated_luf<=-10"],
+                 ["\"integrated_luf\"", "near it is integrated_lufs;", "shmframe-analyze(1)"]),
+                (["--expect", "demo:psnr_avg_db>=30"], ["psnr_avg_db>=30", "--reference"]),
                 (["--match", "time"], ["--match", "origin, capture or pts"]),
                 (["--silence-level", "3"], ["--silence-level", "below 0"]),
                 (["--black-level", "2"], ["--black-level", "0 to 1"]),
@@ -165,7 +168,7 @@ class Analyze(unittest.TestCase):
 
     def test_what_streams_cannot_have_is_a_mistake(self):
         for options, words in (
-                ("demo --expect 'loudness>=3'", ["--expect", "integrated_lufs", "black_s", "frames"]),
+                ("demo --expect 'loudness>=3'", ["--expect", "near it is loudness_range_lu"]),
                 ("demo.sound --expect 'black_s<1'", ["--expect", "no stream of that kind"]),
                 ("demo --reference demo", ["--reference", "itself"])):
             said = self.call(PATTERN, f"shmframe-analyze {options}").stderr
