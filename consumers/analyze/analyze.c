@@ -221,8 +221,19 @@ static void tell(void *user, json_t *object) {
         report_flush();
 }
 
+static void warn_of_no_pairs(const struct analysis *analysis, const json_t *total) {
+    const json_t *pairs = json_object_get(total, "pairs");
+    if (!pairs || json_integer_value(pairs) > 0 ||
+        json_integer_value(json_object_get(total, "frames")) == 0)
+        return;
+    program_warn("%s: no picture belonged together with one of %s by --match %s; try another of "
+                 "origin, capture and pts",
+                 analysis_stream(analysis), settings.reference, settings.match);
+}
+
 static void tell_total(struct analyzer *a, struct analysis *analysis) {
     json_t *total = analysis_make_total(analysis);
+    warn_of_no_pairs(analysis, total);
     json_object_set_new(total, "ended_by", json_string(a->reason));
     json_object_set_new(total, "expectations",
                         verdict_judge(&a->verdict, analysis_stream(analysis), total));

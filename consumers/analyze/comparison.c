@@ -36,9 +36,9 @@ void comparison_destroy(struct comparison *comparison) {
     free(comparison);
 }
 
-void comparison_set_time_base(struct comparison *comparison, enum pairing_side side,
-                              struct shmframe_rational time_base) {
-    pairing_set_time_base(comparison->pairing, side, time_base);
+void comparison_set_times(struct comparison *comparison, enum pairing_side side,
+                          struct shmframe_rational time_base, struct shmframe_rational frame_rate) {
+    pairing_set_times(comparison->pairing, side, time_base, frame_rate);
 }
 
 enum pairing_room comparison_find_room(const struct comparison *comparison,

@@ -12,9 +12,9 @@ int comparison_create(const struct pairing_settings *settings, bool with_psnr, b
                       struct comparison **out_comparison);
 void comparison_destroy(struct comparison *comparison);
 
-/* The unit of a side's pts. */
-void comparison_set_time_base(struct comparison *comparison, enum pairing_side side,
-                              struct shmframe_rational time_base);
+/* As pairing_set_times(). */
+void comparison_set_times(struct comparison *comparison, enum pairing_side side,
+                          struct shmframe_rational time_base, struct shmframe_rational frame_rate);
 
 /* Adds a picture that can be read, and to an empty tally what came of it: with its partner it is
  * compared, the reference converted first where format, size or colours differ. Errors: -ENOMEM;

@@ -26,6 +26,7 @@ struct queue {
     struct waiting *waiting;
     uint32_t first, count, held;
     AVRational time_base;
+    int64_t frame_ns;   /* 0: not known */
     struct mark newest; /* of all that came */
     bool has_ended;
 };
@@ -33,6 +34,7 @@ struct queue {
 struct pairing {
     struct pairing_settings settings;
     struct queue queue[2];
+    int64_t tolerance_ns; /* of the key */
     struct pairing_counters counters;
 };
 
@@ -43,6 +45,7 @@ int pairing_create(const struct pairing_settings *settings, struct pairing **out
     if (!pairing)
         return -ENOMEM;
     pairing->settings = *settings;
+    pairing->tolerance_ns = settings->key == PAIRING_BY_ORIGIN ? 0 : settings->tolerance_ns;
     for (int side = 0; side < 2; side++) {
         pairing->queue[side].time_base = (AVRational){1, (int)NS};
         pairing->queue[side].waiting = calloc(settings->waiting_max, sizeof(struct waiting));
@@ -91,9 +94,23 @@ void pairing_destroy(struct pairing *pairing) {
     free(pairing);
 }
 
-void pairing_set_time_base(struct pairing *pairing, enum pairing_side side,
-                           struct shmframe_rational time_base) {
-    pairing->queue[side].time_base = (AVRational){time_base.num, time_base.den};
+void pairing_set_times(struct pairing *pairing, enum pairing_side side,
+                       struct shmframe_rational time_base, struct shmframe_rational frame_rate) {
+    struct queue *queue = &pairing->queue[side];
+    queue->time_base = (AVRational){time_base.num, time_base.den};
+    queue->frame_ns = frame_rate.num > 0 && frame_rate.den > 0
+                          ? av_rescale(NS, frame_rate.den, frame_rate.num)
+                          : 0;
+    if (pairing->settings.key != PAIRING_BY_PTS)
+        return;
+    const int64_t other_ns = pairing->queue[!side].frame_ns;
+    int64_t frame_ns = queue->frame_ns;
+    if (frame_ns == 0 || (other_ns > 0 && other_ns < frame_ns))
+        frame_ns = other_ns;
+    /* Containers round pts, and move them all a little where sound begins before 0. */
+    pairing->tolerance_ns = pairing->settings.tolerance_ns;
+    if ((frame_ns - 1) / 2 > pairing->tolerance_ns)
+        pairing->tolerance_ns = (frame_ns - 1) / 2;
 }
 
 static struct mark make_mark(const struct pairing *pairing, enum pairing_side side,
@@ -127,12 +144,10 @@ static int compare(const struct pairing *pairing, const struct mark *a, const st
     *out_is_comparable = a->is_known && b->is_known && strcmp(a->stream, b->stream) == 0;
     if (!*out_is_comparable || a->value == b->value)
         return 0;
-    const int64_t tolerance =
-        pairing->settings.key == PAIRING_BY_ORIGIN ? 0 : pairing->settings.tolerance_ns;
     /* Unsigned, since peers' numbers may be of any size. */
     const uint64_t apart = a->value > b->value ? (uint64_t)a->value - (uint64_t)b->value
                                                : (uint64_t)b->value - (uint64_t)a->value;
-    if (apart <= (uint64_t)tolerance)
+    if (apart <= (uint64_t)pairing->tolerance_ns)
         return 0;
     return a->value < b->value ? -1 : 1;
 }

@@ -28,7 +28,8 @@ enum pairing_key {
 struct pairing_settings {
     const char *stream[2]; /* names, by enum pairing_side; kept; the second NULL: no reference */
     enum pairing_key key;
-    int64_t tolerance_ns; /* by capture and pts: times that differ by so much are the same */
+    int64_t tolerance_ns; /* by capture and pts: times that differ by so much are the same; pts also
+                             by less than half the shorter frame duration that a side has */
     uint32_t held_max;    /* references to pictures that wait, on each side, at least 1 */
     uint32_t waiting_max; /* pictures that wait, copies included, on each side */
 };
@@ -52,9 +53,9 @@ struct pairing;
 int pairing_create(const struct pairing_settings *settings, struct pairing **out_pairing);
 void pairing_destroy(struct pairing *pairing);
 
-/* The unit of a side's pts. */
-void pairing_set_time_base(struct pairing *pairing, enum pairing_side side,
-                           struct shmframe_rational time_base);
+/* The unit of a side's pts, and its frames a second, 0/1: not known. */
+void pairing_set_times(struct pairing *pairing, enum pairing_side side,
+                       struct shmframe_rational time_base, struct shmframe_rational frame_rate);
 
 /* Adds a picture. Returns 1 if its partner was there: `out_partner` is the caller's then; 0: it
  * waits. Errors: -ENOMEM. */

@@ -124,7 +124,8 @@ int picture_measures_set_format(struct picture_measures *measures, enum pairing_
     to->scaler = scaler;
     to->format = *format;
     if (measures->comparison)
-        comparison_set_time_base(measures->comparison, side, format->time_base);
+        comparison_set_times(measures->comparison, side, format->time_base,
+                             format->video.frame_rate);
     return 0;
 }
 

@@ -241,6 +241,32 @@ class Analyze(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             total = self.totals([json.loads(line) for line in file])["demo"]
         self.assertEqual((total["pairs"], total["pairs_equal"]), (30, 30))
+        self.assertNotIn("belonged together", done.stderr)
+
+    def test_nothing_that_could_be_compared_is_said(self):
+        first = PATTERN + " --no-sound --duration 0.2"
+        second = first.replace("--stream demo", "--stream other")
+        done = self.call(first, second, "shmframe-analyze demo --reference other")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("demo: no picture belonged together with one of other by --match origin",
+                      done.stderr)
+
+    def test_files_whose_containers_round_otherwise_are_compared(self):
+        """Sound that begins before 0 moves all times of the WebM file: 7 ms of a frame's 16.7."""
+        sources = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=60:d=0.5", "-f", "lavfi", "-i",
+                   "sine=r=48000:d=0.5"]
+        paths = [os.path.join(self.folder, name) for name in ("two.mp4", "two.webm")]
+        for path, codecs in zip(paths, (["libx264", "aac"], ["libvpx", "libopus"])):
+            subprocess.run(["ffmpeg", "-v", "error", *sources, "-c:v", codecs[0], "-c:a", codecs[1],
+                            path], check=True, timeout=DEADLINE_S)
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as file:
+            done = self.call(self.media(paths[0]), self.media(paths[1]).replace("film", "other"),
+                             "shmframe-analyze --format json film --reference other --match pts "
+                             f"--interval 0 > {file.name}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            total = self.totals([json.loads(line) for line in file])["film"]
+        self.assertEqual((total["pairs"], total["unmatched"], total["unmatched_reference"]),
+                         (30, 0, 0))
 
     # --- Charts.
 

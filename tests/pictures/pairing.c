@@ -80,8 +80,9 @@ END_TEST
 
 START_TEST(a_match_gives_up_what_came_before_it) {
     open_pairing(PAIRING_BY_PTS, 4, 8);
-    pairing_set_time_base(pairing, PAIRING_MAIN, (struct shmframe_rational){1, 25});
-    pairing_set_time_base(pairing, PAIRING_REFERENCE, (struct shmframe_rational){1, 1000});
+    const struct shmframe_rational none = {0, 1};
+    pairing_set_times(pairing, PAIRING_MAIN, (struct shmframe_rational){1, 25}, none);
+    pairing_set_times(pairing, PAIRING_REFERENCE, (struct shmframe_rational){1, 1000}, none);
     for (int i = 0; i < 4; i++) {
         const struct shmframe_frame stamps = with_pts(i);
         add(PAIRING_MAIN, &stamps, (uint8_t)i, -1);
@@ -92,6 +93,23 @@ START_TEST(a_match_gives_up_what_came_before_it) {
     ck_assert_uint_eq(counters().unmatched[PAIRING_REFERENCE], 0);
     const struct shmframe_frame next = with_pts(120);
     add(PAIRING_REFERENCE, &next, 9, 3);
+}
+END_TEST
+
+/* One file rounds to milliseconds, and begins 7 ms later since its sound is ahead. */
+START_TEST(pts_are_the_same_within_half_a_frame) {
+    open_pairing(PAIRING_BY_PTS, 4, 8);
+    pairing_set_times(pairing, PAIRING_MAIN, (struct shmframe_rational){1, 60},
+                      (struct shmframe_rational){60, 1});
+    pairing_set_times(pairing, PAIRING_REFERENCE, (struct shmframe_rational){1, 1000},
+                      (struct shmframe_rational){30, 1});
+    for (int i = 0; i < 4; i++) {
+        const struct shmframe_frame stamps = with_pts(i);
+        add(PAIRING_MAIN, &stamps, (uint8_t)i, -1);
+    }
+    const struct shmframe_frame same = with_pts(17 + 7), between = with_pts(33 + 8 + 1);
+    add(PAIRING_REFERENCE, &same, 9, 1);
+    add(PAIRING_REFERENCE, &between, 9, 3);
 }
 END_TEST
 
@@ -187,6 +205,7 @@ int main(void) {
     tcase_add_test(tests, the_origin_is_the_reference_frame_itself);
     tcase_add_test(tests, numbers_of_different_origins_are_not_the_same);
     tcase_add_test(tests, a_match_gives_up_what_came_before_it);
+    tcase_add_test(tests, pts_are_the_same_within_half_a_frame);
     tcase_add_test(tests, times_are_the_same_within_the_tolerance);
     tcase_add_test(tests, stamps_of_any_size_are_borne);
     tcase_add_test(tests, few_are_held_and_the_others_copied);
