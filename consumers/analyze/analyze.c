@@ -248,7 +248,7 @@ static void end_intervals(struct analyzer *a) {
 static void tell_totals(struct analyzer *a) {
     for (uint32_t i = 0; i < a->count; i++)
         tell_total(a, &a->analysis[i]);
-    verdict_end(&a->verdict);
+    verdict_end(&a->verdict, a->format == REPORT_TEXT);
 }
 
 static void draw(struct analyzer *a) {

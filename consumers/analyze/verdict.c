@@ -2,6 +2,7 @@
 
 #include "near.h"
 #include "picture_measures.h"
+#include "report.h"
 #include "sound_measures.h"
 
 #include <math.h>
@@ -109,18 +110,38 @@ json_t *verdict_judge(struct verdict *verdict, const char *stream, const json_t 
         json_object_set_new(object, "value", found ? json_incref(found) : json_null());
         json_array_append_new(objects, object);
         verdict->was_judged[i] = true;
-        if (is_met)
-            continue;
-        verdict->has_failed = true;
-        if (isnan(value))
-            program_warn("%s: expected %s, but it has no value", stream, expectation->text);
-        else
-            program_warn("%s: expected %s, but it is %g", stream, expectation->text, value);
+        verdict->judgement[verdict->judgements++] =
+            (struct judgement){stream, expectation, value, is_met};
     }
     return objects;
 }
 
-void verdict_end(struct verdict *verdict) {
+static void print_met(const struct judgement *judgement) {
+    if (judgement->is_met)
+        printf("%s: as expected, %s: it is %g\n", judgement->stream, judgement->expectation->text,
+               judgement->value);
+}
+
+static void warn_unless_met(const struct judgement *judgement) {
+    if (judgement->is_met)
+        return;
+    if (isnan(judgement->value))
+        program_warn("%s: expected %s, but it has no value", judgement->stream,
+                     judgement->expectation->text);
+    else
+        program_warn("%s: expected %s, but it is %g", judgement->stream,
+                     judgement->expectation->text, judgement->value);
+}
+
+void verdict_end(struct verdict *verdict, bool is_telling) {
+    for (uint32_t i = 0; i < verdict->judgements && is_telling; i++)
+        print_met(&verdict->judgement[i]);
+    if (is_telling)
+        report_flush();
+    for (uint32_t i = 0; i < verdict->judgements; i++) {
+        warn_unless_met(&verdict->judgement[i]);
+        verdict->has_failed = verdict->has_failed || !verdict->judgement[i].is_met;
+    }
     for (uint32_t i = 0; i < verdict->count; i++) {
         if (verdict->was_judged[i])
             continue;

@@ -9,10 +9,20 @@
 
 enum { EXPECTATIONS_MAX = sizeof(((struct option_list *)0)->text) / sizeof(char *) };
 
+/* What became of an expectation with one stream. */
+struct judgement {
+    const char *stream;
+    const struct expectation *expectation;
+    double value; /* NAN: none */
+    bool is_met;
+};
+
 struct verdict {
     struct expectation expectation[EXPECTATIONS_MAX];
     uint32_t count;
     bool was_judged[EXPECTATIONS_MAX];
+    struct judgement judgement[EXPECTATIONS_MAX * SELECTION_MAX];
+    uint32_t judgements;
     bool has_failed; /* one was not met, or at the end not judged */
 };
 
@@ -22,10 +32,11 @@ void verdict_parse(struct verdict *verdict, const struct option_list *texts, boo
 /* What no selected stream can have is a mistake as well, told before anything is measured. */
 void verdict_check(const struct verdict *verdict, const struct selection *selection);
 
-/* Judges the total of a stream, and says what is not met. Returns an object for each expectation
+/* Judges the total of a stream, once each; its name is kept. Returns an object for each expectation
  * that concerns it, in an array that is the caller's. */
 json_t *verdict_judge(struct verdict *verdict, const char *stream, const json_t *total);
-/* All totals are there: says which expectations none of them has. */
-void verdict_end(struct verdict *verdict);
+/* All totals were told: says what is not met and what none of them has, with `is_telling` also, on
+ * stdout, what is met. */
+void verdict_end(struct verdict *verdict, bool is_telling);
 
 #endif
