@@ -31,6 +31,14 @@ static bool read_count(const char *text, uint32_t *out_value) {
     return true;
 }
 
+static bool read_positive_count(const char *text, uint32_t *out_value) {
+    uint32_t value;
+    if (!read_count(text, &value) || value == 0)
+        return false;
+    *out_value = value;
+    return true;
+}
+
 static bool read_number(const char *text, double *out_value) {
     char *end;
     errno = 0;
@@ -65,6 +73,14 @@ static bool read_duration(const char *text, int64_t *out_ns) {
         return true;
     }
     return false;
+}
+
+static bool read_positive_duration(const char *text, int64_t *out_ns) {
+    int64_t ns;
+    if (!read_duration(text, &ns) || ns == 0)
+        return false;
+    *out_ns = ns;
+    return true;
 }
 
 static bool read_size(const char *text, uint32_t out_size[2]) {
@@ -132,10 +148,16 @@ const char *option_store(const struct option_spec *spec, const char *text) {
         return NULL;
     case OPTION_COUNT:
         return read_count(text, spec->out) ? NULL : "a whole number from 0 to 4294967295";
+    case OPTION_POSITIVE_COUNT:
+        return read_positive_count(text, spec->out) ? NULL : "a whole number from 1 to 4294967295";
     case OPTION_NUMBER:
         return read_number(text, spec->out) ? NULL : "a number such as 0.5";
     case OPTION_DURATION:
         return read_duration(text, spec->out) ? NULL : "a time such as 10, 1.5s, 200ms, 50us or 3m";
+    case OPTION_POSITIVE_DURATION:
+        return read_positive_duration(text, spec->out)
+                   ? NULL
+                   : "a time of more than 0, such as 10, 1.5s, 200ms, 50us or 3m";
     case OPTION_SIZE:
         return read_size(text, spec->out) ? NULL : "a size such as 1920x1080";
     case OPTION_RATIONAL:

@@ -7,14 +7,16 @@
 #include <stdint.h>
 
 enum option_kind {
-    OPTION_FLAG,     /* bool *            --loop                        */
-    OPTION_TEXT,     /* const char **     --stream NAME                 */
-    OPTION_COUNT,    /* uint32_t *        --frames 100                  */
-    OPTION_NUMBER,   /* double *          --gain 0.5                    */
-    OPTION_DURATION, /* int64_t *, ns     --duration 10, 1.5s, 200ms, 50us, 3m */
-    OPTION_SIZE,     /* uint32_t[2]       --size 1920x1080              */
-    OPTION_RATIONAL, /* struct shmframe_rational *  --rate 60, 30000/1001, 29.97 */
-    OPTION_LIST,     /* struct option_list *, may be given again and again */
+    OPTION_FLAG,              /* bool *            --loop                        */
+    OPTION_TEXT,              /* const char **     --stream NAME                 */
+    OPTION_COUNT,             /* uint32_t *        --frames 100                  */
+    OPTION_NUMBER,            /* double *          --gain 0.5                    */
+    OPTION_DURATION,          /* int64_t *, ns     --duration 10, 1.5s, 200ms, 50us, 3m */
+    OPTION_POSITIVE_COUNT,    /* likewise, where 0 makes no sense */
+    OPTION_POSITIVE_DURATION, /* likewise */
+    OPTION_SIZE,              /* uint32_t[2]       --size 1920x1080              */
+    OPTION_RATIONAL,          /* struct shmframe_rational *  --rate 60, 30000/1001, 29.97 */
+    OPTION_LIST,              /* struct option_list *, may be given again and again */
 };
 
 /* The texts of an option that is given several times, in their order. */

@@ -2,6 +2,7 @@
 
 #include "program.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,12 @@ struct control *control_open(struct shmframe_session *session, const char *name,
     control->verbs = verbs;
     control->user = user;
     snprintf(control->name, sizeof(control->name), "%s", name);
-    if (shmframe_writer_open(session, &params, &control->writer) == 0)
+    const int result = shmframe_writer_open(session, &params, &control->writer);
+    if (result == 0)
         return control;
+    if (result == -EEXIST)
+        program_fail("--control: there is a stream %s already (shmframe ls): choose another name",
+                     name);
     if (!program_is_stopping())
         program_fail_call(name);
     free(control);

@@ -155,16 +155,41 @@ const AVCodec *codec_find_pcm(const AVOutputFormat *format, enum AVSampleFormat 
 
 /* --- What was asked for ----------------------------------------------------------------------- */
 
+/* What standards and programs are called, where FFmpeg calls its encoder something else. */
+static void offer_aliases(struct near *near, enum AVMediaType type) {
+    static const struct {
+        const char *alias, *encoder;
+    } aliases[] = {
+        {"h265", "libx265"}, {"x265", "libx265"},   {"x264", "libx264"},
+        {"avc", "libx264"},  {"mp3", "libmp3lame"}, {"vpx", "libvpx-vp9"},
+    };
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+        struct near alias = {.wanted = near->wanted};
+        near_offer(&alias, aliases[i].alias);
+        if (alias.count && near->count < NEAR_NAMES_MAX && find_encoder(aliases[i].encoder, type))
+            near->name[near->count++] = aliases[i].encoder;
+    }
+}
+
+static bool is_other_kind(const char *name, enum AVMediaType type) {
+    return find_encoder(name, type == AVMEDIA_TYPE_VIDEO ? AVMEDIA_TYPE_AUDIO : AVMEDIA_TYPE_VIDEO);
+}
+
 static int fail_codec(const char *name, enum AVMediaType type) {
     struct near near = {.wanted = name};
     void *at = NULL;
     const AVCodec *codec;
-    const char *const option = type == AVMEDIA_TYPE_VIDEO ? "--video" : "--audio";
+    const bool is_video = type == AVMEDIA_TYPE_VIDEO;
+    const char *const option = is_video ? "--video" : "--audio";
+    if (is_other_kind(name, type))
+        return fault_set(-EINVAL, "%s: %s encodes %s: it goes with %s", option, name,
+                         is_video ? "sound" : "pictures", is_video ? "--audio" : "--video");
     while ((codec = av_codec_iterate(&at)))
         if (av_codec_is_encoder(codec) && codec->type == type)
             near_offer(&near, codec->name);
     if (type == AVMEDIA_TYPE_AUDIO)
         near_offer(&near, "pcm");
+    offer_aliases(&near, type);
     return fault_set(-EINVAL, "%s: there is no encoder \"%s\" (ffmpeg -encoders lists them)%s",
                      option, name, near_text(&near));
 }

@@ -121,6 +121,9 @@ static int find_by_ending(const char *path, struct container *container) {
         if (strcasecmp(dot + 1, endings[i].ending) == 0)
             return find_by_name(endings[i].muxer, container);
     container->format = av_guess_format(NULL, path, NULL);
+    if (container->format && is_muxer(container->format->name, "image2") && !strchr(path, '%'))
+        return fault_set(-EINVAL, "%s names a picture: shmframe-snapshot writes those, one or many",
+                         path);
     if (container->format)
         return 0;
     if (!dot || !dot[1])

@@ -78,7 +78,7 @@ static const struct option_spec options[] = {
      .help = "when a stream's format changes: segment (a new file; the default of files) or "
              "rescale (to what it was at first)"},
     {.name = "segment",
-     .kind = OPTION_DURATION,
+     .kind = OPTION_POSITIVE_DURATION,
      .out = &settings.segment_ns,
      .argument = "TIME",
      .help = "a new file after so long"},
@@ -88,7 +88,7 @@ static const struct option_spec options[] = {
      .argument = "BYTES",
      .help = "a new file after so much: 500k, 100M, 4G"},
     {.name = "keep",
-     .kind = OPTION_DURATION,
+     .kind = OPTION_POSITIVE_DURATION,
      .out = &settings.keep_ns,
      .argument = "TIME",
      .help = "replay: keep the last so long in memory, and write it when asked to (SIGUSR1, or the "
@@ -208,6 +208,8 @@ static void parse_settings(void) {
     choose_codec(settings.video, AVMEDIA_TYPE_VIDEO, false, &encode.video);
     choose_codec(settings.audio, AVMEDIA_TYPE_AUDIO,
                  encode.video.is_asked && codec_is_exact(&encode.video), &encode.audio);
+    if (settings.video && settings.audio && is_empty(&encode.video) && is_empty(&encode.audio))
+        program_fail_usage("nothing is left to be recorded: --video and --audio are both none");
     if (is_empty(&encode.video) && is_empty(&encode.audio))
         program_fail_usage("%s holds neither picture nor sound: name a codec with --video or "
                            "--audio, or another --container",
@@ -439,6 +441,14 @@ static int take_last(void) {
     return result;
 }
 
+/* Not of what did not come to begin: that was told, and the target is as it was. */
+static bool has_report(void) {
+    struct recording_state state;
+    recording_state(encode.recorder.params.recording, &state);
+    return strcmp(encode.reason, "failure") != 0 || state.segments || state.packets ||
+           state.dropped;
+}
+
 static void finish(void) {
     struct recording *recording = encode.recorder.params.recording;
     int result = 0;
@@ -458,11 +468,13 @@ static void finish(void) {
     /* Standard output is the file there. */
     if (encode.container.road == CONTAINER_FLOW)
         dup2(STDERR_FILENO, STDOUT_FILENO);
+    encode.has_failed = encode.has_failed || sources_have_failed(&encode.sources);
+    if (!has_report())
+        return;
     if (encode.format == REPORT_JSON)
         report_print_json(recorder_report_json(&encode.recorder, encode.target, encode.reason));
     else
         recorder_report_print(&encode.recorder, encode.target);
-    encode.has_failed = encode.has_failed || sources_have_failed(&encode.sources);
 }
 
 int main(int argc, char **argv) {

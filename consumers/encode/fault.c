@@ -30,6 +30,9 @@ static void hear(void *object, int level, const char *format, va_list values) {
         return;
     vsnprintf(heard, sizeof(heard), format, values);
     heard[strcspn(heard, "\n")] = '\0';
+    const size_t length = strlen(heard);
+    if (length > 0 && heard[length - 1] == '.')
+        heard[length - 1] = '\0';
 }
 
 void fault_listen(void) {

@@ -84,7 +84,9 @@ int outlet_set_streams(struct outlet *outlet, const struct recording_stream *str
         outlet->stream[i].parameters = outlet->parameters[i];
         outlet->stream[i].name = outlet->name[i];
     }
-    const struct output_params params = make_params(outlet, NULL);
+    const bool is_standard_output = outlet->container->road == CONTAINER_FLOW;
+    const struct output_params params =
+        make_params(outlet, is_standard_output ? NULL : outlet->container->path);
     return output_check(&params);
 }
 

@@ -6,6 +6,7 @@
 #include "picture_side.h"
 
 #include <errno.h>
+#include <libavcodec/avcodec.h>
 #include <libavutil/avstring.h>
 #include <libavutil/opt.h>
 #include <stdio.h>
@@ -117,6 +118,8 @@ static int add_context(struct output *output, uint32_t index) {
     av_free(address);
     output->context[output->contexts++] = context;
     context->interrupt_callback = params->interrupt;
+    /* Who names a codec wants it, also where FFmpeg has doubts: FLAC in mp4. */
+    context->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
     context->max_delay = 700000; /* us: what demuxers of MPEG are told to buffer */
     context->flush_packets = params->container->is_network;
     if (params->container->road == CONTAINER_SELF)
@@ -345,8 +348,8 @@ static int describe_failure(const struct output *output, int error) {
     const char *remedy = is_full ? "; make room and start again" : "";
     if (!is_playable(output))
         return fault_set(error, "%s: %s%s", name_target(output), what, remedy);
-    return fault_set(error, "%s: %s; %.1f MB are in it, and playable%s", name_target(output), what,
-                     (double)output_bytes(output) / 1e6, remedy);
+    return fault_set(error, "%s: %s; %.0f kB are in it, and playable%s", name_target(output), what,
+                     (double)output_bytes(output) / 1e3, remedy);
 }
 
 static int flush(struct output *output) {

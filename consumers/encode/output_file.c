@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <libavutil/error.h>
 #include <libavutil/mem.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -168,6 +170,15 @@ static int64_t seek(void *user, int64_t offset, int whence) {
 
 /* Life. */
 
+static bool has_folder(const char *path) {
+    struct stat what;
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    return stat(folder, &what) == 0;
+}
+
 static int open_path(const char *path, bool is_overwriting, const struct output_file *file) {
     struct stat what;
     const bool is_there = stat(path, &what) == 0;
@@ -188,7 +199,8 @@ static int open_path(const char *path, bool is_overwriting, const struct output_
         }
         const int error = errno == ENXIO && is_interrupted(file) ? -EINTR : -errno;
         return fault_set(error, "%s cannot be written: %s%s", path, fault_describe(AVERROR(errno)),
-                         errno == ENOENT ? " (make its directory first)" : "");
+                         error == -ENOENT && !has_folder(path) ? " (make its directory first)"
+                                                               : "");
     }
 }
 

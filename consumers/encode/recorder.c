@@ -227,6 +227,18 @@ static void tell_false(const struct recorder *recorder, struct track *track,
                  frame->capture_ns > frame->publish_ns ? "after" : "before");
 }
 
+/* What is written of a frame: nothing behind the limit, whole pictures, and sound up to there. */
+static void count_length(struct recorder *recorder, const struct track *track, int64_t time_ns,
+                         int64_t duration_ns) {
+    int64_t end_ns = time_ns + duration_ns;
+    if (track->place.is_doubted || time_ns >= track->limit_ns)
+        return;
+    if (track->format.kind == SHMFRAME_AUDIO && end_ns > track->limit_ns)
+        end_ns = track->limit_ns;
+    if (end_ns > recorder->length_ns)
+        recorder->length_ns = end_ns;
+}
+
 static int put(struct recorder *recorder, uint32_t index, struct recorder_frame *frame) {
     struct track *track = &recorder->track[index];
     const int64_t time_ns = time_of(recorder, index, frame);
@@ -247,6 +259,7 @@ static int put(struct recorder *recorder, uint32_t index, struct recorder_frame 
         .lost = frame->lost,
         .is_break = is_break,
     };
+    count_length(recorder, track, next.time_ns, duration_ns);
     recorder->is_after_pause[index] = false;
     frame->frame = NULL;
     const int result = track_put(track, &next);
@@ -377,7 +390,7 @@ void recorder_close(struct recorder *recorder) {
 }
 
 int64_t recorder_length_ns(const struct recorder *recorder) {
-    return recorder->stamps.end_ns;
+    return recorder->length_ns;
 }
 
 uint64_t recorder_lost(const struct recorder *recorder) {

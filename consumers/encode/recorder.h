@@ -66,6 +66,7 @@ struct recorder {
     int64_t done_ns;                            /* when the first track had all that was wanted */
     int64_t paused_ns;                          /* in all, of pauses that are over */
     int64_t pause_ns;                           /* when this one began */
+    int64_t length_ns;                          /* of what was written */
     uint32_t changes;                           /* of format */
     uint32_t changes_now;                       /* since changed_ns */
     int64_t changed_ns;

@@ -27,6 +27,20 @@ static const struct source *source_of(const struct recorder *recorder, uint32_t 
     return &recorder->params.sources->source[index];
 }
 
+struct amount {
+    char text[32];
+};
+
+/* As people read it: "124 kB", "1.5 MB". */
+static struct amount describe_bytes(uint64_t bytes) {
+    struct amount amount;
+    if (bytes < 1000000)
+        snprintf(amount.text, sizeof(amount.text), "%.0f kB", (double)bytes / 1e3);
+    else
+        snprintf(amount.text, sizeof(amount.text), "%.1f MB", (double)bytes / 1e6);
+    return amount;
+}
+
 /* --- JSON ------------------------------------------------------------------------------------- */
 
 static void set_count(json_t *object, const char *name, uint64_t count) {
@@ -98,6 +112,10 @@ json_t *recorder_report_json(const struct recorder *recorder, const char *target
     set_count(object, "bytes", state.bytes);
     set_count(object, "files", state.segments);
     set_count(object, "saves", state.saves);
+    if (state.is_replay) {
+        json_object_set_new(object, "kept_s", json_real(seconds(state.kept_ns)));
+        set_count(object, "kept_bytes", state.kept_bytes);
+    }
     set_count(object, "packets", state.packets);
     set_count(object, "packets_dropped", state.dropped);
     set_count(object, "packets_late", state.late);
@@ -155,13 +173,18 @@ static void print_track(const struct recorder *recorder, uint32_t index) {
 void recorder_report_print(const struct recorder *recorder, const char *target) {
     struct recording_state state;
     recording_state(recorder->params.recording, &state);
-    printf("%s: %.3f s, %" PRIu64 " bytes, %" PRIu32 " file%s\n", target,
-           seconds(recorder_length_ns(recorder)), state.bytes, state.segments,
-           state.segments == 1 ? "" : "s");
-    if (state.dropped || state.late || state.reconnects)
-        printf("%" PRIu64 " packets dropped, %" PRIu64 " too late, connected again %" PRIu32
-               " times\n",
-               state.dropped, state.late, state.reconnects);
+    if (state.is_replay)
+        printf("kept for %s: the last %.3f s, %" PRIu64 " bytes; saved %" PRIu32 " times, %" PRIu64
+               " bytes\n",
+               target, seconds(state.kept_ns), state.kept_bytes, state.saves, state.bytes);
+    else
+        printf("%s: %.3f s, %" PRIu64 " bytes, %" PRIu32 " file%s\n", target,
+               seconds(recorder_length_ns(recorder)), state.bytes, state.segments,
+               state.segments == 1 ? "" : "s");
+    if (state.dropped || state.late)
+        printf("%" PRIu64 " packets dropped, %" PRIu64 " too late\n", state.dropped, state.late);
+    if (state.reconnects)
+        printf("connected again %" PRIu32 " times\n", state.reconnects);
     for (uint32_t i = 0; i < recorder->tracks; i++)
         print_track(recorder, recorder->order[i]);
     report_flush();
@@ -174,11 +197,16 @@ void recorder_report_line(const struct recorder *recorder, char line[RECORDER_LI
     const double length = seconds(length_ns);
     const double passed = seconds(shmframe_now_ns() - recorder->first_ns);
     const int64_t whole = length_ns / 1000000000;
+    const uint64_t bytes = state.bytes > state.given_bytes ? state.bytes : state.given_bytes;
+    char amount[96];
+    if (state.is_replay)
+        snprintf(amount, sizeof(amount), "%.1f s, %s kept, saved %" PRIu32 " times",
+                 seconds(state.kept_ns), describe_bytes(state.kept_bytes).text, state.saves);
+    else
+        snprintf(amount, sizeof(amount), "%s, %.0f kbit/s", describe_bytes(bytes).text,
+                 length > 0 ? (double)bytes * 8 / 1e3 / length : 0);
     snprintf(line, RECORDER_LINE_BYTES,
-             "%02" PRId64 ":%02" PRId64 ":%02" PRId64 ", %.1f MB, %.0f kbit/s, speed %.2f, "
-             "%" PRIu64 " lost%s",
-             whole / 3600, whole / 60 % 60, whole % 60, (double)state.bytes / 1e6,
-             length > 0 ? (double)state.bytes * 8 / 1e3 / length : 0,
-             passed > 0 ? length / passed : 0, recorder_lost(recorder) + state.dropped,
-             recorder->is_paused ? ", paused" : "");
+             "%02" PRId64 ":%02" PRId64 ":%02" PRId64 ", %s, speed %.2f, %" PRIu64 " lost%s",
+             whole / 3600, whole / 60 % 60, whole % 60, amount, passed > 0 ? length / passed : 0,
+             recorder_lost(recorder) + state.dropped, recorder->is_paused ? ", paused" : "");
 }

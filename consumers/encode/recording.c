@@ -368,6 +368,7 @@ static int take_packet(struct recording *recording, AVPacket *packet, int64_t ns
     if (is_start && recording->replay)
         packet->opaque = recording;
     recording->cut_bytes += (uint64_t)packet->size;
+    shared->state.given_bytes += (uint64_t)packet->size;
     const int result = merge_push(shared->merge, packet);
     pthread_cond_signal(&recording->work);
     return result < 0 ? fault_set(result, "no memory for a packet") : 0;
@@ -458,6 +459,7 @@ int recording_finish(struct recording *recording) {
 void recording_state(struct recording *recording, struct recording_state *out_state) {
     pthread_mutex_lock(&recording->lock);
     *out_state = recording->shared.state;
+    out_state->is_replay = recording->replay;
     out_state->queued_bytes = recording->shared.merge ? merge_bytes(recording->shared.merge) : 0;
     out_state->media_ns =
         recording->first_ns == INT64_MIN ? 0 : recording->end_ns - recording->first_ns;

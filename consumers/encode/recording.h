@@ -93,6 +93,7 @@ int recording_finish(struct recording *recording);
 struct recording_state {
     uint64_t bytes;         /* written, of all files */
     uint64_t segment_bytes; /* of the file that is open */
+    uint64_t given_bytes;   /* of the packets that were taken: some of it is on its way yet */
     uint64_t packets;
     uint32_t segments;     /* files begun, saved ones included */
     uint32_t saves;        /* ended well */
@@ -103,7 +104,8 @@ struct recording_state {
     int64_t dropped_ns;    /* of the leading stream */
     uint64_t late;         /* packets of one stream that came too late to go beside the others' */
     uint64_t queued_bytes; /* on their way to the target */
-    int64_t kept_ns;       /* in the replay buffer */
+    bool is_replay;
+    int64_t kept_ns; /* in the replay buffer */
     uint64_t kept_bytes;
     char path[RECORDING_PATH_BYTES]; /* of the file that is open, or was last */
 };

@@ -217,6 +217,17 @@ class Lossy(Encoded):
         self.assertEqual(frame_sums(self.path("a.mkv")), wanted)
         self.assertEqual(sound_sum(self.path("a.mkv"), "pcm_s16le"), sound_sum(source, "pcm_s16le"))
 
+    def test_the_report_is_as_long_as_the_file(self):
+        report, _ = self.encode(pattern("--rate 30000/1001", readers=1),
+                                "{folder}/a.mkv --video ffv1 --duration 1", witnesses=())
+        shown = probe(self.path("a.mkv"), "-show_entries", "format=duration")
+        self.assertAlmostEqual(report["seconds"], float(shown["format"]["duration"]), delta=0.0015)
+
+    def test_mp4_holds_flac(self):
+        self.encode(pattern("--frames 10 --sample-format s16", readers=1),
+                    "{folder}/a.mp4 --audio flac", witnesses=())
+        ffmpeg("-i", self.path("a.mp4"), "-f", "null", "-")
+
     def test_formats_that_the_codec_does_not_take_are_converted_and_counted(self):
         report, _ = self.encode(pattern("--frames 20 --pixel-format bgra --size 151x121"),
                                 "{folder}/a.mp4")
@@ -293,9 +304,53 @@ class Live(Encoded):
         with open(self.path("report.json"), encoding="utf-8") as file:
             report = json.load(file)
         self.assertEqual((report["saves"], report["ended_by"]), (1, "signal"))
+        self.assertGreater(report["kept_s"], 0.9)
+        self.assertGreater(report["kept_bytes"], 0)
         saved = [name for name in os.listdir(self.folder) if name.endswith(".mkv")]
         self.assertEqual(len(saved), 1)
         ffmpeg("-i", self.path(saved[0]), "-f", "null", "-")
+
+
+    def test_what_is_kept_is_told_where_nothing_is_written(self):
+        self.run_lines("shmframe-pattern --stream cam --size 160x120 --rate 30",
+                       f"shmframe-encode cam {self.path('a.mkv')} --keep 9 --control rec > {self.path('report')}",
+                       "sh -c '" + self.ask("stats") + "; sleep 1; " + self.ask("stats") + "; " + self.ask("quit") + "'")
+        with open(self.path("report"), encoding="utf-8") as file:
+            first = file.readline()
+        self.assertRegex(first, r"^kept for .*a\.mkv: the last \d\.\d+ s, [1-9]\d* bytes; saved 0 times")
+        with open(self.path("answers"), encoding="utf-8") as file:
+            self.assertRegex(file.read(), r"[1-9]\d* kB kept")
+
+
+class Untouched(Encoded):
+    def fail_to_begin(self, options):
+        done = self.run_lines("shmframe-pattern --stream cam --size 160x120",
+                              f"shmframe-encode cam {options} > {self.path('report')}", code=1)
+        with open(self.path("report"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "")
+        return done.stderr
+
+    def test_nothing_is_reported_of_a_file_that_was_not_touched(self):
+        with open(self.path("a.mp4"), "w", encoding="utf-8") as file:
+            file.write("precious")
+        self.assertIn("a.mp4 exists", self.fail_to_begin(self.path("a.mp4")))
+        with open(self.path("a.mp4"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "precious")
+
+    def test_a_directory_that_is_there_need_not_be_made(self):
+        said = self.fail_to_begin("/proc/x.mp4")
+        self.assertIn("/proc/x.mp4 cannot be written", said)
+        self.assertNotIn("directory first", said)
+        self.assertIn("make its directory first", self.fail_to_begin(self.path("none/x.mp4")))
+
+    def test_a_container_that_does_not_take_it_is_named_with_the_target(self):
+        said = self.fail_to_begin(self.path("a.mkv") + " --audio g723_1:ar=8000,ac=1 --container rtp --video none")
+        self.assertNotIn("standard output", said)
+
+    def test_a_name_that_is_taken_is_the_one_of_control(self):
+        said = self.fail_to_begin(f"{self.path('a.mkv')} --control cam")
+        self.assertIn("--control", said)
+        self.assertNotIn("--stream", said)
 
 
 class Usage(unittest.TestCase):
@@ -323,6 +378,15 @@ class Usage(unittest.TestCase):
                 (["demo", "a.mp4", "--on-change", "never"], "segment or rescale"),
                 (["demo", "a.mp4", "--segment-size", "many"], "100M"),
                 (["demo", "a.mp4", "--format", "xml"], "json"),
+                (["demo", "a.mkv", "--audio", "libx264"], "libx264 encodes pictures"),
+                (["demo", "a.mkv", "--video", "flac"], "flac encodes sound"),
+                (["demo", "a.mkv", "--video", "none", "--audio", "none"], "nothing is left"),
+                (["demo", "a.mkv", "--video", "h265x"], "libx265"),
+                (["demo", "a.png"], "shmframe-snapshot"),
+                (["demo", "a.mkv", "--segment", "0"], "more than 0"),
+                (["demo", "a.mkv", "--keep", "0"], "more than 0"),
+                (["demo", "a.mkv", "--duration", "0.0000000001"], "more than 0"),
+                (["demo", "a.mkv", "--frames", "0"], "from 1 to"),
         ):
             self.assertIn(wanted, self.call(*arguments), arguments)
 

@@ -30,6 +30,8 @@ static const struct option_spec specs[] = {
     {"number", 0, OPTION_NUMBER, &values.number, "NUMBER", "a number"},
     {"pause", 0, OPTION_DURATION, &values.duration_ns, "TIME", "a time"},
     {"size", 0, OPTION_SIZE, values.size, "WxH", "a size"},
+    {"times", 0, OPTION_POSITIVE_COUNT, &values.count, "COUNT", "one or more"},
+    {"length", 0, OPTION_POSITIVE_DURATION, &values.duration_ns, "TIME", "some time"},
     {"rate", 0, OPTION_RATIONAL, &values.rational, "RATE", "a rate"},
     {0},
 };
@@ -174,6 +176,10 @@ END_TEST
 START_TEST(counts_sizes_and_numbers_refuse_what_they_are_not) {
     expect_bad("count",
                (const char *const[]){"", "-1", "4294967296", "1.5", "0x10", " 1", "1 ", NULL});
+    expect_bad("times", (const char *const[]){"0", "00", "-1", "1.5", "", NULL});
+    expect_bad("length", (const char *const[]){"0", "0ms", "0.0000000001", "-1", "", NULL});
+    ck_assert_ptr_null(option_store(find_option("times"), "1"));
+    ck_assert_ptr_null(option_store(find_option("length"), "1ns"));
     expect_bad("size", (const char *const[]){"", "640", "640x", "x480", "640*480", "640x480x",
                                              "-1x2", "4294967296x1", NULL});
     expect_bad("number", (const char *const[]){"", "x", "1x", "inf", "nan", "1e999", " 1", NULL});
