@@ -11,7 +11,8 @@ enum {
     TAG_PCM = 1,
     TAG_FLOAT = 3,
     TAG_EXTENSIBLE = 0xfffe,
-    FMT_BYTES = 16,
+    FMT_BYTES = 16,          /* of PCM; */
+    FMT_EXTENDED_BYTES = 18, /* all else tells how long its extension is, be it 0 */
     FMT_EXTENSIBLE_BYTES = 40,
     EXTENSION_BYTES = 22,
     OPEN_BYTES = 0x7ffff000,
@@ -80,7 +81,9 @@ int wav_print(const struct shmframe_format *format, uint8_t out_header[WAV_HEADE
     uint8_t *at = put(out_header, "RIFF");
     at = put32(at, UINT32_MAX);
     at = put(put(at, "WAVE"), "fmt ");
-    at = put32(at, is_simple ? FMT_BYTES : FMT_EXTENSIBLE_BYTES);
+    at = put32(at, !is_simple                ? FMT_EXTENSIBLE_BYTES
+                   : samples->tag == TAG_PCM ? FMT_BYTES
+                                             : FMT_EXTENDED_BYTES);
     at = put16(at, is_simple ? samples->tag : TAG_EXTENSIBLE);
     at = put16(at, audio->channels);
     at = put32(at, audio->sample_rate);
@@ -92,6 +95,8 @@ int wav_print(const struct shmframe_format *format, uint8_t out_header[WAV_HEADE
         at = put16(put32(at, mask), samples->tag);
         memcpy(at, subtype_tail, sizeof(subtype_tail));
         at += sizeof(subtype_tail);
+    } else if (samples->tag != TAG_PCM) {
+        at = put16(at, 0);
     }
     at = put32(put(at, "data"), UINT32_MAX);
     return (int)(at - out_header);

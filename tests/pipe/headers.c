@@ -187,6 +187,26 @@ START_TEST(what_wav_says_is_read_again) {
 }
 END_TEST
 
+/* What is not PCM tells how long its extension is, be it 0 (Multimedia Data Standards Update). */
+START_TEST(a_wav_of_floats_has_the_longer_chunk) {
+    static const struct {
+        const char *name;
+        int length;
+    } kinds[] = {{"s16", 44}, {"flt", 46}, {"dbl", 46}};
+    for (int i = 0; i < 3; i++) {
+        struct shmframe_format format;
+        uint8_t header[WAV_HEADER_MAX];
+        ck_assert_int_eq(shmframe_format_audio(&format, kinds[i].name, 2, 44100, 100), 0);
+        const int length = wav_print(&format, header);
+        ck_assert_int_eq(length, kinds[i].length);
+        ck_assert_int_eq(header[16], length - 28);
+        ck_assert_mem_eq(&header[length - 8], "data", 4);
+        if (length > 44)
+            ck_assert_mem_eq(&header[36], "\0\0", 2);
+    }
+}
+END_TEST
+
 static size_t print_stereo(uint8_t header[WAV_HEADER_MAX]) {
     struct shmframe_format format;
     ck_assert_int_eq(shmframe_format_audio(&format, "s16", 2, 44100, 100), 0);
@@ -299,6 +319,7 @@ int main(void) {
     tcase_add_test(tests, a_broken_y4m_header_is_refused_by_name);
     tcase_add_test(tests, a_picture_tells_its_own_fields);
     tcase_add_test(tests, what_wav_says_is_read_again);
+    tcase_add_test(tests, a_wav_of_floats_has_the_longer_chunk);
     tcase_add_test(tests, a_wav_may_tell_its_length_and_other_things);
     tcase_add_test(tests, a_broken_wav_header_is_refused_by_name);
     tcase_add_test(tests, damaged_headers_are_read_or_refused);
