@@ -26,13 +26,14 @@
 #include <unistd.h>
 
 enum { DEPTH = 8, QUALITY_MAX = 100 };
+#define NOT_GIVEN UINT32_MAX
 
 static struct {
     const char *as, *every, *format;
     uint32_t nth, count, quality;
     uint32_t size[2];
     bool is_square, is_overwriting;
-} settings = {.format = "text"};
+} settings = {.format = "text", .nth = 1, .quality = NOT_GIVEN};
 
 static const struct option_spec options[] = {
     {.name = "as",
@@ -71,6 +72,7 @@ static const struct option_spec options[] = {
      .argument = "1-100",
      .help = "of JPEG (90)"},
     {.name = "overwrite",
+     .letter = 'y',
      .kind = OPTION_FLAG,
      .out = &settings.is_overwriting,
      .help = "replace files that are there"},
@@ -143,15 +145,18 @@ static void parse_file(struct snapshot *s) {
         program_fail_usage("%s: several pictures need a place for their number, such as "
                            "shot-%%05d.%s",
                            s->file, still_type_suffix(s->still.type));
-    if (settings.quality && s->still.type != STILL_JPEG)
+    const bool has_quality = settings.quality != NOT_GIVEN;
+    if (has_quality && s->still.type != STILL_JPEG)
         program_fail_usage("--quality is for JPEG: this is to be %s",
                            still_type_suffix(s->still.type));
-    if (settings.quality > QUALITY_MAX)
+    if (has_quality && (settings.quality < 1 || settings.quality > QUALITY_MAX))
         program_fail_usage("--quality: %u should be 1 to %d", settings.quality, QUALITY_MAX);
 }
 
 static void parse_settings(struct snapshot *s) {
     s->format = report_format_parse(settings.format);
+    if (settings.nth == 0)
+        program_fail_usage("--nth: 0 should be 1 or more");
     s->shutter.nth = settings.nth;
     const char *wanted = settings.every ? shutter_parse(&s->shutter, settings.every) : NULL;
     if (wanted)
@@ -165,7 +170,7 @@ static void parse_settings(struct snapshot *s) {
     s->still.width = (int)settings.size[0];
     s->still.height = (int)settings.size[1];
     s->still.is_square = settings.is_square;
-    s->still.quality = (int)settings.quality;
+    s->still.quality = settings.quality == NOT_GIVEN ? 0 : (int)settings.quality;
     /* Who counts frames wants them all; who does not is served by the newest. */
     const bool is_counting = s->shutter.every || settings.nth > 1;
     if (!consumer_settings.policy && !is_counting)
@@ -197,7 +202,8 @@ _Noreturn static void fail_file(const char *path, int error) {
         program_fail("%s is there already: --overwrite replaces it", path);
     if (error == -ENOSPC || error == -EDQUOT)
         program_fail("%s cannot be written: no space is left for it", path);
-    program_fail("%s cannot be written: %s", path, strerror(-error));
+    program_fail("%s cannot be written: %s%s", path, strerror(-error),
+                 error == -ENOENT ? " (make its directory first)" : "");
 }
 
 /* What is there already is told before anything is waited for. */
@@ -262,14 +268,18 @@ static void give_back(AVFrame *frame) {
     frame->format = format;
 }
 
-/* False: asked to stop meanwhile. */
+/* False: asked to stop meanwhile, or nobody reads it any more; the reason is set. */
 static bool write_shot(struct snapshot *s, struct shot *shot) {
     shot->path = make_path(s);
     const size_t bytes = (size_t)shot->packet->size;
     const int result = s->is_to_stdout ? whole_file_push(STDOUT_FILENO, shot->packet->data, bytes)
                                        : whole_file_write(shot->path, shot->packet->data, bytes,
                                                           settings.is_overwriting);
-    if (result < 0 && result != -EINTR)
+    if (result == -EINTR)
+        s->reason = "signal";
+    else if (result == -EPIPE || result == -ECONNRESET)
+        s->reason = "reader";
+    else if (result < 0)
         fail_file(s->is_to_stdout ? "standard output" : shot->path, result);
     return result == 0;
 }
@@ -286,7 +296,6 @@ static void shoot(struct snapshot *s, struct shmframe_lease *lease) {
     encode(s, &shot);
     give_back(shot.frame);
     if (!write_shot(s, &shot)) {
-        s->reason = "signal";
         shot_finish(&shot);
         return;
     }
@@ -302,9 +311,18 @@ static void shoot(struct snapshot *s, struct shmframe_lease *lease) {
 
 /* ---- the stream ---- */
 
-static void take_frames(struct snapshot *s) {
+/* Also of a stream whose next frame is there always. */
+static bool is_interrupted(struct snapshot *s, int64_t end_ns) {
+    if (!s->reason && program_is_stopping())
+        s->reason = "signal";
+    if (!s->reason && shmframe_now_ns() >= end_ns)
+        s->reason = "duration";
+    return s->reason;
+}
+
+static void take_frames(struct snapshot *s, int64_t end_ns) {
     struct shmframe_lease lease;
-    while (!s->reason && source_take(s->source, &lease)) {
+    while (!is_interrupted(s, end_ns) && source_take(s->source, &lease)) {
         s->frames++;
         if (shutter_is_due(&s->shutter, lease.frame.sequence, lease.frame.capture_ns))
             shoot(s, &lease);
@@ -328,7 +346,7 @@ static void read_stream(struct snapshot *s) {
             progress_update("%s: %u pictures, %" PRIu64 " frames", s->stream, s->shots, s->frames);
         switch (sources_wait(&s->sources, end_ns, &ready)) {
         case SOURCES_READY:
-            take_frames(s);
+            take_frames(s, end_ns);
             break;
         case SOURCES_ASKED:
             break;
@@ -366,6 +384,8 @@ static int conclude(const struct snapshot *s) {
         program_warn("%s: %u pictures are of a later frame than was asked for, which passed while "
                      "another was made; a greater --depth may help",
                      s->stream, s->shutter.late);
+    if (strcmp(s->reason, "reader") == 0)
+        return EXIT_DONE; /* it had what it wanted */
     const bool is_short = strcmp(s->reason, "end of stream") == 0 && s->shots < settings.count;
     if (s->shots == 0 || is_short)
         program_warn("%s: %u of %u pictures were taken: %s after %" PRIu64 " frames", s->stream,

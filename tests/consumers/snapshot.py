@@ -84,9 +84,20 @@ class Snapshot(unittest.TestCase):
     def test_standard_output_that_goes_away_ends_it(self):
         done = self.call(FILM, "bash -c 'set -o pipefail; shmframe-snapshot cam - --as ppm --every 1 "
                                "| head -c 100 > part'")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("shmframe-snapshot: standard output cannot be written: Broken pipe\n",
-                      done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("shmframe-snapshot: ", done.stderr)
+        self.assertEqual(os.path.getsize(os.path.join(self.folder, "part")), 100)
+
+    def test_a_stream_that_always_has_a_frame_can_be_left(self):
+        endless = ("shmframe-pattern --stream cam --no-sound --size 640x480 --unpaced "
+                   "--wait-readers 1")
+        done = self.call(endless, "shmframe-snapshot cam - --every 1 --duration 300ms > /dev/null")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.call(endless, "shmframe-snapshot cam %d.png --every 1 --format json > told & "
+                                  "until [ -s told ]; do sleep 0.01; done; kill -TERM $!; wait $!")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(os.path.join(self.folder, "told"), encoding="utf-8") as told:
+            self.assertEqual(json.loads(told.readlines()[-1])["ended_by"], "signal")
 
     def test_a_size_and_square_pixels(self):
         _, objects, _ = self.snap("small.jpg --scale 32x16 --quality 50")
@@ -113,14 +124,18 @@ class Snapshot(unittest.TestCase):
                              "it\n"))
         with open(path, encoding="utf-8") as file:
             self.assertEqual(file.read(), "old")
-        code, _, said = self.snap("old.png --overwrite")
-        self.assertEqual(code, 0, said)
-        self.assertGreater(os.path.getsize(path), 100)
+        for option in ("--overwrite", "-y"):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("old")
+            code, _, said = self.snap("old.png " + option)
+            self.assertEqual(code, 0, said)
+            self.assertGreater(os.path.getsize(path), 100)
 
     def test_a_file_that_cannot_be_written_is_named(self):
         code, _, said = self.snap("missing/a.png")
         self.assertEqual(code, 1)
-        self.assertIn("missing/a.png cannot be written: No such file or directory\n", said)
+        self.assertIn("missing/a.png cannot be written: No such file or directory (make its "
+                      "directory first)\n", said)
 
     def test_a_disk_that_is_full_keeps_what_is_whole(self):
         disk = os.path.join(self.folder, "disk")
@@ -164,6 +179,7 @@ class Snapshot(unittest.TestCase):
                           ["cam", "a.png", "--as", "bmp"], ["cam", "a.png", "--every", "often"],
                           ["cam", "a.png", "--every", "2"], ["cam", "a.png", "--count", "2"],
                           ["cam", "a.png", "--quality", "50"], ["cam", "a.jpg", "--quality", "101"],
+                          ["cam", "a.jpg", "--quality", "0"], ["cam", "a.png", "--nth", "0"],
                           ["cam", "-", "--format", "json"], ["Not A Name"],
                           ["cam", "a.png", "--square", "--scale", "3x4"],
                           ["cam", "a.png", "--scale", "3"], ["cam", "--policy", "all"]):
