@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { STREAMS_LOOKED_AT = 64 };
 
 static struct {
     const char *in; /* for --help: acted upon before options are read */
@@ -21,7 +24,7 @@ static struct {
     const char *pixel_format, *sample_format;
     const char *on_change;
     const char *format;
-    bool is_exact, is_staying;
+    bool is_exact, is_staying, is_overwriting;
 } settings = {.on_change = "end", .format = "text"};
 
 static const struct option_spec options[] = {
@@ -37,6 +40,7 @@ static const struct option_spec options[] = {
      "what to do when a stream changes its format: end (the default), or go on in the first one"},
     {"stay", 0, OPTION_FLAG, &settings.is_staying, NULL,
      "wait for the next reader of a FIFO when one goes away"},
+    {"overwrite", 'y', OPTION_FLAG, &settings.is_overwriting, NULL, "replace a file that exists"},
     {"format", 0, OPTION_TEXT, &settings.format, "text|json", "how to print the report at the end"},
     {"in", 'i', OPTION_TEXT, &settings.in, "NAME",
      "the other way round: make a stream of what FILE or standard input brings; "
@@ -103,6 +107,40 @@ static bool is_file_name(const char *name) {
            pipe_outlet_is_pipe(name);
 }
 
+/* A FIFO or a device is written to whatever it is called. */
+static bool is_plain_file(const char *path) {
+    struct stat found;
+    return strcmp(path, "-") != 0 && (stat(path, &found) < 0 || S_ISREG(found.st_mode));
+}
+
+/* What would be a surprise is told before anything is waited for. */
+static void check_file(const char *path) {
+    if (!is_plain_file(path))
+        return;
+    if (!settings.container && pipe_container_is_other(path))
+        program_fail_usage("%s: here are y4m, nut, wav and raw only, which --as writes under any "
+                           "name; shmframe-encode and shmframe-snapshot write other kinds of files",
+                           path);
+    if (!settings.is_overwriting && access(path, F_OK) == 0)
+        program_fail("%s exists: take another name, or add --overwrite", path);
+}
+
+/* The last of several names may have been meant as a file's; not cam.sound behind cam. */
+static void tell_of_name(struct shmframe_session *session, const char *first, const char *name) {
+    const size_t length = strlen(first);
+    if (!strchr(name, '.') || (strncmp(name, first, length) == 0 && name[length] == '.'))
+        return;
+    static struct shmframe_stream_info streams[STREAMS_LOOKED_AT];
+    const int count = shmframe_session_streams(session, shmframe_deadline_ns(INT64_C(1000000000)),
+                                               streams, STREAMS_LOOKED_AT);
+    if (count < 0 || count > STREAMS_LOOKED_AT)
+        return;
+    for (int i = 0; i < count; i++)
+        if (strcmp(streams[i].name, name) == 0 || strcmp(streams[i].group, name) == 0)
+            return;
+    program_warn("%s is no stream yet: if it is to be a file, write ./%s", name, name);
+}
+
 static void check_settings(struct pipe_run *run) {
     const struct pipe_run wanted = {
         .path = run->path,
@@ -132,14 +170,24 @@ static void check_settings(struct pipe_run *run) {
     if (run->is_staying && !run->is_fifo)
         program_fail_usage("--stay: %s is no FIFO, nobody reads it a second time; mkfifo makes one",
                            run->path);
+    check_file(run->path);
 }
 
 /* Report. */
 
+/* Why frames were moved together; NULL: none were. */
+static const char *find_packing(const struct pipe_lane *lane) {
+    if (lane->adapter.packed)
+        return "its channels are planes of their own, and the container's samples interleaved";
+    if (lane->packed)
+        return "its lines or planes have padding between them, which nut has not";
+    return NULL;
+}
+
 static json_t *describe_lane(const struct pipe_lane *lane) {
     const struct shmframe_reader_counters counters = source_counters(lane->source);
     return json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stream",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "stream",
         lane->source->stream, "policy", consumer_policy_name(lane->source->params.policy), "frames",
         (json_int_t)lane->frames, "in_place",
         (json_int_t)(lane->frames - lane->adapter.converted - lane->adapter.packed - lane->packed),
@@ -147,7 +195,8 @@ static json_t *describe_lane(const struct pipe_lane *lane) {
         (json_int_t)(lane->adapter.packed + lane->packed), "lost_late",
         (json_int_t)counters.lost_late, "lost_restart", (json_int_t)counters.lost_restart,
         "skipped", (json_int_t)counters.skipped, "unread", (json_int_t)lane->unread, "early",
-        (json_int_t)lane->early, "silent_samples", (json_int_t)lane->silent);
+        (json_int_t)lane->early, "silent_samples", (json_int_t)lane->silent, "packed_because",
+        find_packing(lane));
 }
 
 static json_t *describe_run(const struct pipe_run *run, double seconds) {
@@ -185,6 +234,9 @@ static void print_lane(const json_t *lane) {
         if (read_number(lane, figures[i].key))
             printf(", %lld %s", (long long)read_number(lane, figures[i].key), figures[i].text);
     putchar('\n');
+    if (read_number(lane, "packed"))
+        printf("  moved together: %s\n",
+               json_string_value(json_object_get(lane, "packed_because")));
 }
 
 static void print_report(const struct pipe_run *run, enum report_format format) {
@@ -227,6 +279,8 @@ int main(int argc, char **argv) {
     struct shmframe_session *session = program_open_session();
     program_stop_on_signals(session);
     run.sources.session = session;
+    if (names > 1)
+        tell_of_name(session, argv[operand], argv[operand + names - 1]);
     struct selection selection;
     int exit_code = EXIT_DONE;
     if (selection_find(session, &argv[operand], (uint32_t)names, &selection) &&

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/mathematics.h>
 #include <libavutil/pixdesc.h>
@@ -40,6 +41,12 @@ enum pipe_container_kind pipe_container_find_by_path(const char *path) {
         if (dot && strcasecmp(endings[i].name, dot + 1) == 0)
             return endings[i].kind;
     return PIPE_NONE;
+}
+
+bool pipe_container_is_other(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return !pipe_container_find_by_path(path) && strrchr(slash ? slash : path, '.') &&
+           av_guess_format(NULL, path, NULL);
 }
 
 enum pipe_container_kind pipe_container_find_by_format(const struct shmframe_format *format) {

@@ -37,6 +37,8 @@ const char *pipe_container_name(enum pipe_container_kind kind);
 enum pipe_container_kind pipe_container_find(const char *name);
 /* By the path's ending; NONE: it says nothing. */
 enum pipe_container_kind pipe_container_find_by_path(const char *path);
+/* Whether the path ends in what FFmpeg knows as another kind of file. */
+bool pipe_container_is_other(const char *path);
 /* What carries a stream of `format` alone without changing it. */
 enum pipe_container_kind pipe_container_find_by_format(const struct shmframe_format *format);
 

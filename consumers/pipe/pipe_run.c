@@ -41,7 +41,8 @@ int pipe_run_open_outlet(struct pipe_run *run) {
     } else if (result != -ENXIO && result != -EPIPE) {
         errno = -result;
         if (run->readers == 0)
-            program_fail("%s cannot be written: %m", run->path);
+            program_fail("%s cannot be written: %m%s", run->path,
+                         result == -ENOENT && !run->is_fifo ? " (make its directory first)" : "");
         program_warn("%s is no FIFO any more, nobody can read it: %m", run->path);
         end(run, "failure", true);
     }

@@ -49,7 +49,7 @@ class Out(unittest.TestCase):
     def write(self, producer, what, name, options=""):
         """Streams into a file; the report, and what was said."""
         path = self.path(name)
-        done = self.call(producer, f"shmframe-pipe {options} --format json {what} {path} > "
+        done = self.call(producer, f"shmframe-pipe {options} -y --format json {what} {path} > "
                                    f"{self.path('report')}")
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(self.path("report"), encoding="utf-8") as file:
@@ -105,7 +105,7 @@ class Out(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("y4m does not carry rgb24, the pixels of demo", done.stderr)
         # What was there is there still: nothing was written.
-        done = self.call(producer, f"shmframe-pipe demo --exact {self.path('a.y4m')}")
+        done = self.call(producer, f"shmframe-pipe demo -y --exact {self.path('a.y4m')}")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(probe(self.path("a.y4m"), "pix_fmt"), [("yuv444p",)])
 
@@ -164,6 +164,66 @@ class Out(unittest.TestCase):
         self.assertEqual(os.path.getsize(self.path("a.wav")), 44 + len(samples))
         (seconds,), = probe(self.path("a.wav"), "duration")
         self.assertEqual(float(seconds), 0.5)
+
+    def test_sox_has_nothing_to_say_of_floats(self):
+        done = self.call(FILE + " --duration 0.1 --sample-format flt --channels 2",
+                         f"shmframe-pipe demo {self.path('a.nut')}",
+                         f"shmframe-pipe demo.sound {self.path('a.wav')}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = subprocess.run(["sox", self.path("a.wav"), "-t", "raw", self.path("raw")], text=True,
+                              capture_output=True, timeout=SECONDS, check=True)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(os.path.getsize(self.path("raw")), 4800 * 2 * 4)
+
+    def test_why_frames_were_moved_together_is_told(self):
+        for options, ending, why in (("--no-sound --pixel-format yuv420p --frames 3", "nut", "padding"),
+                                     ("--no-sound --pixel-format yuv420p --frames 3", "y4m", None)):
+            report, _ = self.write(FILE + " " + options, "demo", "a." + ending)
+            stream, = report["streams"]
+            self.assertEqual(stream["packed"], 3 if why else 0)
+            if why:
+                self.assertIn(why, stream["packed_because"])
+            else:
+                self.assertIsNone(stream["packed_because"])
+        done = self.call(FILE + " --sample-format fltp --duration 0.1",
+                         f"shmframe-pipe demo {self.path('b.nut')}")
+        self.assertIn("  moved together: its channels are planes of their own", done.stdout)
+
+    def test_a_file_that_exists_is_left_alone_unless_asked(self):
+        path = self.path("old.y4m")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("old")
+        # Before there is anybody to ask.
+        done = subprocess.run([PIPE, "demo", path], text=True, capture_output=True, timeout=SECONDS,
+                              check=False, env=dict(os.environ, SHMFRAME_SOCKET="/nowhere"))
+        self.assertEqual((done.returncode, done.stderr), (
+            1, f"shmframe-pipe: {path} exists: take another name, or add --overwrite\n"))
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "old")
+        for option in ("--overwrite", "-y"):
+            done = self.call(FILE + " --no-sound --frames 2", f"shmframe-pipe {option} demo {path}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(len(framemd5(path)), 2)
+        done = self.call(FILE + " --no-sound --frames 2", "shmframe-pipe demo /dev/null")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_name_of_another_kind_of_file_is_a_mistake_or_meant(self):
+        path = self.path("a.mp4")
+        done = subprocess.run([PIPE, "demo", path], text=True, capture_output=True, timeout=SECONDS,
+                              check=False, env=dict(os.environ, SHMFRAME_SOCKET="/nowhere"))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(path + ": here are y4m, nut, wav and raw only", done.stderr)
+        done = self.call(FILE + " --no-sound --frames 2", f"shmframe-pipe demo {path} --as nut")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.call(FILE + " --no-sound --frames 2", "shmframe-pipe demo z.foo --wait 50ms")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("z.foo is no stream yet: if it is to be a file, write ./z.foo\n", done.stderr)
+
+    def test_a_file_without_a_directory_names_the_remedy(self):
+        done = self.call(FILE + " --no-sound --frames 2",
+                         f"shmframe-pipe demo {self.path('missing/a.y4m')}")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No such file or directory (make its directory first)\n", done.stderr)
 
     def test_a_live_picture_and_its_sound_are_in_step(self):
         done = self.call(LIVE + " --duration 2", f"shmframe-pipe demo --duration 1 | "

@@ -41,9 +41,9 @@ class Round(unittest.TestCase):
 
     def go_round(self, producer, road, ending="raw"):
         """Writes what is in the first ring and in the second; returns the statistics of the way in."""
-        self.call(producer, f"shmframe-pipe demo {self.path('before.' + ending)}")
+        self.call(producer, f"shmframe-pipe -y demo {self.path('before.' + ending)}")
         done = self.call(producer, self.shell(f"shmframe-pipe demo {road} > {self.path('report')}"),
-                         f"shmframe-pipe back {self.path('after.' + ending)}")
+                         f"shmframe-pipe -y back {self.path('after.' + ending)}")
         self.assertEqual(self.read("after." + ending), self.read("before." + ending), done.stderr)
         with open(self.path("report"), encoding="utf-8") as file:
             return json.load(file)["streams"][0]
@@ -70,7 +70,7 @@ class Round(unittest.TestCase):
         for between in ("", "sox -t wav - -t wav - |"):
             with self.subTest(between=between):
                 done = self.call(media, self.shell(f"shmframe-pipe x.sound | {between} {BACK}"),
-                                 f"shmframe-pipe back {self.path('after.raw')}")
+                                 f"shmframe-pipe -y back {self.path('after.raw')}")
                 samples = subprocess.run(["sox", self.path("sine.wav"), "-t", "raw", "-"],
                                          capture_output=True, check=True, timeout=SECONDS).stdout
                 self.assertEqual(self.read("after.raw"), samples, done.stderr)
@@ -82,12 +82,12 @@ class Round(unittest.TestCase):
                         "-pix_fmt yuv420p -c:v ffv1 -f matroska"):
             with self.subTest(options=options):
                 done = self.call(self.shell(f"{source} {options} - | {BACK}"),
-                                 f"shmframe-pipe back {self.path('after.raw')}")
+                                 f"shmframe-pipe -y back {self.path('after.raw')}")
                 wanted = subprocess.run([*source.split(), "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"],
                                         capture_output=True, check=True, timeout=SECONDS).stdout
                 self.assertEqual(self.read("after.raw"), wanted, done.stderr)
         self.call(self.shell("ffmpeg -loglevel error -f lavfi -i sine=r=8000:d=0.5 -c:a pcm_s24le "
-                             "-f wav - | " + BACK), f"shmframe-pipe back.sound {self.path('s32.raw')}")
+                             "-f wav - | " + BACK), f"shmframe-pipe -y back.sound {self.path('s32.raw')}")
         self.assertEqual(len(self.read("s32.raw")), 4000 * 4)
 
     def test_a_fifo_is_a_stream(self):
