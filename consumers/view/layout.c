@@ -97,6 +97,26 @@ void layout_place(enum layout layout, uint32_t count, struct fit_size window,
     }
 }
 
+struct fit_area layout_free(const struct fit_area area[], uint32_t count, uint32_t index) {
+    const struct fit_area *const under = &area[index];
+    const int middle = under->x + under->width / 2, centre = under->y + under->height / 2;
+    const int bottom = under->y + under->height;
+    int left = under->x, right = under->x + under->width;
+    for (uint32_t i = index + 1; i < count; i++) {
+        const struct fit_area *const over = &area[i];
+        if (over->x >= right || over->x + over->width <= left || over->y < centre ||
+            over->y >= bottom) {
+            continue;
+        }
+        if (over->x + over->width / 2 < middle) {
+            left = over->x + over->width;
+        } else {
+            right = over->x;
+        }
+    }
+    return (struct fit_area){left, under->y, right > left ? right - left : 0, under->height};
+}
+
 int layout_find(const struct fit_area area[], uint32_t count, struct fit_point point) {
     for (int i = (int)count - 1; i >= 0; i--) {
         if (point.x >= area[i].x && point.x < area[i].x + area[i].width && point.y >= area[i].y &&

@@ -27,6 +27,9 @@ struct fit_size layout_grid(uint32_t count, struct fit_size window);
 void layout_place(enum layout layout, uint32_t count, struct fit_size window,
                   struct fit_area out_area[]);
 
+/* What later areas leave free of the lower edge of one, in its full height. */
+struct fit_area layout_free(const struct fit_area area[], uint32_t count, uint32_t index);
+
 /* The uppermost of the areas that holds a point; -1: none does. */
 int layout_find(const struct fit_area area[], uint32_t count, struct fit_point point);
 

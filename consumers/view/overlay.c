@@ -17,10 +17,12 @@ enum {
     LINES = 8,
     CURVE_HEIGHT = 56,
     PANEL_WIDTH = COLUMNS * 8 + 2 * MARGIN,
-    CURVE_TOP = MARGIN + LINES * LINE + 4,
-    PANEL_HEIGHT = CURVE_TOP + CURVE_HEIGHT + MARGIN,
+    BELOW_TEXT = 4,
+    PANEL_HEIGHT = MARGIN + LINES * LINE + BELOW_TEXT + CURVE_HEIGHT + MARGIN,
     CURVE_WIDTH = PANEL_WIDTH - 2 * MARGIN,
-    READABLE_PERCENT = 50,     /* in less room than for that nothing is drawn */
+    BRIEF_LINES = 4,           /* of a picture: what it is, and how soon it is seen */
+    READABLE_PERCENT = 70,     /* in less room than for that nothing is drawn */
+    COVERED_PERCENT = 40,      /* of the room, at most */
     LARGE_WINDOW_LINES = 1400, /* from here on everything is drawn twice as large */
 };
 static const int64_t update_ns = SECOND_NS / 8;
@@ -31,6 +33,7 @@ struct overlay {
     SDL_Texture *panel;
     int64_t updated_ns; /* 0: never */
     int line;
+    int height; /* of the panel, what has something in it */
 };
 
 int overlay_create(SDL_Renderer *renderer, struct overlay **out_overlay) {
@@ -63,6 +66,10 @@ void overlay_destroy(struct overlay *overlay) {
 
 bool overlay_is_due(const struct overlay *overlay, int64_t now_ns) {
     return overlay->updated_ns == 0 || now_ns - overlay->updated_ns >= update_ns;
+}
+
+static int text_height(int lines) {
+    return MARGIN + lines * LINE + BELOW_TEXT;
 }
 
 static double to_ms(int64_t ns) {
@@ -138,21 +145,23 @@ static void draw_curve(struct overlay *overlay, const struct meter *display, int
     const int count = CURVE_WIDTH / 2;
     meter_curve(display, now_ns, span_ns, columns, (uint32_t)count);
     const int64_t top_ns = round_up_ns(meter_summarize(display, now_ns, span_ns).max_ns);
-    boxRGBA(overlay->renderer, MARGIN, CURVE_TOP, MARGIN + CURVE_WIDTH - 1,
-            CURVE_TOP + CURVE_HEIGHT - 1, 40, 40, 40, 200);
+    const int top = text_height(overlay->line);
+    boxRGBA(overlay->renderer, MARGIN, (Sint16)top, MARGIN + CURVE_WIDTH - 1,
+            (Sint16)(top + CURVE_HEIGHT - 1), 40, 40, 40, 200);
     SDL_SetRenderDrawColor(overlay->renderer, 90, 200, 250, 255);
     for (int i = 0; i < count; i++) {
         if (columns[i] <= 0) {
             continue;
         }
         const int64_t height = columns[i] * (CURVE_HEIGHT - 1) / top_ns;
-        const SDL_Rect column = {MARGIN + 2 * i, CURVE_TOP + CURVE_HEIGHT - 1 - (int)height, 2,
+        const SDL_Rect column = {MARGIN + 2 * i, top + CURVE_HEIGHT - 1 - (int)height, 2,
                                  (int)height + 1};
         SDL_RenderFillRect(overlay->renderer, &column);
     }
     char scale[48];
     snprintf(scale, sizeof scale, "%.0f ms capture to display, 5 s", to_ms(top_ns));
-    stringRGBA(overlay->renderer, MARGIN + 3, CURVE_TOP + 3, scale, 255, 255, 255, 255);
+    stringRGBA(overlay->renderer, MARGIN + 3, (Sint16)(top + 3), scale, 255, 255, 255, 255);
+    overlay->height = top + CURVE_HEIGHT + MARGIN;
 }
 
 void overlay_update(struct overlay *overlay, const struct overlay_facts *facts, int64_t now_ns) {
@@ -175,6 +184,7 @@ void overlay_update(struct overlay *overlay, const struct overlay_facts *facts, 
     if (facts->sound_title) {
         print_sound(overlay, facts, now_ns);
     }
+    overlay->height = text_height(overlay->line);
     if (facts->picture_title) {
         draw_curve(overlay, facts->display, now_ns);
     }
@@ -182,18 +192,34 @@ void overlay_update(struct overlay *overlay, const struct overlay_facts *facts, 
     overlay->updated_ns = now_ns;
 }
 
-void overlay_draw(struct overlay *overlay, struct fit_area room) {
+/* Everything, the text alone, or its first lines; 0: not even those. */
+static int choose_height(const struct overlay *overlay, struct fit_area room, int scale_percent) {
+    const int lines = overlay->line < BRIEF_LINES ? overlay->line : BRIEF_LINES;
+    const int heights[] = {overlay->height, text_height(overlay->line), text_height(lines)};
+    const int64_t most = (int64_t)room.width * room.height * COVERED_PERCENT * 100;
+    for (size_t i = 0; i < sizeof heights / sizeof heights[0]; i++) {
+        if ((int64_t)PANEL_WIDTH * heights[i] * scale_percent * scale_percent <= most) {
+            return heights[i];
+        }
+    }
+    return 0;
+}
+
+int overlay_draw(struct overlay *overlay, struct fit_area room) {
     if (!overlay->panel) {
-        return;
+        return 0;
     }
     int scale_percent = room.height >= LARGE_WINDOW_LINES ? 200 : 100;
     if (room.width < PANEL_WIDTH) {
         scale_percent = room.width * 100 / PANEL_WIDTH;
     }
-    if (scale_percent < READABLE_PERCENT) {
-        return;
+    const int height = choose_height(overlay, room, scale_percent);
+    if (scale_percent < READABLE_PERCENT || height == 0) {
+        return 0;
     }
+    const SDL_Rect from = {0, 0, PANEL_WIDTH, height};
     const SDL_Rect to = {room.x, room.y, PANEL_WIDTH * scale_percent / 100,
-                         PANEL_HEIGHT * scale_percent / 100};
-    SDL_RenderCopy(overlay->renderer, overlay->panel, NULL, &to);
+                         height * scale_percent / 100};
+    SDL_RenderCopy(overlay->renderer, overlay->panel, &from, &to);
+    return to.h;
 }

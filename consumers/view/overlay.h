@@ -33,8 +33,9 @@ void overlay_destroy(struct overlay *overlay);
 /* Whether the numbers are old enough to be worth gathering again. */
 bool overlay_is_due(const struct overlay *overlay, int64_t now_ns);
 void overlay_update(struct overlay *overlay, const struct overlay_facts *facts, int64_t now_ns);
-/* Draws it into the upper left corner of `room`. */
-void overlay_draw(struct overlay *overlay, struct fit_area room);
+/* Draws as much of it as leaves most of `room` to the picture into its upper left corner; returns
+ * how high that is, 0 if it could not be read. */
+int overlay_draw(struct overlay *overlay, struct fit_area room);
 /* The renderer lost its textures. */
 void overlay_reset(struct overlay *overlay);
 

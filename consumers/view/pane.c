@@ -20,19 +20,19 @@ void pane_finish(struct pane *pane) {
 
 static void draw_caption(const struct pane *pane) {
     char text[sizeof pane->caption];
-    const struct fit_area *const area = &pane->area;
+    const struct fit_area *const area = &pane->free;
     const int letters = (area->width - 2 * PADDING) / LETTER_WIDTH;
     if (letters < 1 || pane->caption[0] == '\0') {
         return;
     }
     snprintf(text, sizeof text, "%.*s", letters, pane->caption);
     const int height = LETTER_HEIGHT + 2 * PADDING;
-    /* In the middle, where pictures in the corners do not lie on it. */
+    /* At the right: what pictures tell of themselves is mostly at the left. */
     const int width = (int)strlen(text) * LETTER_WIDTH + 2 * PADDING;
-    const SDL_Rect strip = {area->x + (area->width - width) / 2, area->y + area->height - height,
-                            width, height};
+    const SDL_Rect strip = {area->x + area->width - width, area->y + area->height - height, width,
+                            height};
     SDL_SetRenderDrawBlendMode(pane->renderer, SDL_BLENDMODE_BLEND);
-    SDL_SetRenderDrawColor(pane->renderer, 0, 0, 0, 170);
+    SDL_SetRenderDrawColor(pane->renderer, 0, 0, 0, 220);
     SDL_RenderFillRect(pane->renderer, &strip);
     stringRGBA(pane->renderer, (Sint16)(strip.x + PADDING), (Sint16)(strip.y + PADDING), text, 255,
                255, 255, 255);
@@ -52,10 +52,11 @@ void pane_draw(struct pane *pane, bool has_caption, bool has_overlay) {
         return;
     }
     canvas_draw(pane->canvas, *area, &pane->zoom);
-    if (has_overlay) {
-        overlay_draw(pane->overlay, *area);
-    }
-    strip_draw(pane->renderer, &pane->gauges, *area);
+    const int above = has_overlay ? overlay_draw(pane->overlay, *area) : 0;
+    struct fit_area below = pane->free;
+    below.y += above;
+    below.height -= above;
+    strip_draw(pane->renderer, &pane->gauges, below);
     if (has_caption) {
         draw_caption(pane);
     }

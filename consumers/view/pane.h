@@ -12,6 +12,7 @@ struct pane {
     struct overlay *overlay;
     struct zoom zoom;
     struct fit_area area;        /* in the window; 0x0: it is not seen */
+    struct fit_area free;        /* of it, where nothing lies on its lower edge */
     struct gauge_reading gauges; /* drawn, if there are channels */
     char caption[200];           /* for its lower edge and the window's title */
 };

@@ -68,20 +68,28 @@ struct pane *screen_pane(struct screen *screen, uint32_t pane) {
     return &screen->pane[pane];
 }
 
-void screen_appear(struct screen *screen) {
+/* Large enough for pictures of the first format that is there. False: none is. */
+static bool natural_size(const struct screen *screen, struct fit_size *out_size) {
     const struct shmframe_format *format = NULL;
     for (uint32_t i = 0; i < screen->panes && !format; i++) {
         format = canvas_format(screen->pane[i].canvas);
     }
-    if (!format || window_is_shown(screen->window)) {
-        return;
+    if (!format) {
+        return false;
     }
     const struct fit_size one = fit_natural_size(&format->video);
     const bool is_grid = screen->layout == LAYOUT_AUTO || screen->layout == LAYOUT_GRID;
     const struct fit_size cells =
         is_grid ? layout_grid(screen->panes, one) : (struct fit_size){1, 1};
-    window_fit(screen->window,
-               (struct fit_size){one.width * cells.width, one.height * cells.height});
+    *out_size = (struct fit_size){one.width * cells.width, one.height * cells.height};
+    return true;
+}
+
+void screen_appear(struct screen *screen) {
+    struct fit_size size;
+    if (!window_is_shown(screen->window) && natural_size(screen, &size)) {
+        window_fit(screen->window, size);
+    }
 }
 
 void screen_show_alone(struct screen *screen) {
@@ -124,6 +132,7 @@ static void place(struct screen *screen) {
     }
     for (uint32_t i = 0; i < screen->panes; i++) {
         screen->pane[i].area = area[i];
+        screen->pane[i].free = layout_free(area, screen->panes, i);
     }
 }
 
@@ -211,6 +220,17 @@ static void enlarge(struct screen *screen) {
     }
 }
 
+static void change_layout(struct screen *screen) {
+    if (screen->layout == LAYOUT_DIFFERENCE) {
+        return;
+    }
+    screen->layout = screen->layout == LAYOUT_PIP ? LAYOUT_GRID : LAYOUT_PIP;
+    struct fit_size size;
+    if (natural_size(screen, &size)) {
+        window_refit(screen->window, size);
+    }
+}
+
 static void look(struct screen *screen, const struct window_event *event) {
     struct fit_point point;
     struct pane *const pane = aim(screen, &point);
@@ -239,9 +259,7 @@ static bool obey(struct screen *screen, const struct window_event *event) {
         enlarge(screen);
         return true;
     case WINDOW_LAYOUT:
-        if (screen->layout != LAYOUT_DIFFERENCE) {
-            screen->layout = screen->layout == LAYOUT_PIP ? LAYOUT_GRID : LAYOUT_PIP;
-        }
+        change_layout(screen);
         return true;
     case WINDOW_OVERLAY:
         screen->has_overlay = !screen->has_overlay;

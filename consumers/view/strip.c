@@ -9,6 +9,7 @@ enum {
     GAP = 2,
     PADDING = 4,
     SCALE_HEIGHT = 10,
+    WIDTH_MIN = 240, /* the scale's numbers need it */
     WIDTH_MAX = 360,
     BELOW = 24, /* the caption's room */
     LETTER_WIDTH = 8,
@@ -62,16 +63,24 @@ static void draw_scale(SDL_Renderer *renderer, SDL_Rect bar) {
     }
 }
 
+/* Half of the room, which leaves the picture's left to it, as far as that can be read. */
+static int find_width(int room) {
+    const int wanted = room / 2 > WIDTH_MIN ? room / 2 : WIDTH_MIN;
+    const int width = wanted < WIDTH_MAX ? wanted : WIDTH_MAX;
+    return width < room - 2 * PADDING ? width : room - 2 * PADDING;
+}
+
 void strip_draw(SDL_Renderer *renderer, const struct gauge_reading *reading, struct fit_area room) {
     const int channels = (int)reading->channels;
-    const int width = room.width - 2 * PADDING < WIDTH_MAX ? room.width - 2 * PADDING : WIDTH_MAX;
+    const int width = find_width(room.width);
     const int height = channels * (BAR_HEIGHT + GAP) + SCALE_HEIGHT + 2 * PADDING;
     if (channels == 0 || width < 2 * PADDING || height + BELOW > room.height) {
         return;
     }
-    const SDL_Rect panel = {room.x, room.y + room.height - BELOW - height, width, height};
+    const SDL_Rect panel = {room.x + room.width - width, room.y + room.height - BELOW - height,
+                            width, height};
     SDL_SetRenderDrawBlendMode(renderer, SDL_BLENDMODE_BLEND);
-    fill(renderer, (SDL_Color){0, 0, 0, 170}, panel);
+    fill(renderer, (SDL_Color){0, 0, 0, 220}, panel);
     SDL_SetRenderDrawBlendMode(renderer, SDL_BLENDMODE_NONE);
     SDL_Rect bar = {panel.x + PADDING, panel.y + PADDING, width - 2 * PADDING, BAR_HEIGHT};
     for (int c = 0; c < channels; c++) {

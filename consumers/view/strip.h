@@ -6,7 +6,7 @@
 #include "gauge.h"
 #include <SDL.h>
 
-/* Draws them into the lower left corner of `room`, above the caption; nothing without channels. */
+/* Draws them into the lower right corner of `room`, above the caption; nothing without channels. */
 void strip_draw(SDL_Renderer *renderer, const struct gauge_reading *reading, struct fit_area room);
 
 /* Where in a bar of `width` pixels a level ends, full scale being 1. */

@@ -18,6 +18,7 @@ struct window {
     struct window_params params;
     bool has_display;
     bool is_shown;
+    struct fit_size fitted;   /* the size it was given last; 0x0: none */
     struct fit_point pointer; /* where the mouse is */
     char description[64];
 };
@@ -146,10 +147,25 @@ SDL_Renderer *window_renderer(const struct window *window) {
     return window->renderer;
 }
 
+static bool is_fullscreen(const struct window *window) {
+    return SDL_GetWindowFlags(window->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
+}
+
 /* The pointer would stand in the picture. */
 static void set_fullscreen(struct window *window, bool is_wanted) {
     SDL_SetWindowFullscreen(window->window, is_wanted ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
     SDL_ShowCursor(is_wanted ? SDL_DISABLE : SDL_ENABLE);
+}
+
+/* `natural`, as far as the screen allows. */
+static void set_size(struct window *window, struct fit_size natural) {
+    SDL_Rect usable = {0};
+    window->fitted = natural;
+    if (window->has_display && SDL_GetDisplayUsableBounds(0, &usable) == 0) {
+        window->fitted = fit_within(natural, (struct fit_size){(int)(usable.w * screen_share),
+                                                               (int)(usable.h * screen_share)});
+    }
+    SDL_SetWindowSize(window->window, window->fitted.width, window->fitted.height);
 }
 
 void window_fit(struct window *window, struct fit_size natural) {
@@ -157,20 +173,29 @@ void window_fit(struct window *window, struct fit_size natural) {
         return;
     }
     window->is_shown = true;
-    SDL_Rect usable = {0};
     if (window->params.size.width == 0) {
-        struct fit_size size = natural;
-        if (window->has_display && SDL_GetDisplayUsableBounds(0, &usable) == 0) {
-            size = fit_within(natural, (struct fit_size){(int)(usable.w * screen_share),
-                                                         (int)(usable.h * screen_share)});
-        }
-        SDL_SetWindowSize(window->window, size.width, size.height);
+        set_size(window, natural);
         SDL_SetWindowPosition(window->window, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED);
     }
     SDL_ShowWindow(window->window);
     if (window->params.is_fullscreen) {
         set_fullscreen(window, true);
     }
+}
+
+void window_refit(struct window *window, struct fit_size natural) {
+    struct fit_size size = {0};
+    SDL_GetWindowSize(window->window, &size.width, &size.height);
+    if (!window->is_shown || is_fullscreen(window) || size.width != window->fitted.width ||
+        size.height != window->fitted.height) {
+        return;
+    }
+    int x = 0, y = 0;
+    SDL_GetWindowPosition(window->window, &x, &y);
+    set_size(window, natural);
+    /* Its middle stays, so that it does not grow beyond the screen. */
+    SDL_SetWindowPosition(window->window, x + (size.width - window->fitted.width) / 2,
+                          y + (size.height - window->fitted.height) / 2);
 }
 
 bool window_is_shown(const struct window *window) {
@@ -185,10 +210,6 @@ struct fit_size window_size(const struct window *window) {
     struct fit_size size = {0};
     SDL_GetRendererOutputSize(window->renderer, &size.width, &size.height);
     return size;
-}
-
-static bool is_fullscreen(const struct window *window) {
-    return SDL_GetWindowFlags(window->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
 }
 
 /* What goes by steps, up or down. */

@@ -73,6 +73,9 @@ SDL_Renderer *window_renderer(const struct window *window);
 /* Shows the window; the first time it takes the size of a picture, as far as the screen allows,
  * unless a size was asked for. */
 void window_fit(struct window *window, struct fit_size natural);
+/* Another size is wanted. What the user has chosen stays: a size, before or since, or full screen.
+ */
+void window_refit(struct window *window, struct fit_size natural);
 bool window_is_shown(const struct window *window);
 void window_set_title(struct window *window, const char *title);
 

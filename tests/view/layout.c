@@ -118,6 +118,35 @@ START_TEST(a_point_finds_the_uppermost) {
 }
 END_TEST
 
+static void expect_free(uint32_t count, uint32_t index, int left, int right) {
+    const struct fit_area free = layout_free(area, count, index);
+    ck_assert_int_eq(free.x, left);
+    ck_assert_int_eq(free.width, right - left);
+    ck_assert_int_eq(free.y, area[index].y);
+    ck_assert_int_eq(free.height, area[index].height);
+}
+
+START_TEST(the_lower_edge_is_free_between_small_pictures) {
+    place(LAYOUT_PIP, 1, 640, 360);
+    expect_free(1, 0, 0, 640);
+    place(LAYOUT_PIP, 2, 640, 360);
+    expect_free(2, 0, 0, area[1].x);
+    expect_free(2, 1, area[1].x, area[1].x + area[1].width);
+    place(LAYOUT_PIP, 6, 640, 360); /* the sixth beside the second */
+    expect_free(6, 0, area[2].x + area[2].width, area[5].x);
+    place(LAYOUT_PIP, LAYOUT_MAX, 640, 360);
+    ck_assert_int_le(layout_free(area, LAYOUT_MAX, 0).width, 2 * 360 / 64);
+}
+END_TEST
+
+START_TEST(in_a_grid_nothing_lies_on_a_lower_edge) {
+    place(LAYOUT_GRID, 4, 640, 360);
+    for (uint32_t i = 0; i < 4; i++) {
+        expect_free(4, i, area[i].x, area[i].x + 320);
+    }
+}
+END_TEST
+
 START_TEST(names_are_known) {
     ck_assert_int_eq(layout_parse("grid"), LAYOUT_GRID);
     ck_assert_int_eq(layout_parse("pip"), LAYOUT_PIP);
@@ -136,6 +165,8 @@ int main(void) {
     tcase_add_test(cases, small_pictures_never_lie_on_each_other);
     tcase_add_test(cases, a_window_may_be_too_small_for_all);
     tcase_add_test(cases, a_point_finds_the_uppermost);
+    tcase_add_test(cases, the_lower_edge_is_free_between_small_pictures);
+    tcase_add_test(cases, in_a_grid_nothing_lies_on_a_lower_edge);
     tcase_add_test(cases, names_are_known);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -60,6 +60,61 @@ class Wall(Display):
         self.wait_picture(lambda p: self.has_bars(p, 0, 45, 160, 90) and
                           self.has_bars(p, 160, 45, 160, 90), "the grid")
 
+    def size_of(self, window):
+        size = dict(line.split("=") for line in
+                    self.ask("getwindowgeometry", "--shell", window).split("\n"))
+        return int(size["WIDTH"]), int(size["HEIGHT"])
+
+    def test_the_window_has_the_size_of_its_layout_until_the_user_chooses_one(self):
+        self.pattern("a")
+        self.pattern("b")
+        self.wait_listed("a", "b")
+        _, window = self.view("a", "b")
+        wait_for(lambda: self.size_of(window) == (320, 90), "room for two")
+        self.key("l")
+        wait_for(lambda: self.size_of(window) == (160, 90), "room for one")
+        self.wait_picture(lambda p: (p.width, p.height) == (160, 90), "it")
+        self.key("l")
+        wait_for(lambda: self.size_of(window) == (320, 90), "room for two again")
+        self.ask("windowsize", "--sync", window, 300, 200)
+        self.wait_picture(lambda p: (p.width, p.height) == (300, 200), "the user's size")
+        self.key("l")
+        self.wait_picture(lambda p: p.pixel(150, 50) == BARS[3], "one that fills it")
+        self.assertEqual(self.size_of(window), (300, 200))
+
+    def test_numbers_leave_most_of_a_picture_to_it(self):
+        for stream in ("a", "b"):
+            self.pattern(stream, "--size", "480x270", "--rate", "30", "--no-sound")
+        self.wait_listed("a", "b")
+        _, window = self.view("a", "b", "--size", "960x270", "--overlay")
+        dark = tuple(round(part * (255 - 170) / 255) for part in BARS[0])
+        is_near = lambda pixel, wanted: max(abs(a - b) for a, b in zip(pixel, wanted)) <= 4
+        picture = self.wait_picture(lambda p: is_near(p.pixel(2, 2), dark) and
+                                    is_near(p.pixel(482, 2), dark),
+                                    "the numbers of both")
+        for left in (0, 480):
+            self.assert_near(picture.pixel(left + 30, 110), BARS[0], "below the numbers")
+        self.key("l")
+        # A small one has no room that they could be read in.
+        left, top = 960 - 4 - (960 - 5 * 4) // 4, 270 - 4 - (270 - 5 * 4) // 4
+        # Of its 235 x 62 pixels the picture has the 110 in the middle.
+        self.wait_picture(lambda p: is_near(p.pixel(242, 2), dark) and
+                          is_near(p.pixel(left + 62 + 8, top + 4), BARS[0]), "one without them")
+
+    def test_gauges_and_caption_leave_the_counter_to_be_read(self):
+        for stream in ("a", "b"):
+            self.pattern(stream, "--size", "480x270", "--rate", "30",
+                         *(["--no-sound"] if stream == "b" else []))
+        self.wait_listed("a", "b", "a.sound")
+        _, window = self.view("a", "b", "--size", "960x270", "--gauges")
+        self.wait_title(window, "a  sound", "b  480x270")
+        gauge = {(70, 200, 100), (230, 200, 60), (35, 100, 50), (115, 100, 30), (40, 40, 40)}
+        picture = self.wait_picture(lambda p: sum(p.pixel(300, y) in gauge
+                                                  for y in range(200, 270)) == 2 * 7, "the gauges")
+        counter = {picture.pixel(x, y) for x in range(194) for y in range(205, 270)}
+        self.assertEqual({colour for colour in counter if len(set(colour)) > 1}, set())
+        self.assertFalse(counter & gauge)
+
     def test_streams_go_and_come_again(self):
         self.pattern("a")
         b = self.pattern("b")
