@@ -180,6 +180,9 @@ static void parse_settings(struct analyzer *a) {
     check_range("black-level", settings.black_level, 1);
     check_range("frozen-noise", settings.frozen_noise, 1);
     check_range("scene-score", settings.scene_score, 100);
+    if (settings.chart && chart_is_named_otherwise(settings.chart))
+        program_fail_usage("--chart: %s is to become a PNG file: let its name end in .png",
+                           settings.chart);
     verdict_parse(&a->verdict, &settings.expectations, settings.reference != NULL);
     a->has_dashboard = a->format == REPORT_TEXT && dashboard_is_possible();
     struct analysis_settings *to = &a->analysis_settings;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,16 @@ static int try_folder_of(const char *path) {
     close(fd);
     unlink(part);
     return 0;
+}
+
+bool chart_is_named_otherwise(const char *path) {
+    static const char *const others[] = {"avif", "bmp", "gif", "jpeg", "jpg", "jxl",  "pam", "pdf",
+                                         "pgm",  "pnm", "ppm", "svg",  "tif", "tiff", "webp"};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcasecmp(dot + 1, others[i]) == 0)
+            return true;
+    return false;
 }
 
 int chart_try(const char *path) {

@@ -31,6 +31,8 @@ cairo_t *chart_begin(int width, int height);
 /* Writes the page to `path` as whole_file_write() does, replacing what is there; frees it. Errors:
  * a negative errno. */
 int chart_end(cairo_t *page, const char *path);
+/* Whether the name says that the file is of another type than PNG. */
+bool chart_is_named_otherwise(const char *path);
 /* Whether that will do, before much was measured. Errors: a negative errno. */
 int chart_try(const char *path);
 

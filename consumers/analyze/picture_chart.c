@@ -14,13 +14,14 @@ enum {
     LUMA_HEIGHT = 200,
     STRIP = 8, /* what happened, below luma */
     STRIPS = 3,
+    STRIPS_GAP = 12, /* so that their names do not touch the axis' lowest number */
     LIKENESS_HEIGHT = 130,
 };
 
 static const double EQUAL_DB = 100; /* where equal pictures are drawn */
 
 double picture_chart_height(const struct picture_history *history) {
-    return SCOPE_HEIGHT + GAP + LUMA_HEIGHT + STRIPS * (STRIP + 4) + GAP +
+    return SCOPE_HEIGHT + GAP + LUMA_HEIGHT + STRIPS_GAP + STRIPS * (STRIP + 4) + GAP +
            (history->has_pairs ? 2 * (LIKENESS_HEIGHT + GAP) : 0);
 }
 
@@ -221,7 +222,7 @@ void picture_chart_paint(cairo_t *page, struct chart_area area,
     y += SCOPE_HEIGHT + GAP;
     write_numbers(page, side_x, y + 12, total);
     paint_luma(page, (struct chart_area){x, y, width, LUMA_HEIGHT}, history, seconds);
-    y += LUMA_HEIGHT;
+    y += LUMA_HEIGHT + STRIPS_GAP;
     paint_strips(page, (struct chart_area){x, y, width, 0}, history, seconds);
     y += STRIPS * (STRIP + 4) + GAP;
     if (!history->has_pairs)

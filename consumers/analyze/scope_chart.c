@@ -73,6 +73,17 @@ static double chroma_step(const struct scope *scope) {
     return scope->is_full ? 1.0 / 255 : 1.0 / (240 - 16);
 }
 
+/* The most of a chroma and those around it: single ones would hardly be seen. */
+static uint64_t find_vectors(const struct scope *scope, int cr, int cb) {
+    uint64_t most = 0;
+    for (int r = cr - 1; r <= cr + 1; r++)
+        for (int b = cb - 1; b <= cb + 1; b++)
+            if (r >= 0 && b >= 0 && r < SCOPE_VALUES && b < SCOPE_VALUES &&
+                scope->chroma[r][b] > most)
+                most = scope->chroma[r][b];
+    return most;
+}
+
 static cairo_surface_t *make_vectors(const struct scope *scope) {
     cairo_surface_t *image = chart_image_begin(SCOPE_VALUES, SCOPE_VALUES);
     const uint64_t most = find_most(scope->chroma[0], SCOPE_VALUES * SCOPE_VALUES);
@@ -80,8 +91,9 @@ static cairo_surface_t *make_vectors(const struct scope *scope) {
     for (int cr = 0; cr < SCOPE_VALUES; cr++) {
         for (int cb = 0; cb < SCOPE_VALUES; cb++) {
             const struct chroma chroma = {(cb - 128) * step, (cr - 128) * step};
+            const uint64_t count = find_vectors(scope, cr, cb);
             chart_image_set(image, cb, SCOPE_VALUES - 1 - cr, color_of(chroma),
-                            chart_brightness(scope->chroma[cr][cb], most));
+                            count ? 0.4 + 0.6 * chart_brightness(count, most) : 0);
         }
     }
     return image;

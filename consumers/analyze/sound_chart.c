@@ -48,11 +48,14 @@ static void paint_waves(cairo_t *page, struct chart_area area, const struct soun
 static void paint_loudness(cairo_t *page, struct chart_area area,
                            const struct sound_history *history, double seconds) {
     const struct chart_scale scale = {0, seconds, loud_bottom, loud_top};
-    const struct chart_axes axes = {
-        .title = "Loudness", .unit = "LUFS", .step = 10, .digits = 0, .has_times = true};
+    const struct chart_axes axes = {.title = "Loudness; dashed: -23 LUFS, EBU R 128",
+                                    .unit = "LUFS",
+                                    .step = 10,
+                                    .digits = 0,
+                                    .has_times = true};
     const double step_s = 1.0 / LOUDNESS_STEPS_PER_S;
     chart_draw_axes(page, area, scale, &axes);
-    chart_draw_mark(page, area, scale, target_lufs, "-23 LUFS (EBU R 128)");
+    chart_draw_mark(page, area, scale, target_lufs, "");
     const struct curve *curves[] = {&history->momentary, &history->short_term,
                                     &history->integrated};
     const double widths[] = {1, 1.6, 2.2};

@@ -165,6 +165,7 @@ class Analyze(unittest.TestCase):
                 (["--expect", "integrated_luf<=-10"],
                  ["\"integrated_luf\"", "near it is integrated_lufs;", "shmframe-analyze(1)"]),
                 (["--expect", "demo:psnr_avg_db>=30"], ["psnr_avg_db>=30", "--reference"]),
+                (["--chart", "c.jpg"], ["--chart", "c.jpg", ".png"]),
                 (["--match", "time"], ["--match", "origin, capture or pts"]),
                 (["--silence-level", "3"], ["--silence-level", "below 0"]),
                 (["--black-level", "2"], ["--black-level", "0 to 1"]),
