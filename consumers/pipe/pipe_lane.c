@@ -157,7 +157,9 @@ int pipe_lane_write(struct pipe_lane *lane, struct pipe_container *container,
         pipe_lane_drop(lane);
         return result;
     }
+    const uint64_t as_they_were = lane->adapter.in_place;
     result = pipe_adapter_run(&lane->adapter, frame, &frame);
+    const bool is_as_it_was = lane->adapter.in_place > as_they_were;
     if (result == 0)
         result = add_silence(lane, container, message);
     if (result < 0) {
@@ -171,6 +173,7 @@ int pipe_lane_write(struct pipe_lane *lane, struct pipe_container *container,
         return 0;
     }
     result = pipe_container_add(container, lane->index, frame, moment, message, &is_packed);
-    lane->packed += is_packed;
+    /* What was converted is counted as that already. */
+    lane->packed += is_packed && is_as_it_was;
     return result;
 }

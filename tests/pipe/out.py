@@ -175,6 +175,13 @@ class Out(unittest.TestCase):
         self.assertEqual(done.stderr, "")
         self.assertEqual(os.path.getsize(self.path("raw")), 4800 * 2 * 4)
 
+    def test_a_frame_that_is_converted_and_moved_together_counts_once(self):
+        report, _ = self.write(FILE + " --no-sound --pixel-format yuv420p --frames 3", "demo", "a.nut",
+                               "--pixel-format yuv422p")
+        stream, = report["streams"]
+        self.assertEqual((stream["frames"], stream["in_place"], stream["converted"], stream["packed"]),
+                         (3, 0, 3, 0))
+
     def test_why_frames_were_moved_together_is_told(self):
         for options, ending, why in (("--no-sound --pixel-format yuv420p --frames 3", "nut", "padding"),
                                      ("--no-sound --pixel-format yuv420p --frames 3", "y4m", None)):
