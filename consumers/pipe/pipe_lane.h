@@ -25,7 +25,7 @@ struct pipe_lane {
     int64_t taken_ns; /* when it was taken */
 
     uint64_t frames; /* written */
-    uint64_t packed; /* by the container, beside the adapter's */
+    uint64_t packed; /* by the container, of frames that were not converted before */
     uint64_t early;  /* from before the beginning */
     uint64_t unread; /* while nobody read the pipe */
     uint64_t silent; /* samples of silence for lost ones */
