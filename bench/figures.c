@@ -14,6 +14,8 @@
 #define SIZES_RATIO_MAX    1.10 /* slowest to quickest size, payload untouched */
 #define CALLS_FEW_NS       100.0
 #define CALLS_MANY_NS      250.0
+#define RATE_SINGLE        5e6 /* frames a second, at least */
+#define RATE_BATCHED       15e6
 enum { CALLS_FEW_LINKS = 1 };
 
 static const double levels[] = {0.5, 0.9, 0.99, 0.999, 1.0};
@@ -25,7 +27,7 @@ static const char *const measure_names[BOARD_MEASURES] = {
 };
 
 static bool is_json_wanted;
-static json_t *all, *scenes, *calls, *aims;
+static json_t *all, *scenes, *calls, *rates, *aims;
 
 struct quantiles {
     uint64_t count;
@@ -285,6 +287,41 @@ void figures_add_calls(uint32_t links, bool is_apart, uint32_t repeats,
     fflush(stdout);
 }
 
+/* ---- rates ---- */
+
+void figures_add_rate(const struct rate_plan *plan, uint32_t repeats,
+                      const struct rate_result *result) {
+    const struct spread spread = find_spread(result->per_second, repeats);
+    /* The most: what goes through while nothing else took a processor away. As time a frame, of
+     * which less is better. */
+    const struct spread ns = {1e9 / spread.most, 1e9 / spread.most, 1e9 / spread.least};
+    const double wanted = plan->loans == 1 ? RATE_SINGLE : RATE_BATCHED;
+    char what[128];
+    snprintf(what, sizeof(what), "nanoseconds a frame of 128 B, saturated, lossless, %s",
+             plan->name);
+    const char *verdict = judge(what, ns, 1e9 / wanted);
+    json_array_append_new(
+        rates, json_pack("{s:s, s:i, s:i, s:b, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "name",
+                         plan->name, "loans", plan->loans, "leases", plan->leases, "is_touched",
+                         plan->is_touched, "spin_ns", (json_int_t)plan->spin_ns, "per_second",
+                         spread.most, "median_per_second", spread.median, "least_per_second",
+                         spread.least, "frames", (json_int_t)result->frames, "writer_waits",
+                         (json_int_t)result->waits, "reader_sleeps", (json_int_t)result->sleeps));
+    if (is_json_wanted)
+        return;
+    static bool has_heading;
+    if (!has_heading)
+        printf("\nFrames of 128 B to one lossless reader, saturated: millions a second\n"
+               "  %-24s %8s %8s %8s %14s %14s\n",
+               "", "most", "median", "least", "waits / 1000", "sleeps / 1000");
+    has_heading = true;
+    printf("  %-24s %8.2f %8.2f %8.2f %14.3f %14.3f   at least %.0f: %s\n", plan->name,
+           spread.most / 1e6, spread.median / 1e6, spread.least / 1e6,
+           (double)result->waits * 1e3 / (double)result->frames,
+           (double)result->sleeps * 1e3 / (double)result->frames, wanted / 1e6, verdict);
+    fflush(stdout);
+}
+
 /* ---- begin and end ---- */
 
 void figures_start(bool is_json, bool is_quick) {
@@ -293,13 +330,14 @@ void figures_start(bool is_json, bool is_quick) {
     is_json_wanted = is_json;
     scenes = json_array();
     calls = json_array();
+    rates = json_array();
     aims = json_array();
     json_t *cpus = json_array();
     for (unsigned i = 0; i < place_count(); i++)
         json_array_append_new(cpus, json_integer(place_cpu(i)));
-    all = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "kernel", system.release, "machine",
+    all = json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "kernel", system.release, "machine",
                     system.machine, "is_quick", is_quick, "processors", cpus, "scenes", scenes,
-                    "calls", calls, "aims", aims);
+                    "calls", calls, "rates", rates, "aims", aims);
     if (is_json)
         return;
     printf("Linux %s %s, %u processors: the writer on %d, readers on the other%s in turn.\n",

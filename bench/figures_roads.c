@@ -36,17 +36,18 @@ struct figures {
     struct series to_copy, to_ring; /* moving, as ratios */
 };
 
-static double per_frame(const struct slices *slices, uint32_t repeat, enum road road, double sum) {
+static double per_frame(const struct slices *slices, uint32_t repeat, enum slices_road road,
+                        double sum) {
     return sum / (double)slices->sent[repeat][road];
 }
 
 /* Beside its work, all that the writer does on no road is to wait for its clock. */
 static double find_pace(const struct slices *slices, uint32_t repeat) {
-    const struct slice *writer = &slices->slice[repeat][ROAD_PRIVATE][SLICES_WRITER];
-    return per_frame(slices, repeat, ROAD_PRIVATE, (double)(writer->total_ns - writer->work_ns));
+    const struct slice *writer = &slices->slice[repeat][SLICES_NONE][SLICES_WRITER];
+    return per_frame(slices, repeat, SLICES_NONE, (double)(writer->total_ns - writer->work_ns));
 }
 
-static void find_sums(const struct slices *slices, uint32_t repeat, enum road road,
+static void find_sums(const struct slices *slices, uint32_t repeat, enum slices_road road,
                       double *out_total, double *out_work) {
     int64_t total_ns = 0, work_ns = 0;
     for (uint32_t peer = 0; peer < SLICES_PEERS; peer++) {
@@ -57,18 +58,18 @@ static void find_sums(const struct slices *slices, uint32_t repeat, enum road ro
     *out_work = per_frame(slices, repeat, road, (double)work_ns);
 }
 
-static double find_moving(const struct slices *slices, uint32_t repeat, enum road road) {
+static double find_moving(const struct slices *slices, uint32_t repeat, enum slices_road road) {
     double total, work;
     find_sums(slices, repeat, road, &total, &work);
     return total - work - find_pace(slices, repeat);
 }
 
-static void fill(const struct slices *slices, enum road road, struct figures *figures) {
+static void fill(const struct slices *slices, enum slices_road road, struct figures *figures) {
     for (uint32_t i = 0; i < slices->plan.repeats; i++) {
         const struct slice *writer = &slices->slice[i][road][SLICES_WRITER];
         double total, work, none_total, none_work;
         find_sums(slices, i, road, &total, &work);
-        find_sums(slices, i, ROAD_PRIVATE, &none_total, &none_work);
+        find_sums(slices, i, SLICES_NONE, &none_total, &none_work);
         const double pace = find_pace(slices, i), moving = find_moving(slices, i, road);
         figures->moving.value[i] = moving;
         figures->of_writer.value[i] =
@@ -76,13 +77,13 @@ static void fill(const struct slices *slices, enum road road, struct figures *fi
         figures->work.value[i] = work;
         figures->transport.value[i] = total - none_work - pace;
         figures->to_copy.value[i] = moving / (double)slices->copy_ns[i];
-        figures->to_ring.value[i] = moving / find_moving(slices, i, ROAD_RING);
+        figures->to_ring.value[i] = moving / find_moving(slices, i, SLICES_RING);
     }
 }
 
-static struct shmframe_histogram *add_ages(const struct slices *slices, enum road road) {
+static struct shmframe_histogram *add_ages(const struct slices *slices, enum slices_road road) {
     struct shmframe_histogram *sum = calloc(1, sizeof(*sum));
-    for (uint32_t reader = 0; sum && reader < ROAD_READERS; reader++) {
+    for (uint32_t reader = 0; sum && reader < SLICES_READERS; reader++) {
         const struct shmframe_histogram *ages = &slices->age[road][reader];
         sum->count += ages->count;
         sum->max_ns = ages->max_ns > sum->max_ns ? ages->max_ns : sum->max_ns;
@@ -92,7 +93,7 @@ static struct shmframe_histogram *add_ages(const struct slices *slices, enum roa
     return sum;
 }
 
-static uint64_t count_copied(const struct slices *slices, enum road road) {
+static uint64_t count_copied(const struct slices *slices, enum slices_road road) {
     uint64_t copied = 0, sent = 0;
     for (uint32_t i = 0; i < slices->plan.repeats; i++) {
         sent += slices->sent[i][road];
@@ -110,17 +111,18 @@ static void set_spread(json_t *object, const char *key, const struct series *ser
                                   "most", spread.most));
 }
 
-static json_t *describe_road(const struct slices *slices, enum road road) {
+static json_t *describe_road(const struct slices *slices, enum slices_road road) {
     struct figures *figures = calloc(1, sizeof(*figures));
     struct shmframe_histogram *ages = add_ages(slices, road);
-    json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I}", "road", road_name(road), "copied_bytes",
-                               (json_int_t)count_copied(slices, road), "dropped",
+    json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "road", slices_road_name(road),
+                               "kernel_bytes", (json_int_t)slices->kernel_bytes[road],
+                               "copied_bytes", (json_int_t)count_copied(slices, road), "dropped",
                                (json_int_t)slices->dropped[road], "lost",
                                (json_int_t)slices->lost[road], "received", (json_int_t)ages->count);
     fill(slices, road, figures);
     const uint32_t count = slices->plan.repeats;
     set_spread(object, "work_ns", &figures->work, count);
-    if (road != ROAD_PRIVATE) {
+    if (road != SLICES_NONE) {
         set_spread(object, "moving_ns", &figures->moving, count);
         set_spread(object, "moving_of_writer_ns", &figures->of_writer, count);
         set_spread(object, "transport_ns", &figures->transport, count);
@@ -192,16 +194,14 @@ json_t *figures_roads(const struct slices *slices, enum report_format format) {
     struct series copies;
     for (uint32_t i = 0; i < plan->repeats; i++)
         copies.value[i] = (double)slices->copy_ns[i];
-    json_t *roads = json_array();
-    for (enum road road = ROAD_PRIVATE; road < ROADS; road++)
-        json_array_append_new(roads, describe_road(slices, road));
+    json_t *results = json_array();
+    for (enum slices_road road = SLICES_NONE; road < SLICES_ROADS; road++)
+        json_array_append_new(results, describe_road(slices, road));
     json_t *result =
-        json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o}", "width", (json_int_t)plan->width,
-                  "height", (json_int_t)plan->height, "rate", 1e9 / (double)plan->period_ns,
-                  "frames", (json_int_t)plan->frames, "repeats", (json_int_t)plan->repeats,
-                  "frame_bytes", (json_int_t)slices->frame_bytes, "socket_buffer_bytes",
-                  (json_int_t)slices->buffer_bytes[ROAD_SOCKET], "pipe_buffer_bytes",
-                  (json_int_t)slices->buffer_bytes[ROAD_PIPE], "roads", roads);
+        json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:o}", "width", (json_int_t)plan->width, "height",
+                  (json_int_t)plan->height, "rate", 1e9 / (double)plan->period_ns, "frames",
+                  (json_int_t)plan->frames, "repeats", (json_int_t)plan->repeats, "frame_bytes",
+                  (json_int_t)slices->frame_bytes, "roads", results);
     set_spread(result, "copy_ns", &copies, plan->repeats);
     if (format == REPORT_TEXT)
         print_table(result);

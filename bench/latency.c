@@ -3,6 +3,7 @@
 #include "figures.h"
 #include "place.h"
 #include "program.h"
+#include "rate.h"
 #include "report.h"
 #include "scene.h"
 #include "supervisor.h"
@@ -50,7 +51,7 @@ static const struct option_spec options[] = {
      .kind = OPTION_TEXT,
      .out = &part,
      .argument = "PART",
-     .help = "only a part: sleeping, spinning, calls; default: all"},
+     .help = "only a part: sleeping, spinning, calls, rate; default: all"},
     {.name = "quick",
      .letter = 'q',
      .kind = OPTION_FLAG,
@@ -140,6 +141,34 @@ static void run_calls(void) {
         }
 }
 
+static void run_rates(void) {
+    enum { SPIN_NS = 1000000 };
+    const uint32_t count = is_quick ? 100000 : 2000000;
+    const struct rate_plan plans[] = {
+        {.name = "one at a time", .loans = 1, .leases = 1, .spin_ns = SPIN_NS},
+        {.name = "one at a time, touched",
+         .loans = 1,
+         .leases = 1,
+         .spin_ns = SPIN_NS,
+         .is_touched = true},
+        {.name = "one at a time, sleeping", .loans = 1, .leases = 1},
+        {.name = "batched", .loans = 16, .leases = 6, .spin_ns = SPIN_NS},
+        {.name = "batched, touched",
+         .loans = 16,
+         .leases = 6,
+         .spin_ns = SPIN_NS,
+         .is_touched = true},
+        {.name = "batched, sleeping", .loans = 16, .leases = 6},
+    };
+    for (unsigned i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+        struct rate_plan plan = plans[i];
+        struct rate_result result;
+        plan.frames = count;
+        rate_run(&plan, repeats, &result);
+        figures_add_rate(&plan, repeats, &result);
+    }
+}
+
 static bool is_part(const char *name) {
     return strcmp(part, "all") == 0 || strcmp(part, name) == 0;
 }
@@ -147,8 +176,8 @@ static bool is_part(const char *name) {
 int main(int argc, char **argv) {
     program_start(&program, argc, argv);
     const bool is_json = report_format_parse(format_name) == REPORT_JSON;
-    if (!is_part("sleeping") && !is_part("spinning") && !is_part("calls"))
-        program_fail_usage("--part: \"%s\" should be sleeping, spinning, calls or all", part);
+    if (!is_part("sleeping") && !is_part("spinning") && !is_part("calls") && !is_part("rate"))
+        program_fail_usage("--part: \"%s\" should be sleeping, spinning, calls, rate or all", part);
     if (is_quick) {
         repeats = 3;
         frames = 50;
@@ -161,6 +190,8 @@ int main(int argc, char **argv) {
     figures_start(is_json, is_quick);
     if (is_part("calls"))
         run_calls();
+    if (is_part("rate"))
+        run_rates();
     if (is_part("sleeping"))
         run_scenes(false);
     if (is_part("spinning"))

@@ -41,7 +41,7 @@ static struct member {
     {.folder = "consumers/analyze",
      .name = "shmframe-analyze",
      .argument = {STREAM, "--format", "json", "--depth", "16"}},
-    {.folder = "consumers",
+    {.folder = "consumers/latency",
      .name = "shmframe-latency",
      .argument = {STREAM, "--policy", "in-order", "--depth", "16", "--interval", "0"}},
     {.folder = "producers",

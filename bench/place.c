@@ -19,12 +19,21 @@ int place_cpu(unsigned index) {
             return cpu;
 }
 
+bool place_has(int cpu) {
+    return place_count() > 0 && CPU_ISSET(cpu, &allowed);
+}
+
 void place_pin(unsigned index) {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(place_cpu(index), &one);
     if (sched_setaffinity(0, sizeof(one), &one) < 0)
         program_fail("processor %d is refused: %m", place_cpu(index));
+}
+
+void place_unpin(void) {
+    if (place_count() > 0 && sched_setaffinity(0, sizeof(allowed), &allowed) < 0)
+        program_fail("the processors that there are are refused: %m");
 }
 
 unsigned place_of_reader(unsigned reader) {

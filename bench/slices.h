@@ -3,14 +3,30 @@
 #ifndef BENCH_SLICES_H
 #define BENCH_SLICES_H
 
-#include "road.h"
+#include "roads/road.h"
 #include "work.h"
 
 #include <assert.h>
 #include <pthread.h>
 
-enum { SLICES_REPEATS_MAX = 100, SLICES_PEERS = ROAD_READERS + 1, SLICES_WRITER = ROAD_READERS };
-static_assert((int)ROAD_READERS == (int)WORK_KINDS, "each reader has its work");
+/* Each reader has its work. */
+enum {
+    SLICES_REPEATS_MAX = 100,
+    SLICES_READERS = WORK_KINDS,
+    SLICES_WRITER = SLICES_READERS,
+    SLICES_PEERS,
+};
+
+/* The roads that the pictures take. */
+enum slices_road {
+    SLICES_NONE = 0, /* no road: each process has pictures of its own in memory already */
+    SLICES_RING,
+    SLICES_UNIX,
+    SLICES_PIPE,
+    SLICES_ROADS,
+};
+/* As in the table of roads; "none". */
+const char *slices_road_name(enum slices_road road);
 
 struct slices_plan {
     uint32_t width, height;
@@ -28,15 +44,16 @@ struct slice {
 
 struct slices {
     struct slices_plan plan;
-    size_t frame_bytes, buffer_bytes[ROADS];
+    size_t frame_bytes, kernel_bytes[SLICES_ROADS];
     pthread_barrier_t barrier;
     int64_t start_ns; /* of the slice that runs */
-    struct slice slice[SLICES_REPEATS_MAX][ROADS][SLICES_PEERS];
-    uint64_t sent[SLICES_REPEATS_MAX][ROADS];
-    uint64_t dropped[ROADS];             /* their successor was due */
-    uint64_t lost[ROADS];                /* sent, and not received by one of the readers */
+    struct slice slice[SLICES_REPEATS_MAX][SLICES_ROADS][SLICES_PEERS];
+    uint64_t sent[SLICES_REPEATS_MAX][SLICES_ROADS];
+    uint64_t dropped[SLICES_ROADS];      /* their successor was due */
+    uint64_t lost[SLICES_ROADS];         /* sent, and not received by one of the readers */
     int64_t copy_ns[SLICES_REPEATS_MAX]; /* the floor: one memcpy() of a frame */
-    struct shmframe_histogram age[ROADS][ROAD_READERS]; /* received - sent, of all repeats */
+    struct shmframe_histogram age[SLICES_ROADS]
+                                 [SLICES_READERS]; /* received - sent, of all repeats */
 };
 
 /* Runs them; ends the program when anything goes wrong. */

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -50,6 +51,51 @@ static void run_supervisor(int ready_fd) {
     _exit(EXIT_FAILED);
 }
 
+/* Whatever it has left in the folder that mkdtemp() made: it holds no further folders. opendir()
+ * would ask for memory, which a signal's handler must not. */
+static void remove_files(void) {
+    union {
+        struct dirent64 first;
+        char bytes[4096];
+    } found;
+    const int files = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (ssize_t bytes; files >= 0 && (bytes = getdents64(files, &found, sizeof(found))) > 0;)
+        for (ssize_t at = 0; at < bytes;) {
+            const struct dirent64 *file = (const void *)(found.bytes + at);
+            at += file->d_reclen;
+            if (file->d_type != DT_DIR)
+                unlinkat(files, file->d_name, 0);
+        }
+    if (files >= 0)
+        close(files);
+}
+
+static int end_supervisor(void) {
+    kill(supervisor, SIGTERM);
+    waitpid(supervisor, NULL, 0);
+    supervisor = 0;
+    remove_files();
+    return rmdir(folder);
+}
+
+/* The signal is blocked until here is returned from, then it ends the program. */
+static void clean_up(int number) {
+    if (supervisor > 0 && owner == getpid())
+        end_supervisor();
+    raise(number);
+}
+
+/* Where the program has no better use for them. */
+static void clean_up_on_signals(void) {
+    const struct sigaction action = {.sa_handler = clean_up, .sa_flags = (int)SA_RESETHAND};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction now;
+        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            sigaction(numbers[i], &action, NULL);
+    }
+}
+
 void supervisor_start(void) {
     int ready[2];
     if (!mkdtemp(folder) || pipe(ready) < 0)
@@ -65,6 +111,7 @@ void supervisor_start(void) {
         run_supervisor(ready[1]);
     }
     atexit(supervisor_stop);
+    clean_up_on_signals();
     close(ready[1]);
     char byte;
     if (read(ready[0], &byte, 1) != 1)
@@ -77,25 +124,10 @@ pid_t supervisor_pid(void) {
     return supervisor;
 }
 
-/* Whatever it has left in the folder that mkdtemp() made: it holds no further folders. */
-static void remove_files(void) {
-    DIR *files = opendir(folder);
-    if (!files)
-        return;
-    for (struct dirent *file; (file = readdir(files));)
-        if (file->d_type != DT_DIR)
-            unlinkat(dirfd(files), file->d_name, 0);
-    closedir(files);
-}
-
 void supervisor_stop(void) {
     if (supervisor <= 0 || owner != getpid())
         return;
-    kill(supervisor, SIGTERM);
-    waitpid(supervisor, NULL, 0);
-    supervisor = 0;
-    remove_files();
-    if (rmdir(folder) < 0)
+    if (end_supervisor() < 0)
         program_warn("%s is left: %m", folder);
 }
 

@@ -33,11 +33,6 @@ const char *work_name(enum work_kind kind) {
     return names[kind];
 }
 
-uint32_t work_frames(enum work_kind kind) {
-    /* The measures keep the newest one until they have the next. */
-    return kind == WORK_ANALYZE ? 3 : 1;
-}
-
 static void begin_view(struct work *work, int width, int height) {
     work->view.surface =
         SDL_CreateRGBSurfaceWithFormat(0, width, height, 32, SDL_PIXELFORMAT_ARGB8888);

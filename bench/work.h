@@ -14,8 +14,9 @@ enum work_kind {
 };
 
 const char *work_name(enum work_kind kind);
-/* Frames that it keeps at once, that which is worked on included. */
-uint32_t work_frames(enum work_kind kind);
+/* Frames that a work keeps at once, that which is worked on included: the measures keep the newest
+ * one until they have the next. */
+enum { WORK_FRAMES_MAX = 3 };
 
 struct work;
 struct work *work_create(enum work_kind kind, const struct shmframe_format *format);

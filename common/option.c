@@ -163,7 +163,7 @@ const char *option_store(const struct option_spec *spec, const char *text) {
     case OPTION_RATIONAL:
         return read_rational(text, spec->out) ? NULL : "a number such as 60, 29.97 or 30000/1001";
     case OPTION_LIST:
-        return read_list(text, spec->out) ? NULL : "one of at most 16 of its kind";
+        return read_list(text, spec->out) ? NULL : "left out: at most 16 can be given";
     }
     return "of a kind that this program knows";
 }

@@ -1,5 +1,6 @@
 #include "program.h"
 #include "option.h"
+#include "orphan.h"
 #include "progress.h"
 
 #include <assert.h>
@@ -25,6 +26,7 @@ enum {
 };
 
 static const char *program_name = "shmframe";
+static int exit_failed = EXIT_FAILED;
 
 /* All that getopt_long() needs, made of the program's tables. */
 struct parser {
@@ -55,7 +57,7 @@ _Noreturn void program_fail(const char *text, ...) {
     va_start(values, text);
     print_line(text, values);
     va_end(values);
-    exit(EXIT_FAILED);
+    exit(exit_failed);
 }
 
 _Noreturn void program_fail_call(const char *what) {
@@ -202,6 +204,7 @@ static void raise_descriptor_limit(void) {
 
 int program_start(const struct program *program, int argc, char **argv) {
     program_name = program->name;
+    exit_failed = program->exit_failed ? program->exit_failed : EXIT_FAILED;
     struct parser parser;
     build_parser(&parser, program);
     opterr = 0;
@@ -276,7 +279,9 @@ void program_stop_on_signals(struct shmframe_session *session) {
     const struct sigaction stop = {.sa_handler = stop_on_signal};
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGHUP, &stop, NULL);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* by nohup(1) */
+        sigaction(SIGHUP, &stop, NULL);
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
@@ -305,7 +310,7 @@ static const char *find_socket_hint(void) {
 
 struct shmframe_session *program_open_session(void) {
     const struct shmframe_session_params params = {
-        .name = program_name,
+        .name = getenv("SHMFRAME_NODE") ? NULL : program_name, /* a node's name is the library's */
         .deadline_ns = shmframe_deadline_ns(INT64_C(2000000000)),
     };
     struct shmframe_session *session;
@@ -314,10 +319,12 @@ struct shmframe_session *program_open_session(void) {
         program_fail("%s; %s", shmframe_last_error(), find_socket_hint());
     if (result < 0)
         program_fail("%s", shmframe_last_error());
+    orphan_watch(session);
     return session;
 }
 
 void program_close_session(struct shmframe_session *session) {
     atomic_store(&stop_session, NULL);
+    orphan_unwatch(session);
     shmframe_session_close(session);
 }

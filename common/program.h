@@ -42,6 +42,7 @@ struct program {
     const char *notes;      /* printed after the options (keys, examples); may be NULL */
     const struct option_spec *options;  /* own */
     const struct option_spec *options2; /* shared with programs of its kind; may be NULL */
+    int exit_failed; /* of program_fail(), where EXIT_FAILED says something else; 0: EXIT_FAILED */
 };
 
 /* Exit codes of all programs. */
@@ -65,7 +66,7 @@ int program_stop_fd(void);
 
 /* One line on stderr, "NAME: message". Safe from one thread at a time. */
 void program_warn(const char *text, ...) __attribute__((format(printf, 1, 2)));
-/* Likewise, then exit(EXIT_FAILED). */
+/* Likewise, then exit(EXIT_FAILED), or the program's own code. */
 _Noreturn void program_fail(const char *text, ...) __attribute__((format(printf, 1, 2)));
 /* program_fail("WHAT: shmframe_last_error()"). */
 _Noreturn void program_fail_call(const char *what);

@@ -134,7 +134,7 @@ static struct {
     unsigned depth;
 } hush = {.null_fd = -1, .stderr_fd = -1};
 
-static void open_hush(void) {
+void sound_system_prepare(void) {
     if (hush.null_fd < 0)
         hush.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (hush.stderr_fd >= 0)
@@ -150,7 +150,7 @@ static void open_hush(void) {
 void sound_system_hush(void) {
     if (hush.depth++ > 0)
         return;
-    open_hush();
+    sound_system_prepare();
     if (hush.null_fd >= 0 && hush.stderr_fd >= 0)
         dup2(hush.null_fd, STDERR_FILENO);
 }

@@ -14,6 +14,9 @@ bool sound_system_start(void);
 /* After a start that was true. Streams end with it. */
 void sound_system_stop(void);
 
+/* Before threads of which one hushes: from here on, what the program has to say goes around it. */
+void sound_system_prepare(void);
+
 /* Around calls of PortAudio that may fail: what is written to stderr in between is lost, but for
  * program_warn() and the like. Nests. */
 void sound_system_hush(void);

@@ -25,6 +25,9 @@ static const struct {
     {"delivered", offsetof(struct shmframe_reader_counters, delivered)},
     {"lost_late", offsetof(struct shmframe_reader_counters, lost_late)},
     {"lost_restart", offsetof(struct shmframe_reader_counters, lost_restart)},
+    {"late_woken", offsetof(struct shmframe_reader_counters, late_woken)},
+    {"late_held", offsetof(struct shmframe_reader_counters, late_held)},
+    {"late_away", offsetof(struct shmframe_reader_counters, late_away)},
     {"skipped", offsetof(struct shmframe_reader_counters, skipped)},
     {"device_dropped", offsetof(struct shmframe_reader_counters, device_dropped)},
     {"stale", offsetof(struct shmframe_reader_counters, stale)},
@@ -70,16 +73,7 @@ void hops_subtract(struct hops *hops, const struct hops *earlier) {
 }
 
 void hops_format_time(int64_t value_ns, char text[HOPS_TIME_BYTES]) {
-    static const char *const units[] = {"ns", "us", "ms", "s"};
-    double value = (double)value_ns;
-    unsigned unit = 0;
-    /* 999.5 would be rounded to 1000: it belongs to the next unit. */
-    while (value >= 999.5 && unit < 3) {
-        value /= 1000;
-        unit++;
-    }
-    const int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-    snprintf(text, HOPS_TIME_BYTES, "%.*f %s", decimals, value, units[unit]);
+    duration_format(value_ns, text);
 }
 
 static void print_time(FILE *file, const struct shmframe_histogram *histogram, int64_t value_ns) {

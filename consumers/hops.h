@@ -2,6 +2,8 @@
 #ifndef CONSUMERS_HOPS_H
 #define CONSUMERS_HOPS_H
 
+#include "duration.h"
+
 #include <jansson.h>
 #include <shmframe/shmframe.h>
 #include <stdio.h>
@@ -18,8 +20,8 @@ void hops_read_record(struct hops *out_hops, const struct shmframe_record *recor
 /* `hops` -= `earlier`, an earlier snapshot of the same reader. */
 void hops_subtract(struct hops *hops, const struct hops *earlier);
 
-/* Writes `value_ns` with three digits and its unit, such as "1.23 ms", into `text`. */
-enum { HOPS_TIME_BYTES = 24 };
+/* duration_format(). */
+enum { HOPS_TIME_BYTES = DURATION_BYTES };
 void hops_format_time(int64_t value_ns, char text[HOPS_TIME_BYTES]);
 
 /* Prints the table: a hop a line, then what was delivered, lost (by cause) and skipped. */

@@ -25,14 +25,14 @@ static void add(struct selection *selection, const struct shmframe_stream_info *
     stream->kind = info->kind;
 }
 
-/* A stream that is there and is neither picture nor sound is not worth waiting for. */
-static void fail_if_data(const struct shmframe_stream_info *streams, int count, const char *name) {
+/* The stream of data that is there under that name; NULL: there is none. */
+static const struct shmframe_stream_info *find_data(const struct shmframe_stream_info *streams,
+                                                    int count, const char *name) {
     for (int i = 0; i < count; i++)
         if (strcmp(streams[i].name, name) == 0 && streams[i].kind == SHMFRAME_DATA &&
             streams[i].state == SHMFRAME_STREAM_LIVE)
-            program_fail("stream %s carries data, neither picture nor sound: shmframe-latency can "
-                         "measure it",
-                         name);
+            return &streams[i];
+    return NULL;
 }
 
 /* A stream that was named beside others stands for itself; a group for all that is in it. */
@@ -62,18 +62,32 @@ static int list_streams(struct shmframe_session *session, struct shmframe_stream
     }
 }
 
+/* What is looked for. */
+struct search {
+    char *const *names;
+    uint32_t count;
+    bool takes_data;
+};
+
 /* Returns the first name that means nothing yet; NULL: all are there. `out_listed`: how many
  * streams there are, or why nobody said. */
-static const char *look(struct shmframe_session *session, char *const *names, uint32_t count,
+static const char *look(struct shmframe_session *session, const struct search *search,
                         struct selection *out_selection, int *out_listed) {
     static struct shmframe_stream_info *streams;
     const int listed = list_streams(session, &streams);
     *out_listed = listed;
     *out_selection = (struct selection){0};
-    for (uint32_t i = 0; i < count; i++) {
-        fail_if_data(streams, listed, names[i]);
-        if (!add_named(out_selection, streams, listed, names[i], count == 1))
-            return names[i];
+    for (uint32_t i = 0; i < search->count; i++) {
+        const char *name = search->names[i];
+        const struct shmframe_stream_info *data = find_data(streams, listed, name);
+        if (data && search->takes_data)
+            add(out_selection, data);
+        else if (data) /* not worth waiting for */
+            program_fail("stream %s carries data, neither picture nor sound: shmframe-latency can "
+                         "measure it",
+                         name);
+        else if (!add_named(out_selection, streams, listed, name, search->count == 1))
+            return name;
     }
     return NULL;
 }
@@ -86,7 +100,7 @@ static bool may_grow(const struct selection *selection, char *const *names, uint
             const struct selected_stream *stream = &selection->stream[k];
             const bool is_itself = strcmp(stream->name, names[i]) == 0;
             const bool has_no_others =
-                count > 1 || stream->kind == SHMFRAME_AUDIO || stream->group[0] == '\0';
+                count > 1 || stream->kind != SHMFRAME_VIDEO || stream->group[0] == '\0';
             is_complete = is_complete || (is_itself && has_no_others);
         }
         if (!is_complete)
@@ -100,15 +114,17 @@ static void check_names(char *const *names, uint32_t count) {
         consumer_reader_params(names[i]); /* whose checks end the program */
 }
 
-bool selection_find(struct shmframe_session *session, char *const *names, uint32_t count,
-                    struct selection *out_selection) {
+static bool find(struct shmframe_session *session, const struct search *search,
+                 struct selection *out_selection) {
+    char *const *names = search->names;
+    const uint32_t count = search->count;
     check_names(names, count);
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
     int64_t settled_ns = 0;
     uint32_t known = 0;
     while (!program_is_stopping()) {
         int listed;
-        const char *missing = look(session, names, count, out_selection, &listed);
+        const char *missing = look(session, search, out_selection, &listed);
         const int64_t now_ns = shmframe_now_ns();
         if (out_selection->count != known)
             settled_ns = now_ns + settle_ns;
@@ -128,4 +144,16 @@ bool selection_find(struct shmframe_session *session, char *const *names, uint32
         poll(&stop, 1, LOOK_MS);
     }
     return false;
+}
+
+bool selection_find(struct shmframe_session *session, char *const *names, uint32_t count,
+                    struct selection *out_selection) {
+    const struct search search = {.names = names, .count = count};
+    return find(session, &search, out_selection);
+}
+
+bool selection_find_any(struct shmframe_session *session, char *const *names, uint32_t count,
+                        struct selection *out_selection) {
+    const struct search search = {.names = names, .count = count, .takes_data = true};
+    return find(session, &search, out_selection);
 }

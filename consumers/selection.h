@@ -9,7 +9,7 @@ enum { SELECTION_MAX = 16 };
 struct selected_stream {
     char name[SHMFRAME_NAME_BYTES];
     char group[SHMFRAME_NAME_BYTES];
-    uint32_t kind; /* SHMFRAME_VIDEO or SHMFRAME_AUDIO */
+    uint32_t kind; /* SHMFRAME_VIDEO or SHMFRAME_AUDIO; DATA of selection_find_any() only */
 };
 
 struct selection {
@@ -24,5 +24,8 @@ struct selection {
  * says what there is instead, and the program ends. False: asked to stop. */
 bool selection_find(struct shmframe_session *session, char *const *names, uint32_t count,
                     struct selection *out_selection);
+/* Likewise; a stream of data that is named stands for itself. */
+bool selection_find_any(struct shmframe_session *session, char *const *names, uint32_t count,
+                        struct selection *out_selection);
 
 #endif

@@ -161,6 +161,10 @@ enum sources_wait sources_wait(struct sources *sources, int64_t deadline_ns, uin
     }
 }
 
+bool sources_miss_frames(const struct sources *sources) {
+    return consumer_settings.frames && sources->count && !source_is_flowing(&sources->source[0]);
+}
+
 bool sources_have_failed(const struct sources *sources) {
     for (uint32_t i = 0; i < sources->count; i++)
         if (sources->source[i].is_evicted || sources->source[i].trouble[0] != '\0')

@@ -46,6 +46,10 @@ enum sources_wait {
  * that source_take() is to look for the next writer of a source that is staying. */
 enum sources_wait sources_wait(struct sources *sources, int64_t deadline_ns, uint64_t *out_ready);
 
+/* Whether --frames, which counts those of the first source, will never be reached: that one is
+ * over, and others may go on for ever. */
+bool sources_miss_frames(const struct sources *sources);
+
 /* Whether any source was evicted, or cannot be read any more. */
 bool sources_have_failed(const struct sources *sources);
 

@@ -9,6 +9,7 @@
  * What cannot be kept up with is dropped, not made up for: pictures whose successor is due, and
  * sound that is older than a sound card's buffer would be.
  */
+#include "burst.h"
 #include "option.h"
 #include "picture.h"
 #include "producer.h"
@@ -35,7 +36,7 @@ static struct {
     const char *pixel_format;
     uint32_t sample_rate, channels, block, tone_hz;
     const char *sample_format;
-    bool is_silent, is_unpaced;
+    bool is_silent, is_unpaced, has_marks;
 } options = {
     .size = {1280, 720},
     .rate = {60, 1},
@@ -60,6 +61,8 @@ static const struct option_spec specs[] = {
     {"block", 'b', OPTION_COUNT, &options.block, "SAMPLES",
      "samples a channel in a block; default 10 ms"},
     {"tone", 't', OPTION_COUNT, &options.tone_hz, "HZ", "pitch of the tone; default 440"},
+    {"marks", 'm', OPTION_FLAG, &options.has_marks, NULL,
+     "paint what shmframe-latency --marks finds in a copy of the picture"},
     {"unpaced", 'u', OPTION_FLAG, &options.is_unpaced, NULL,
      "publish as fast as lossless readers take it, which a live pattern refuses"},
     {0},
@@ -170,7 +173,24 @@ struct pattern {
     /* What each slot of the present ring holds, so that only the difference is painted. */
     uint32_t ring;           /* 0: no loan yet */
     int64_t held[SLOTS_MAX]; /* number of the frame; -1: not known */
+    struct mark held_mark[SLOTS_MAX];
+    uint16_t stream_id, clock_id; /* of the marks */
 };
+
+static void create_picture(struct pattern *pattern, const struct shmframe_format *video) {
+    int32_t width = 0, height = 0;
+    const int result = options.has_marks
+                           ? picture_create_marked(video, &pattern->picture, &width, &height)
+                           : picture_create(video, &pattern->picture);
+    if (result == -ERANGE)
+        program_fail_usage("--marks: %ux%u is too small for them: --size should be %dx%d or more",
+                           options.size[0], options.size[1], width, height);
+    if (result < 0)
+        program_fail_usage("--pixel-format %s cannot be painted: --list shows what can",
+                           options.pixel_format);
+    pattern->stream_id = mark_stream_id(producer_options.stream);
+    pattern->clock_id = options.is_unpaced ? 0 : mark_clock_id();
+}
 
 static int64_t find_sample_ns(int64_t sample) {
     return (int64_t)((__int128)sample * SECOND_NS / options.sample_rate);
@@ -187,16 +207,39 @@ static void forget_slots(struct pattern *pattern, uint32_t ring) {
         pattern->held[i] = -1;
 }
 
+static struct mark find_mark(const struct pattern *pattern, int64_t frame) {
+    struct mark mark = scene_mark(options.rate, frame);
+    mark.stream = pattern->stream_id;
+    mark.clock = pattern->clock_id;
+    if (!options.is_unpaced)
+        mark.capture_ns += pattern->producer.start_ns;
+    return mark;
+}
+
+/* Paints a frame into memory that holds the one that `held` and `held_mark` tell of; -1: none. */
+static void paint(const struct pattern *pattern, uint8_t *data, int64_t held,
+                  const struct mark *held_mark, const struct mark *mark) {
+    const int64_t frame = pattern->frame;
+    if (held < 0)
+        picture_paint(pattern->picture, data, frame);
+    else if (held != frame)
+        picture_repaint(pattern->picture, data, held, frame);
+    if (options.has_marks)
+        picture_draw_mark(pattern->picture, data, held < 0 ? NULL : held_mark, mark);
+}
+
 /* Paints the slots that come first before anybody waits for them: a whole picture costs ten times
  * what a changed one does. */
 static int paint_ahead(void *user, int ring_fd, const struct shmframe_ring_map *map) {
     struct pattern *pattern = user;
     (void)ring_fd;
     forget_slots(pattern, 0);
+    const struct mark mark = find_mark(pattern, 0);
     for (uint32_t slot = 0; slot < SLOTS_AT_FIRST && slot < map->slots; slot++) {
         uint8_t *data = (uint8_t *)map->base + map->payload_offset + map->slot_stride * slot;
-        picture_paint(pattern->picture, data, 0);
+        paint(pattern, data, -1, NULL, &mark);
         pattern->held[slot] = 0;
+        pattern->held_mark[slot] = mark;
     }
     return 0;
 }
@@ -206,16 +249,16 @@ static void paint_slot(struct pattern *pattern, const struct shmframe_loan *loan
         pattern->ring = loan->ring; /* the one that was painted ahead */
     if (loan->ring != pattern->ring)
         forget_slots(pattern, loan->ring);
+    const struct mark mark = find_mark(pattern, pattern->frame);
     if (loan->slot >= SLOTS_MAX) {
-        picture_paint(pattern->picture, loan->data, pattern->frame);
+        paint(pattern, loan->data, -1, NULL, &mark);
         return;
     }
     int64_t *held = &pattern->held[loan->slot];
-    if (*held < 0)
-        picture_paint(pattern->picture, loan->data, pattern->frame);
-    else if (*held != pattern->frame)
-        picture_repaint(pattern->picture, loan->data, *held, pattern->frame);
+    struct mark *held_mark = &pattern->held_mark[loan->slot];
+    paint(pattern, loan->data, *held, held_mark, &mark);
     *held = pattern->frame;
+    *held_mark = mark;
 }
 
 /* Passes over the pictures whose successor is due already, or would be but for the end. */
@@ -358,8 +401,7 @@ static int run_set(void *user, const char *argument, char answer[SHMFRAME_ARGUME
                                 : "there is no control: --no-sound was given");
         return -EINVAL;
     }
-    if (option_store(&spec, value) ||
-        tone_init(&pattern->tone, &pattern->tone.format, pattern->tone.frame_rate, tone_hz) < 0) {
+    if (option_store(&spec, value) || tone_set_hz(&pattern->tone, tone_hz) < 0) {
         snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "tone should be from 1 to %u",
                  options.sample_rate / 2);
         return -ERANGE;
@@ -403,14 +445,14 @@ int main(int argc, char **argv) {
 
     struct shmframe_format video, audio;
     describe_picture(&video);
-    const int result = picture_create(&video, &pattern.picture);
-    if (result < 0)
-        program_fail_usage("--pixel-format %s cannot be painted: --list shows what can",
-                           options.pixel_format);
+    create_picture(&pattern, &video);
     if (!options.is_silent) {
         describe_sound(&audio);
         if (tone_init(&pattern.tone, &audio, options.rate, options.tone_hz) < 0)
             program_fail_usage("--tone should be from 1 to %u", options.sample_rate / 2);
+        if (options.has_marks && tone_use_marks(&pattern.tone) < 0)
+            program_fail_usage("--marks: --sample-rate should be %d or more, or --no-sound given",
+                               BURST_RATE_MIN);
         if (strlen(producer_options.stream) + strlen(".sound") >= SHMFRAME_NAME_BYTES)
             program_fail_usage("--stream: with \".sound\" behind it, the name is too long");
     }

@@ -9,7 +9,21 @@ struct picture {
     struct scene scene;
 };
 
-int picture_create(const struct shmframe_format *format, struct picture **out_picture) {
+/* `out_size` NULL: without marks. */
+static int lay_out(struct picture *picture, const struct shmframe_video_format *video,
+                   int32_t out_size[2]) {
+    const struct surface_grain grain = surface_grain(picture->surface);
+    const int32_t width = (int32_t)video->width, height = (int32_t)video->height;
+    if (out_size) {
+        scene_marks_size(grain, &out_size[0], &out_size[1]);
+        return scene_init_marked(&picture->scene, width, height, video->frame_rate, grain);
+    }
+    scene_init(&picture->scene, width, height, video->frame_rate, grain);
+    return 0;
+}
+
+static int create(const struct shmframe_format *format, int32_t out_size[2],
+                  struct picture **out_picture) {
     const struct shmframe_video_format *video = &format->video;
     if (video->frame_rate.num <= 0 || video->frame_rate.den <= 0)
         return -EINVAL;
@@ -19,15 +33,28 @@ int picture_create(const struct shmframe_format *format, struct picture **out_pi
 
     struct colour colours[SCENE_COLOURS];
     scene_colours(colours);
-    const int result = surface_create(format, colours, SCENE_COLOURS, &picture->surface);
+    int result = surface_create(format, colours, SCENE_COLOURS, &picture->surface);
+    if (result == 0)
+        result = lay_out(picture, video, out_size);
     if (result < 0) {
         picture_destroy(picture);
         return result;
     }
-    scene_init(&picture->scene, (int32_t)video->width, (int32_t)video->height, video->frame_rate,
-               surface_grain(picture->surface));
     *out_picture = picture;
     return 0;
+}
+
+int picture_create(const struct shmframe_format *format, struct picture **out_picture) {
+    return create(format, NULL, out_picture);
+}
+
+int picture_create_marked(const struct shmframe_format *format, struct picture **out_picture,
+                          int32_t *out_width, int32_t *out_height) {
+    int32_t size[2] = {0};
+    const int result = create(format, size, out_picture);
+    *out_width = size[0];
+    *out_height = size[1];
+    return result;
 }
 
 void picture_destroy(struct picture *picture) {
@@ -93,5 +120,45 @@ void picture_repaint(const struct picture *picture, uint8_t *slot, int64_t held,
             continue;
         paint_clip(picture, slot, after, before[i].rect);
         paint_clip(picture, slot, after, after[i].rect);
+    }
+}
+
+/* Marks. */
+
+/* Where cells of one row differ from what is held, in runs of one colour. `held` NULL: all do. */
+static void draw_row(const struct picture *picture, uint8_t *slot, struct rect cell,
+                     const uint8_t *held, const uint8_t *row) {
+    const int32_t width = picture->scene.cell_width;
+    int column = 0;
+    while (column < MARK_STRIP_COLUMNS) {
+        int end = column + 1;
+        if (!held || held[column] != row[column]) {
+            while (end < MARK_STRIP_COLUMNS && row[end] == row[column] &&
+                   (!held || held[end] != row[end]))
+                end++;
+            const struct rect rect = {cell.left + column * width, cell.top, cell.left + end * width,
+                                      cell.bottom};
+            surface_fill(picture->surface, slot, rect, row[column] ? SCENE_BLACK : SCENE_WHITE);
+        }
+        column = end;
+    }
+}
+
+void picture_draw_mark(const struct picture *picture, uint8_t *slot, const struct mark *held,
+                       const struct mark *mark) {
+    const struct scene *scene = &picture->scene;
+    uint8_t before[MARK_STRIP_ROWS][MARK_STRIP_COLUMNS], after[MARK_STRIP_ROWS][MARK_STRIP_COLUMNS];
+    if (held)
+        mark_draw(held, before);
+    mark_draw(mark, after);
+    for (uint32_t i = 0; i < scene->strips; i++) {
+        if (!held)
+            surface_fill(picture->surface, slot, scene->strip[i], SCENE_WHITE);
+        struct rect cell = scene_first_cell(scene, i);
+        for (int row = 0; row < MARK_STRIP_ROWS; row++) {
+            draw_row(picture, slot, cell, held ? before[row] : NULL, after[row]);
+            cell.top += scene->cell_height;
+            cell.bottom += scene->cell_height;
+        }
     }
 }

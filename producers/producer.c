@@ -30,9 +30,9 @@ const struct option_spec producer_option_specs[] = {
      "group that the streams belong to; default: the stream's name"},
     {"list", 'l', OPTION_FLAG, &producer_options.is_listing, NULL,
      "list what there is to choose from, and exit"},
-    {"frames", 'n', OPTION_COUNT, &producer_options.frames, "COUNT",
+    {"frames", 'n', OPTION_POSITIVE_COUNT, &producer_options.frames, "COUNT",
      "end after so many pictures, or blocks of sound where there are no pictures"},
-    {"duration", 'd', OPTION_DURATION, &producer_options.duration_ns, "TIME",
+    {"duration", 'd', OPTION_POSITIVE_DURATION, &producer_options.duration_ns, "TIME",
      "end after that time: 10, 1.5s, 200ms, 3m"},
     {"wait-readers", 'w', OPTION_COUNT, &producer_options.wait_readers, "COUNT",
      "begin when the stream has so many readers; the first one, of several"},
@@ -56,12 +56,20 @@ void producer_check_options(void) {
 
 /* Requests. */
 
+/* What is paused, or comes as quickly as it can, is not late. */
+static void set_pace(const struct producer *producer) {
+    for (uint32_t i = 0; i < producer->streams; i++)
+        shmframe_writer_set_paced(producer->stream[i].writer,
+                                  !producer->is_paused && !producer->is_unpaced);
+}
+
 static int run_pause(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
     struct producer *producer = user;
     (void)argument;
     if (!producer->is_paused)
         producer->paused_ns = shmframe_now_ns();
     producer->is_paused = true;
+    set_pace(producer);
     strcpy(answer, "paused");
     return 0;
 }
@@ -76,6 +84,7 @@ static int run_resume(void *user, const char *argument, char answer[SHMFRAME_ARG
     producer->start_ns += shmframe_now_ns() - producer->paused_ns;
     for (uint32_t i = 0; i < producer->streams; i++)
         producer->stream[i].is_discontinuous = true;
+    set_pace(producer);
     return 0;
 }
 
@@ -234,7 +243,9 @@ struct producer_stream *producer_add(struct producer *producer,
     struct producer_stream *stream = &producer->stream[producer->streams];
     *stream = (struct producer_stream){.is_live = params->flags & SHMFRAME_WRITER_LIVE};
     snprintf(stream->name, sizeof(stream->name), "%s", params->stream);
-    const int result = shmframe_writer_open(producer->session, params, &stream->writer);
+    struct shmframe_writer_params told = *params;
+    told.flags |= SHMFRAME_WRITER_TELLS_DROPS;
+    const int result = shmframe_writer_open(producer->session, &told, &stream->writer);
     if (result == -EINTR && program_is_stopping())
         return NULL;
     if (result < 0)
@@ -297,6 +308,7 @@ bool producer_start(struct producer *producer) {
      * looked for now, or their first frames would be published past them. */
     for (uint32_t i = 0; i < producer->streams; i++)
         shmframe_writer_readers(producer->stream[i].writer);
+    set_pace(producer);
     producer->started_ns = shmframe_now_ns();
     producer->start_ns = producer->started_ns;
     producer->paused_ns = producer->started_ns;
@@ -314,6 +326,7 @@ static void refuse_frame(struct producer_stream *stream, int result) {
 
 void producer_count_dropped(struct producer_stream *stream, uint32_t frames) {
     stream->dropped += frames;
+    stream->dropped_by_device += frames;
     stream->device_dropped += frames;
 }
 
@@ -327,6 +340,7 @@ bool producer_set_format(struct producer_stream *stream, const struct shmframe_f
 
 void producer_tell_dropped(const struct producer_stream *stream, struct shmframe_loan *loan) {
     loan->frame.device_dropped = stream->dropped;
+    loan->own_dropped = stream->dropped - stream->dropped_by_device;
     if (stream->is_discontinuous || stream->dropped)
         loan->frame.flags |= SHMFRAME_DISCONTINUITY;
 }
@@ -356,7 +370,7 @@ int producer_loan(struct producer *producer, struct producer_stream *stream,
 void producer_publish(struct producer_stream *stream, struct shmframe_loan *loan, bool is_copied) {
     if (shmframe_writer_publish(stream->writer, loan) < 0)
         program_fail_call(stream->name);
-    stream->dropped = 0;
+    stream->dropped = stream->dropped_by_device = 0;
     stream->is_discontinuous = false;
     if (is_copied)
         stream->copied++;

@@ -55,6 +55,7 @@ struct producer_stream {
     uint64_t overdue; /* frames published after the next one was due: counted by the program */
     uint64_t refused; /* frames that got no slot: counted here, and dropped */
     uint32_t dropped; /* lost since the last frame: add to it, the next frame tells */
+    uint32_t dropped_by_device; /* of these; counted here */
     uint64_t device_dropped; /* lost by the device, of all that was dropped */
     int64_t clock_error_ns;  /* how far off capture_ns may be, at most: told by the program that
                                 converts a device's clock; 0: it is exact */

@@ -1,6 +1,7 @@
 #include "scene.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 /* Time. */
@@ -21,6 +22,17 @@ static int64_t find_second(struct shmframe_rational rate, int64_t frame) {
 
 int64_t scene_flash_frame(struct shmframe_rational rate, int64_t second) {
     return (int64_t)(((__int128)second * rate.num + rate.den - 1) / rate.den);
+}
+
+struct mark scene_mark(struct shmframe_rational rate, int64_t frame) {
+    const int64_t second = find_second(rate, frame);
+    const int64_t media_ns = scene_frame_ns(rate, frame);
+    return (struct mark){
+        .number = (uint32_t)frame,
+        .capture_ns = media_ns,
+        .beat = (uint8_t)second,
+        .since_beat_us = (uint32_t)((media_ns - second * INT64_C(1000000000)) / 1000),
+    };
 }
 
 bool scene_is_flash(struct shmframe_rational rate, int64_t frame) {
@@ -120,8 +132,12 @@ static void lay_out_digits(struct scene *scene) {
     }
 }
 
-void scene_init(struct scene *scene, int32_t width, int32_t height, struct shmframe_rational rate,
-                struct surface_grain grain) {
+/* The rows at which the parts begin and end. */
+struct rows {
+    int32_t bars, castellations, upper_end, ramp, panel, lower_end;
+};
+
+static void lay_out(struct scene *scene, const struct rows *rows) {
     static const uint8_t bars[] = {SCENE_GREY,    SCENE_YELLOW, SCENE_CYAN, SCENE_GREEN,
                                    SCENE_MAGENTA, SCENE_RED,    SCENE_BLUE};
     static const uint8_t castellations[] = {SCENE_BLUE, SCENE_BLACK, SCENE_MAGENTA, SCENE_BLACK,
@@ -130,21 +146,86 @@ void scene_init(struct scene *scene, int32_t width, int32_t height, struct shmfr
     for (int i = 0; i < SCENE_RAMP_STEPS; i++)
         ramp[i] = (uint8_t)(SCENE_RAMP + i);
 
-    *scene = (struct scene){.width = width, .height = height, .rate = rate, .grain = grain};
-    const int32_t bars_end = divide(height, 7, 12, grain.chroma_height);
-    const int32_t castellations_end = divide(height, 8, 12, grain.chroma_height);
-    const int32_t ramp_end = divide(height, 9, 12, grain.chroma_height);
-    const int32_t panel_end = divide(width, 3, 4, grain.chroma_width);
-    scene->bars = (struct rect){0, 0, width, bars_end};
-    scene->sweep_band = (struct rect){0, bars_end, width, castellations_end};
-    scene->panel = (struct rect){0, ramp_end, panel_end, height};
-    scene->flash = (struct rect){panel_end, ramp_end, width, height};
+    const int32_t width = scene->width;
+    const int32_t panel_end = divide(width, 3, 4, scene->grain.chroma_width);
+    scene->bars = (struct rect){0, rows->bars, width, rows->castellations};
+    scene->sweep_band = (struct rect){0, rows->castellations, width, rows->upper_end};
+    scene->panel = (struct rect){0, rows->panel, panel_end, rows->lower_end};
+    scene->flash = (struct rect){panel_end, rows->panel, width, rows->lower_end};
 
     add_columns(scene, scene->bars, bars, sizeof(bars));
     add_columns(scene, scene->sweep_band, castellations, sizeof(castellations));
-    add_columns(scene, (struct rect){0, castellations_end, width, ramp_end}, ramp, sizeof(ramp));
+    add_columns(scene, (struct rect){0, rows->ramp, width, rows->panel}, ramp, sizeof(ramp));
     add_still(scene, scene->panel, SCENE_BLACK);
     lay_out_digits(scene);
+}
+
+void scene_init(struct scene *scene, int32_t width, int32_t height, struct shmframe_rational rate,
+                struct surface_grain grain) {
+    *scene = (struct scene){.width = width, .height = height, .rate = rate, .grain = grain};
+    const int32_t castellations_end = divide(height, 8, 12, grain.chroma_height);
+    const struct rows rows = {
+        .castellations = divide(height, 7, 12, grain.chroma_height),
+        .upper_end = castellations_end,
+        .ramp = castellations_end,
+        .panel = divide(height, 9, 12, grain.chroma_height),
+        .lower_end = height,
+    };
+    lay_out(scene, &rows);
+}
+
+/* Marks. */
+
+/* Smallest cells that a finder reads; and how many cells' heights a picture should have at least,
+ * so that the marks leave two thirds of it. */
+enum { CELL_MIN = 2, CELLS_DOWN = 60 };
+
+static int32_t round_up(int32_t value, int32_t unit) {
+    return (value + unit - 1) / unit * unit;
+}
+
+void scene_marks_size(struct surface_grain grain, int32_t *out_width, int32_t *out_height) {
+    *out_width = MARK_STRIP_COLUMNS * round_up(CELL_MIN, grain.width);
+    *out_height = CELLS_DOWN * round_up(CELL_MIN, grain.chroma_height);
+}
+
+int scene_init_marked(struct scene *scene, int32_t width, int32_t height,
+                      struct shmframe_rational rate, struct surface_grain grain) {
+    *scene = (struct scene){.width = width, .height = height, .rate = rate, .grain = grain};
+    int32_t width_min, height_min;
+    scene_marks_size(grain, &width_min, &height_min);
+    if (width < width_min || height < height_min)
+        return -ERANGE;
+    const int32_t tallest = height / CELLS_DOWN;
+    scene->cell_width = round_down(width / MARK_STRIP_COLUMNS, grain.width);
+    scene->cell_height = round_down(
+        tallest < 2 * scene->cell_width ? tallest : 2 * scene->cell_width, grain.chroma_height);
+    const int32_t strip = MARK_STRIP_ROWS * scene->cell_height;
+    const int32_t middle = round_down((height - strip) / 2, grain.chroma_height);
+    const int32_t bottom = round_down(height - strip, grain.chroma_height);
+    scene->strips = SCENE_STRIPS;
+    scene->strip[0] = (struct rect){0, 0, width, strip};
+    scene->strip[1] = (struct rect){0, middle, width, middle + strip};
+    scene->strip[2] = (struct rect){0, bottom, width, height};
+
+    const int32_t upper = middle - strip, lower = bottom - (middle + strip);
+    const struct rows rows = {
+        .bars = strip,
+        .castellations = strip + divide(upper, 7, 8, grain.chroma_height),
+        .upper_end = middle,
+        .ramp = middle + strip,
+        .panel = middle + strip + divide(lower, 1, 4, grain.chroma_height),
+        .lower_end = bottom,
+    };
+    lay_out(scene, &rows);
+    return 0;
+}
+
+struct rect scene_first_cell(const struct scene *scene, uint32_t index) {
+    const int32_t margin = scene->width - MARK_STRIP_COLUMNS * scene->cell_width;
+    const int32_t left = round_down(margin / 2, scene->grain.width);
+    const int32_t top = scene->strip[index].top;
+    return (struct rect){left, top, left + scene->cell_width, top + scene->cell_height};
 }
 
 /* Movement. */
@@ -166,8 +247,9 @@ static void move_box(const struct scene *scene, int64_t time_ns, struct patch ou
     const int32_t height = round_down(side, 4 * grain->chroma_height);
     const int32_t x =
         bounce(time_ns, INT64_C(7000000000), scene->bars.right - width, grain->chroma_width);
-    const int32_t y =
-        bounce(time_ns, INT64_C(3000000000), scene->bars.bottom - height, grain->chroma_height);
+    const int32_t y = scene->bars.top + bounce(time_ns, INT64_C(3000000000),
+                                               scene->bars.bottom - scene->bars.top - height,
+                                               grain->chroma_height);
     out_box[0] = (struct patch){{x, y, x + width, y + height}, SCENE_WHITE};
     out_box[1] = (struct patch){
         {x + width / 4, y + height / 4, x + width - width / 4, y + height - height / 4},

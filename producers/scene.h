@@ -13,6 +13,13 @@
  *   | 00:00:02.050                        |   flash    |  its time, and the flash of each second
  *   +--------------------------------------------------+
  *
+ * With marks, three strips of cells (common/mark.h) lie above, between and below, the same in each:
+ *
+ *   mark | bars, castellations | mark | ramp, number and flash | mark
+ *
+ * so that a picture put together from two frames has strips that differ. They are no part of the
+ * list: the scene says where they are, and nothing else ever touches them.
+ *
  * The list is a pure function of size, rate and the frame's number, and its n-th rectangle is the
  * same thing in each frame: two frames differ where their lists differ. Later ones cover earlier
  * ones.
@@ -20,9 +27,11 @@
 #ifndef PRODUCERS_SCENE_H
 #define PRODUCERS_SCENE_H
 
+#include "mark.h"
 #include "surface.h"
 
 enum {
+    SCENE_STRIPS = 3, /* of marks */
     SCENE_NUMBER_DIGITS = 8,
     SCENE_TIME_DIGITS = 9, /* HH MM SS mmm */
     SCENE_DIGITS = SCENE_NUMBER_DIGITS + SCENE_TIME_DIGITS,
@@ -62,6 +71,10 @@ struct scene {
     struct rect digit[SCENE_DIGITS];
     uint32_t stills;
     struct patch still[SCENE_STILLS];
+    /* Where the marks are; strips from side to side, 0 of them: none. */
+    uint32_t strips;
+    struct rect strip[SCENE_STRIPS];
+    int32_t cell_width, cell_height;
 };
 
 /* The flash lasts a tenth of a second, and the beep as long. */
@@ -74,6 +87,15 @@ void scene_colours(struct colour out_colours[SCENE_COLOURS]);
 void scene_init(struct scene *scene, int32_t width, int32_t height, struct shmframe_rational rate,
                 struct surface_grain grain);
 
+/* Likewise, with room for marks. Errors: -ERANGE the picture is smaller than
+ * scene_marks_size() says. */
+int scene_init_marked(struct scene *scene, int32_t width, int32_t height,
+                      struct shmframe_rational rate, struct surface_grain grain);
+void scene_marks_size(struct surface_grain grain, int32_t *out_width, int32_t *out_height);
+
+/* Where the top left cell of strip `index` is. */
+struct rect scene_first_cell(const struct scene *scene, uint32_t index);
+
 /* What moves, as it stands in frame number `frame`, from 0. */
 void scene_move(const struct scene *scene, int64_t frame, struct patch out_movers[SCENE_MOVERS]);
 
@@ -83,6 +105,10 @@ int64_t scene_frame_ns(struct shmframe_rational rate, int64_t frame);
 /* The frame with which the flash of second `second` begins: the first at or after it. */
 int64_t scene_flash_frame(struct shmframe_rational rate, int64_t second);
 bool scene_is_flash(struct shmframe_rational rate, int64_t frame);
+
+/* What the mark of frame `frame` says, in media time: of no stream's name and no clock yet. The
+ * flash of a second is due when that second begins. */
+struct mark scene_mark(struct shmframe_rational rate, int64_t frame);
 
 /* Which segments are lit in digit 0 to 9: bit 0 is the top one, then clockwise, bit 6 the middle.
  */

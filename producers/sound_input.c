@@ -223,6 +223,7 @@ static void *run_thread(void *user) {
 
 int sound_input_begin(struct sound_input *input, enum sound_job job) {
     input->job = job;
+    sound_system_prepare();
     const int error = pthread_create(&input->thread, NULL, run_thread, input);
     return error ? -error : input->done_fd;
 }

@@ -1,5 +1,7 @@
 #include "tone.h"
 
+#include "burst.h"
+
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -12,19 +14,28 @@ int tone_init(struct tone *tone, const struct shmframe_format *format,
     const enum AVSampleFormat sample_format = av_get_sample_fmt(format->audio.sample_format);
     if (sample_format == AV_SAMPLE_FMT_NONE)
         return -ENOTSUP;
-    if (tone_hz == 0 || tone_hz > sample_rate / 2)
-        return -EINVAL;
-    uint32_t harmonics = sample_rate / 2 / tone_hz;
-    if (harmonics > HARMONICS)
-        harmonics = HARMONICS;
     *tone = (struct tone){
         .format = *format,
         .sample_format = sample_format,
         .frame_rate = frame_rate,
-        .tone_hz = tone_hz,
         .beep_hz = TONE_BEEP_HZ < sample_rate / 4 ? TONE_BEEP_HZ : (sample_rate + 3) / 4,
-        .harmonics = harmonics,
     };
+    return tone_set_hz(tone, tone_hz);
+}
+
+int tone_set_hz(struct tone *tone, uint32_t tone_hz) {
+    const uint32_t highest_hz = tone->format.audio.sample_rate / 2;
+    if (tone_hz == 0 || tone_hz > highest_hz)
+        return -EINVAL;
+    tone->tone_hz = tone_hz;
+    tone->harmonics = highest_hz / tone_hz < HARMONICS ? highest_hz / tone_hz : HARMONICS;
+    return 0;
+}
+
+int tone_use_marks(struct tone *tone) {
+    if (tone->format.audio.sample_rate < BURST_RATE_MIN)
+        return -ENOTSUP;
+    tone->has_marks = true;
     return 0;
 }
 
@@ -86,6 +97,19 @@ static void store_sample(enum AVSampleFormat packed, uint8_t *at, double value) 
     }
 }
 
+static double find_beep(const struct tone *tone, int64_t age) {
+    return age < tone_beep_samples(tone)
+               ? TONE_BEEP_LEVEL *
+                     find_sine((uint64_t)age, tone->beep_hz, tone->format.audio.sample_rate)
+               : 0;
+}
+
+static double find_burst(const struct tone *tone, int64_t number) {
+    const int64_t rate = tone->format.audio.sample_rate;
+    return TONE_BEEP_LEVEL * burst_at((uint32_t)(number / rate % BURST_BEATS),
+                                      (double)(number % rate) / (double)rate);
+}
+
 /* Writes one instant of all channels. */
 static void store_instant(const struct tone *tone, uint8_t *slot, uint32_t index,
                           const double harmonic[HARMONICS], double beep) {
@@ -106,17 +130,13 @@ void tone_fill(const struct tone *tone, uint8_t *slot, int64_t first, uint32_t c
     const uint32_t sample_rate = tone->format.audio.sample_rate;
     const uint32_t channels = tone->format.audio.channels;
     const uint32_t harmonics = channels < tone->harmonics ? channels : tone->harmonics;
-    const int64_t beep_samples = tone_beep_samples(tone);
     struct beeps beeps = find_beeps(tone, first);
     for (uint32_t i = 0; i < count; i++) {
         const int64_t number = first + i;
         if (number >= beeps.next)
             beeps = find_beeps(tone, number);
-        const int64_t age = number - beeps.start;
         const double beep =
-            age < beep_samples
-                ? TONE_BEEP_LEVEL * find_sine((uint64_t)age, tone->beep_hz, sample_rate)
-                : 0;
+            tone->has_marks ? find_burst(tone, number) : find_beep(tone, number - beeps.start);
         double harmonic[HARMONICS];
         for (uint32_t k = 0; k < harmonics; k++)
             harmonic[k] =

@@ -34,8 +34,11 @@ static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail
     [MESSAGE_ANSWER] = request_answer,
     [MESSAGE_LIST_STREAMS] = list_start,
     [MESSAGE_LIST_READERS] = list_start,
+    [MESSAGE_LIST_NODES] = list_nodes,
+    [MESSAGE_COMMAND] = command_do,
     [MESSAGE_GET_RECORD] = stream_reader_get_record,
     [MESSAGE_EVICT] = stream_reader_evict,
+    [MESSAGE_LIST_EVENTS] = list_start_events,
 };
 
 static int handle(struct client *client, struct channel_mail *mail) {
@@ -319,11 +322,15 @@ static int on_handshake_timeout(sd_event_source *source, uint64_t usec, void *us
 
 /* ---- hello ---- */
 
-void client_put_name(char out[SHMFRAME_NAME_BYTES], const char *text) {
-    message_put_text(out, SHMFRAME_NAME_BYTES, text);
+void client_put_text(char *out, size_t out_bytes, const char *text) {
+    message_put_text(out, out_bytes, text);
     for (char *c = out; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
+}
+
+void client_put_name(char out[SHMFRAME_NAME_BYTES], const char *text) {
+    client_put_text(out, SHMFRAME_NAME_BYTES, text);
 }
 
 /* A process that comes back has closed its former connection before; what it said there comes
@@ -494,6 +501,7 @@ void client_drop(struct client *client, const char *reason) {
     closer_close(client->socket);
     client->socket = -1;
     client->listing.type = MESSAGE_NONE;
+    client->wait.is_waiting = false;
     clear_queue(client);
     client->away_ns = shmframe_now_ns();
 }
@@ -505,9 +513,9 @@ void client_release(struct client *client, const char *reason) {
     struct stream_writer *writer;
     request_forget_asker(client);
     while ((writer = TAILQ_FIRST(&client->writers)))
-        stream_writer_gone(writer, SHMFRAME_STREAM_WRITER_GONE);
+        stream_writer_gone(writer, SHMFRAME_STREAM_WRITER_GONE, reason);
     while ((reader = TAILQ_FIRST(&client->readers)))
-        stream_reader_leave(reader);
+        stream_reader_leave(reader, reason);
     client_log(client, "event=client-released reason=%s", log_quote(reason).text);
     notice_destroy(&client->notice);
     TAILQ_REMOVE(&server->clients, client, all);

@@ -11,6 +11,7 @@
 #define SERVER_CLIENT_H
 
 #include "channel.h"
+#include "journal.h"
 #include "log.h"
 #include "notice.h"
 #include "process.h"
@@ -30,12 +31,23 @@ struct client_mail {
     union message message;
 };
 
+/* A question for lines of the journal that waits for one. */
+struct client_wait {
+    bool is_waiting;
+    uint32_t cookie;
+    uint64_t after;
+    uint32_t count;
+};
+
 /* A list that is being sent, as the socket has room. */
 struct client_listing {
     enum message_type type; /* MESSAGE_NONE: none */
     uint32_t cookie;
     uint32_t reader;                  /* number of the last one sent */
     char stream[SHMFRAME_NAME_BYTES]; /* name of the last one sent; LIST_READERS: of whose */
+    uint64_t event;                   /* id of the last one sent */
+    uint32_t events;                  /* that may still be sent */
+    uint32_t nodes;                   /* that were sent */
 };
 
 struct client {
@@ -56,6 +68,7 @@ struct client {
     unsigned queued;
     bool must_wait; /* until the next tick: descriptors on their way are too many */
     struct client_listing listing;
+    struct client_wait wait;
     double tokens; /* messages it may send at once */
     int64_t tokens_ns;
     struct log_limit log;
@@ -79,6 +92,8 @@ static inline bool client_is_here(const struct client *client) {
 void client_send(struct client *client, const union message *message, const int *fds);
 /* Copies a peer's name, fit for others' terminals. */
 void client_put_name(char out[SHMFRAME_NAME_BYTES], const char *text);
+/* Copies a text, fit for others' terminals. */
+void client_put_text(char *out, size_t out_bytes, const char *text);
 /* Sends ERROR; `text` may come from shmframe_last_error(). */
 void client_refuse(struct client *client, uint32_t cookie, int code, const char *text, ...)
     __attribute__((format(printf, 4, 5)));

@@ -9,15 +9,15 @@ enum {
     /* All peers together. */
     LIMIT_CLIENTS = 1024,
     LIMIT_CLIENTS_OF_USER = 256, /* who is neither root nor runs the supervisor */
-    LIMIT_STREAMS_KNOWN = 1024, /* names remembered, with or without a writer */
-    LIMIT_FDS_RESERVED = 64,    /* descriptors that new connections may not take */
-    LIMIT_FDS_LAST = 16,        /* descriptors that messages may not take either */
+    LIMIT_STREAMS_KNOWN = 1024,  /* names remembered, with or without a writer */
+    LIMIT_FDS_RESERVED = 64,     /* descriptors that new connections may not take */
+    LIMIT_FDS_LAST = 16,         /* descriptors that messages may not take either */
 
     /* One session. */
     LIMIT_SESSIONS_OF_PROCESS = 64,
     LIMIT_STREAMS = 64,
     LIMIT_READERS = 1024,
-    LIMIT_NAMES_WAITED_FOR = 64, /* streams that nobody has written yet */
+    LIMIT_NAMES_WAITED_FOR = 64,      /* streams that nobody has written yet */
     LIMIT_MAIL_QUEUED = 256,          /* messages that wait for room in its socket */
     LIMIT_MESSAGES_PER_S = 4000,      /* on average; a faster one is read later, not refused */
     LIMIT_MESSAGES_BURST = 16384,     /* all it has to say after a restart of the supervisor */
@@ -25,6 +25,17 @@ enum {
     LIMIT_MESSAGES_A_TURN = 64,       /* before the others get theirs */
     LIMIT_LOG_LINES_PER_S = 20,
     LIMIT_LOG_LINES_BURST = 200,
+
+    /* Lines of the journal: what is above is summed up, or left out and counted. */
+    EVENTS_REFILL_S = 600, /* after which as many may be told once more */
+    LIMIT_LOSSES = 64,     /* of a reader or writer */
+    LIMIT_LOSSES_OF_PROCESS = 512,
+    LIMIT_LOSSES_OF_USER = 2048,
+    LIMIT_HOLDS = 16, /* and stalls, each with its end */
+    LIMIT_HOLDS_OF_PROCESS = 128,
+    LIMIT_HOLDS_OF_USER = 512,
+    LIMIT_JOINS_OF_PROCESS = 2560, /* readers and streams that come and go */
+    LIMIT_JOINS_OF_USER = 3072,
 
     /* One stream. */
     LIMIT_LINKS_UNUSED = 256,

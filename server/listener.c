@@ -1,6 +1,8 @@
 #include "listener.h"
 
 #include "error.h"
+#include "store.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,14 +130,19 @@ static int bind_socket(struct listener *listener) {
     return 0;
 }
 
-/* Names can be kept only in a folder that is ours alone; without one we do without them. */
-static int take_passed(struct listener *listener, int count) {
-    int fd = SD_LISTEN_FDS_START;
-    if (count != 1 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
-        return error_set(-EINVAL,
-                         "the service manager passed %d descriptors instead of one "
-                         "listening socket of kind SOCK_SEQPACKET",
-                         count);
+/* What is kept for the next supervisor lies in a folder that is ours alone: the one that the
+ * service manager made for it, else the socket's. Without one we do without. */
+static void find_folder(struct listener *listener) {
+    char path[sizeof(listener->path)];
+    const char *folder = getenv("RUNTIME_DIRECTORY");
+    const int length = folder ? snprintf(path, sizeof(path), "%s/socket", folder) : 0;
+    const bool is_given = length > 0 && length < (int)sizeof(path);
+    if (open_folder(is_given ? path : listener->path, false, &listener->folder) < 0)
+        listener->folder = -1;
+}
+
+/* A listening socket of our kind that somebody else made, or we ourselves before an upgrade. */
+static int take_socket(struct listener *listener, int fd) {
     struct sockaddr_un address = {0};
     socklen_t length = sizeof(address) - 1;
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
@@ -145,9 +152,26 @@ static int take_passed(struct listener *listener, int count) {
     if (address.sun_path[0] == '\0')
         return error_set(-EINVAL, "the passed socket has no path: anybody could connect to it");
     memcpy(listener->path, address.sun_path, sizeof(listener->path));
-    if (open_folder(listener->path, false, &listener->folder) < 0)
-        listener->folder = -1;
+    find_folder(listener);
     return 0;
+}
+
+static int take_passed(struct listener *listener, int fd, int count) {
+    if (count != 1 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+        return error_set(-EINVAL,
+                         "the service manager passed %d descriptors instead of one "
+                         "listening socket of kind SOCK_SEQPACKET",
+                         count);
+    return take_socket(listener, fd);
+}
+
+static int take_kept(struct listener *listener, const struct upgrade_kept *kept) {
+    fcntl(kept->socket, F_SETFD, FD_CLOEXEC);
+    if (kept->lock >= 0)
+        fcntl(kept->lock, F_SETFD, FD_CLOEXEC);
+    listener->lock = kept->lock;
+    listener->is_bound = kept->is_bound;
+    return take_socket(listener, kept->socket);
 }
 
 static int open_own(struct listener *listener) {
@@ -163,10 +187,13 @@ static int open_own(struct listener *listener) {
 
 int listener_open(struct listener *listener, const char *path) {
     *listener = (struct listener){.fd = -1, .folder = -1, .lock = -1};
-    const int passed = sd_listen_fds(1);
-    int code;
-    if (passed != 0) {
-        code = take_passed(listener, passed);
+    struct upgrade_kept kept;
+    int passed_fd = -1, code;
+    const int passed = store_receive(&passed_fd);
+    if (upgrade_take(&kept)) {
+        code = take_kept(listener, &kept);
+    } else if (passed != 0) {
+        code = take_passed(listener, passed_fd, passed);
     } else if (strlen(path) >= sizeof(listener->path) || path[0] == '\0') {
         return error_set(-EINVAL,
                          "a socket's path has 1 to %zu bytes; choose such a one with --socket or "
@@ -177,6 +204,7 @@ int listener_open(struct listener *listener, const char *path) {
         code = open_own(listener);
     }
     snprintf(listener->names, sizeof(listener->names), "%s.names", file_name(listener->path));
+    snprintf(listener->journal, sizeof(listener->journal), "%s.journal", file_name(listener->path));
     if (code < 0)
         listener_close(listener);
     return code;

@@ -12,6 +12,7 @@ struct listener {
     bool is_bound; /* by us: ours to remove */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     char names[sizeof(((struct sockaddr_un *)0)->sun_path) + 8]; /* the names' file in `folder` */
+    char journal[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
 };
 
 /* Opens the socket at `path`, or takes the one that the service manager passed on.

@@ -2,6 +2,7 @@
 #include "error.h"
 #include "region.h"
 #include "server.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,15 +26,21 @@ static const char HELP[] =
     "  --allow-uid UID   serve this user too, besides root and the one it runs as;\n"
     "                    may be given several times\n"
     "  --ready-fd FD     write a newline to FD, and close it, once it listens\n"
+    "  --config FILE     run the nodes of this pipeline file, see shmframe-pipeline(5)\n"
+    "  --private         end, and stop the nodes, once the process that started it is gone\n"
+    "  --check           check that it could start so, say which version it is, and exit\n"
     "  --verbose         log every message\n"
     "  --quiet           log only what keeps it from doing its work\n"
     "  --help            show this text and exit\n"
     "  --version         show the version and exit\n"
     "\n"
-    "It ends on SIGTERM and SIGINT; streams flow on, and the next one takes them over.\n";
+    "It ends on SIGTERM and SIGINT, after its nodes; other programs' streams flow on, and the "
+    "next\n"
+    "one takes them over. SIGHUP: the pipeline file is read again.\n";
 
 struct options {
     struct server_params server;
+    bool is_check;
     char default_socket[4096];
 };
 
@@ -67,8 +74,21 @@ static void add_uid(struct server_params *server, const char *text) {
 
 static void set_ready_fd(struct server_params *server, const char *text) {
     server->ready_fd = (int)parse_number("ready-fd", text, INT32_MAX);
-    if (fcntl(server->ready_fd, F_GETFD) < 0)
+}
+
+/* Before an upgrade the descriptor was used already, and its number may be another's. */
+static void check_ready_fd(struct options *options) {
+    struct upgrade_kept kept;
+    struct server_params *server = &options->server;
+    if (options->is_check || upgrade_take(&kept))
+        server->ready_fd = -1;
+    if (server->ready_fd < 0)
+        return;
+    if (fcntl(server->ready_fd, F_GETFD) < 0) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d", server->ready_fd);
         fail_usage("ready-fd", text, "no such descriptor is open");
+    }
     fcntl(server->ready_fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -88,10 +108,17 @@ _Noreturn static void fail_option(bool is_value_missing, char *const *argv) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     static const struct option table[] = {
-        {"socket", required_argument, NULL, 's'},   {"allow-uid", required_argument, NULL, 'u'},
-        {"ready-fd", required_argument, NULL, 'r'}, {"verbose", no_argument, NULL, 'v'},
-        {"quiet", no_argument, NULL, 'q'},          {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},        {0},
+        {"socket", required_argument, NULL, 's'},
+        {"allow-uid", required_argument, NULL, 'u'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"config", required_argument, NULL, 'f'},
+        {"private", no_argument, NULL, 'p'},
+        {"check", no_argument, NULL, 'c'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
     };
     int letter;
     opterr = 0;
@@ -105,6 +132,15 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'r':
             set_ready_fd(&options->server, optarg);
+            break;
+        case 'f':
+            options->server.config = optarg;
+            break;
+        case 'p':
+            options->server.is_private = true;
+            break;
+        case 'c':
+            options->is_check = true;
             break;
         case 'v':
             log_set_level(LOG_DETAILS);
@@ -159,7 +195,8 @@ static int check_kernel(void) {
 /* Our own socket can be reached by the user we run as and by root alone, whoever else may speak to
  * us. */
 static void check_reach(const struct server_params *server) {
-    if (sd_listen_fds(0) != 0)
+    struct upgrade_kept kept;
+    if (sd_listen_fds(0) != 0 || upgrade_take(&kept))
         return; /* passed, by who decides on its reach, or a mistake that is told later */
     for (unsigned i = 0; i < server->allowed_uids; i++) {
         if (server->allowed_uid[i] == 0 || server->allowed_uid[i] == geteuid())
@@ -171,17 +208,49 @@ static void check_reach(const struct server_params *server) {
     }
 }
 
+/* Every mistake in it is told, and then nothing is started. */
+static void load_plan(struct server_params *server) {
+    struct config_problems problems;
+    if (!server->config)
+        return;
+    const int code = plan_load(server->config, &server->plan, &problems);
+    config_problems_print(&problems, server->config, stderr);
+    if (code == -ENOMEM)
+        fail(EXIT_FAILED, "no memory for the pipeline file");
+    if (code < 0)
+        exit(EXIT_USAGE);
+    config_problems_destroy(&problems);
+}
+
+/* Otherwise a socket would get one of these numbers, and what is logged would go there. */
+static void open_standard_fds(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv) {
     struct options options = {.server = {.ready_fd = -1}};
+    open_standard_fds();
+    upgrade_remember(argc, argv);
     parse_options(&options, argc, argv);
+    check_ready_fd(&options);
     if (!options.server.socket) {
         if (channel_default_path(options.default_socket, sizeof(options.default_socket)) < 0)
             fail(EXIT_FAILED, shmframe_last_error());
         options.server.socket = options.default_socket;
     }
-    check_reach(&options.server);
+    load_plan(&options.server);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (check_kernel() < 0 || server_run(&options.server) < 0)
+    if (check_kernel() < 0)
+        fail(EXIT_FAILED, shmframe_last_error());
+    if (options.is_check) {
+        upgrade_print_version();
+        plan_release(options.server.plan);
+        return EXIT_DONE;
+    }
+    check_reach(&options.server);
+    if (server_run(&options.server) < 0)
         fail(EXIT_FAILED, shmframe_last_error());
     return EXIT_DONE;
 }

@@ -2,6 +2,7 @@
  *
  *   shmframe-names 3
  *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME FOLLOWED    (PID 0: nobody writes it)
+ *   =NUMBER RECORD PID START_TIME                                       (a reader of any of them)
  */
 #include "stream.h"
 
@@ -13,12 +14,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const char HEAD[] = "shmframe-names 3\n";
-enum { LINE_BYTES = 256 };
+enum { LINE_BYTES = 256, LINES_MAX = 65536 };
 
 static void find_owner(const struct stream *stream, pid_t *out_pid, uint64_t *out_start_time) {
     const struct process *owner = stream->writer ? stream->writer->client->process : stream->owner;
@@ -34,6 +36,28 @@ static void write_stream(FILE *file, struct stream *stream) {
     fprintf(file, "%s %" PRIu32 " %" PRIu32 " %" PRIu64 " %d %" PRIu64 " %" PRIu32 "\n",
             stream->name, stream->generation, stream->gone_generation, stream_head(stream),
             (int)pid, start_time, stream->followed_saved);
+}
+
+static void write_former(FILE *file, const struct names_reader *reader) {
+    fprintf(file, "=%" PRIu32 " %" PRIx64 " %d %" PRIu64 "\n", reader->number, reader->record_id,
+            (int)reader->pid, reader->start_time);
+}
+
+static void write_readers(FILE *file, const struct server *server) {
+    const struct stream *stream;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        TAILQ_FOREACH (reader, &stream->readers, of_stream)
+            write_former(file, &(struct names_reader){
+                                   .number = reader->number,
+                                   .record_id = reader->record_id,
+                                   .pid = reader->client->process->pid,
+                                   .start_time = reader->client->process->start_time,
+                               });
+    /* Those of the former supervisor who may come back yet. */
+    for (unsigned i = 0; server_is_in_grace(server) && i < server->former_readers; i++)
+        if (server->former_reader[i].number != 0)
+            write_former(file, &server->former_reader[i]);
 }
 
 /* Always a new file: a pipe or a device that was put in its place would hold the loop up. */
@@ -54,6 +78,7 @@ static int write_file(struct server *server, const char *name) {
     TAILQ_FOREACH (stream, &server->streams, all)
         if (stream->generation > 0)
             write_stream(file, stream);
+    write_readers(file, server);
     const bool is_bad = ferror(file);
     return fclose(file) != 0 || is_bad ? -EIO : 0;
 }
@@ -107,6 +132,41 @@ static void load_stream(struct server *server, const char *line) {
     stream->state = is_owned ? SHMFRAME_STREAM_LIVE : SHMFRAME_STREAM_WRITER_GONE;
 }
 
+static void load_reader(struct server *server, const char *line) {
+    struct names_reader reader;
+    int pid;
+    if (sscanf(line, "=%" SCNu32 " %" SCNx64 " %d %" SCNu64, &reader.number, &reader.record_id,
+               &pid, &reader.start_time) != 4 ||
+        reader.number == 0 || reader.number > LIMIT_GENERATION_TOLD)
+        return;
+    reader.pid = pid;
+    const unsigned count = server->former_readers;
+    if ((count & (count - 1)) == 0) { /* a power of two: full */
+        struct names_reader *grown =
+            realloc(server->former_reader, (count ? 2 * count : 1) * sizeof(*grown));
+        if (!grown)
+            return;
+        server->former_reader = grown;
+    }
+    server->former_reader[server->former_readers++] = reader;
+    if (reader.number > server->next_reader)
+        server->next_reader = reader.number;
+}
+
+uint32_t names_number_reader(struct server *server, uint64_t record_id,
+                             const struct process *process) {
+    for (unsigned i = 0; i < server->former_readers; i++) {
+        struct names_reader *former = &server->former_reader[i];
+        if (former->number == 0 || former->record_id != record_id || former->pid != process->pid ||
+            former->start_time != process->start_time)
+            continue;
+        const uint32_t number = former->number;
+        former->number = 0;
+        return number;
+    }
+    return ++server->next_reader;
+}
+
 /* NULL: there is none, or something else is in its place, which is not waited for. */
 static FILE *open_file(const struct listener *listener) {
     int fd = openat(listener->folder, listener->names,
@@ -128,7 +188,11 @@ void names_load(struct server *server) {
         return;
     char line[LINE_BYTES];
     if (fgets(line, sizeof(line), file) && strcmp(line, HEAD) == 0)
-        for (unsigned i = 0; i < LIMIT_STREAMS_KNOWN && fgets(line, sizeof(line), file); i++)
-            load_stream(server, line);
+        for (unsigned i = 0; i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
+            if (line[0] == '=')
+                load_reader(server, line);
+            else
+                load_stream(server, line);
+        }
     fclose(file);
 }

@@ -27,6 +27,7 @@ static bool pidfd_is_dead(int pidfd) {
 
 /* Of /proc/PID/stat, see proc_pid_stat(5). */
 struct status {
+    char state;                    /* field 3 */
     unsigned long long flags;      /* field 9: the kernel's PF_... */
     unsigned long long start_time; /* field 22 */
     unsigned long long pending;    /* field 31: signals, bit 0 is number 1 */
@@ -46,9 +47,9 @@ static int read_status(pid_t pid, struct status *out_status) {
     const char *end_of_name = strrchr(text, ')');
     if (!end_of_name ||
         sscanf(end_of_name,
-               ") %*c %*d %*d %*d %*d %*d %llu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+               ") %c %*d %*d %*d %*d %*d %llu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
                "%llu %*u %*d %*u %*u %*u %*u %*u %*u %llu",
-               &out_status->flags, &out_status->start_time, &out_status->pending) != 3)
+               &out_status->state, &out_status->flags, &out_status->start_time, &out_status->pending) != 4)
         return -ESRCH;
     return 0;
 }
@@ -179,6 +180,11 @@ void process_release(struct process *process) {
 
 bool process_is_dead(const struct process *process) {
     return process->is_dead || pidfd_is_dead(process->pidfd);
+}
+
+bool process_is_stopped(const struct process *process) {
+    struct status status;
+    return read_status(process->pid, &status) == 0 && (status.state == 'T' || status.state == 't');
 }
 
 bool process_is_dying(const struct process *process) {

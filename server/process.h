@@ -2,6 +2,8 @@
 #ifndef SERVER_PROCESS_H
 #define SERVER_PROCESS_H
 
+#include "journal_budget.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -19,6 +21,7 @@ struct process {
     int pidfd;           /* readable once the last thread is gone */
     sd_event_source *source;
     unsigned references;
+    struct journal_purse purse;
     bool is_dead; /* told to server_process_died() already */
 };
 TAILQ_HEAD(process_list, process);
@@ -38,6 +41,9 @@ void process_release(struct process *process);
 
 /* Asks the kernel now, without waiting for the event loop. */
 bool process_is_dead(const struct process *process);
+
+/* Whether it is stopped, by SIGSTOP or a debugger. */
+bool process_is_stopped(const struct process *process);
 
 /* Whether it is dead or on its way: for the many milliseconds in which a large process gives its
  * memory back. Decides nothing but what others are told meanwhile. */

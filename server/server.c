@@ -3,15 +3,20 @@
 #include "closer.h"
 #include "error.h"
 #include "limits.h"
+#include "notify.h"
+#include "store.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h> /* our own limits.h hides the other */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 bool server_is_in_grace(const struct server *server) {
@@ -112,7 +117,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
 static bool needs_tick(const struct server *server) {
     const struct client *client;
     const struct stream *stream;
-    if (server->links_lost)
+    if (server->links_lost || server->has_untold)
         return true;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->socket < 0 || client->queued || client->tokens < 1)
@@ -131,6 +136,45 @@ static void arm_tick(struct server *server) {
     sd_event_source_set_enabled(server->tick_source, SD_EVENT_ONESHOT);
 }
 
+static void tell_news(struct server *server) {
+    struct client *client;
+    server->has_news = false;
+    TAILQ_FOREACH (client, &server->clients, all)
+        if (client->socket >= 0)
+            list_tell_news(client);
+}
+
+static void raise_fds_limit(struct server *server) {
+    struct rlimit limit = {0};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        const rlim_t before = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            limit.rlim_cur = before;
+    }
+    server->fds_limit = limit.rlim_cur;
+}
+
+/* Whoever asked for it was told that it has begun, and finds this in the journal. */
+static void tell_not_upgraded(struct server *server) {
+    struct shmframe_event event = {
+        .type = SHMFRAME_JOURNAL_SUPERVISOR, .name = "shmframed", .pid = (int32_t)getpid()};
+    log_trouble("event=upgrade-failed reason=%s", log_quote(shmframe_last_error()).text);
+    snprintf(event.text, sizeof(event.text), "was not upgraded: %.70s", shmframe_last_error());
+    journal_add(server, &event);
+}
+
+/* Does not return if it goes well. */
+static void upgrade(struct server *server) {
+    server->is_upgrade_due = false;
+    names_save(server);
+    /* It raises the limit itself, and gives nodes the one that it was born with. */
+    setrlimit(RLIMIT_NOFILE, &server->nofile_born);
+    if (upgrade_run(&server->listener) < 0)
+        tell_not_upgraded(server);
+    raise_fds_limit(server);
+}
+
 /* After every event: what could not be done while lists were being walked. */
 static int on_after_event(sd_event_source *source, void *user) {
     (void)source;
@@ -140,9 +184,16 @@ static int on_after_event(sd_event_source *source, void *user) {
         next = TAILQ_NEXT(client, all);
         client_sweep(client);
     }
+    pipeline_update(server);
+    if (server->has_news)
+        tell_news(server);
     if (server->names_changed)
         names_save(server);
+    if (server->is_upgrade_due)
+        upgrade(server);
+    server->has_untold = notify_status(server) || notify_flush();
     arm_tick(server);
+    watch_arm(server);
     return 0;
 }
 
@@ -181,15 +232,47 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 
 /* ---- start and end ---- */
 
-static void raise_fds_limit(struct server *server) {
-    struct rlimit limit = {0};
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        const rlim_t before = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-            limit.rlim_cur = before;
-    }
-    server->fds_limit = limit.rlim_cur;
+/* The nodes first. */
+static void end(struct server *server) {
+    if (server->pipeline.plan)
+        pipeline_end(server);
+    else
+        sd_event_exit(server->event, 0);
+}
+
+static int on_end_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *user) {
+    (void)source, (void)info;
+    end(user);
+    return 0;
+}
+
+/* Whoever speaks to nobody but the log is not listened to. */
+static void ignore_line(void *user, const char *text) {
+    (void)user, (void)text;
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *user) {
+    (void)source, (void)info;
+    struct server *server = user;
+    const struct pipeline_listener listener = {.on_line = ignore_line};
+    if (server->pipeline.plan && pipeline_reload(server, &listener) < 0)
+        log_trouble("event=not-reloaded reason=%s", log_quote(shmframe_last_error()).text);
+    return 0;
+}
+
+static int on_parent_gone(sd_event_source *source, int fd, uint32_t events, void *user) {
+    (void)fd, (void)events;
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    log_trouble("event=parent-gone");
+    end(user);
+    return 0;
+}
+
+static int watch_parent(struct server *server) {
+    const int pidfd = pidfd_open(getppid(), 0);
+    if (pidfd < 0)
+        return -errno;
+    return sd_event_add_io(server->event, NULL, pidfd, EPOLLIN, on_parent_gone, server);
 }
 
 static int add_signals(struct server *server) {
@@ -197,12 +280,19 @@ static int add_signals(struct server *server) {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    if (server->params->config)
+        sigaddset(&set, SIGHUP);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
     signal(SIGPIPE, SIG_IGN);
-    int code = sd_event_add_signal(server->event, NULL, SIGTERM, NULL, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is one that cannot be written */
+    int code = sd_event_add_signal(server->event, NULL, SIGTERM, on_end_signal, server);
     if (code >= 0)
-        code = sd_event_add_signal(server->event, NULL, SIGINT, NULL, NULL);
+        code = sd_event_add_signal(server->event, NULL, SIGINT, on_end_signal, server);
+    if (code >= 0 && server->params->config)
+        code = sd_event_add_signal(server->event, NULL, SIGHUP, on_hangup, server);
+    if (code >= 0 && server->params->is_private)
+        code = watch_parent(server);
     return code < 0 ? code : 0;
 }
 
@@ -219,18 +309,27 @@ static int add_sources(struct server *server) {
     if (code >= 0)
         code = sd_event_add_post(server->event, &server->after_source, on_after_event, server);
     if (code >= 0)
-        code = sd_event_set_watchdog(server->event, true);
+        code = notify_start_watchdog(server->event);
     return code < 0 ? error_set(code, "no event loop: %s", strerror(-code)) : 0;
 }
 
 static void tell_ready(const struct server *server) {
-    sd_notify(0, "READY=1");
+    notify_ready();
     const int fd = server->params->ready_fd;
     if (fd < 0)
         return;
     if (write(fd, "\n", 1) < 0)
         log_trouble("event=ready-not-told reason=%s", log_quote(strerror(errno)).text);
     close(fd);
+}
+
+/* Absolute: nodes may run in another directory. */
+static void set_socket_path(struct server *server) {
+    const char *path = server->listener.path;
+    char folder[PATH_MAX] = "";
+    const bool is_relative = path[0] != '/' && getcwd(folder, sizeof(folder));
+    snprintf(server->socket_path, sizeof(server->socket_path), "%s%s%s", folder,
+             is_relative ? "/" : "", path);
 }
 
 int server_run(const struct server_params *params) {
@@ -241,21 +340,36 @@ int server_run(const struct server_params *params) {
     TAILQ_INIT(&server.clients);
     TAILQ_INIT(&server.processes);
     TAILQ_INIT(&server.streams);
+    TAILQ_INIT(&server.pipeline.nodes);
+    getrlimit(RLIMIT_NOFILE, &server.nofile_born);
     raise_fds_limit(&server);
     int code = listener_open(&server.listener, params->socket);
     if (code < 0)
         return code;
+    set_socket_path(&server);
     server.reserve_fd = open_reserve();
     code = add_sources(&server);
+    if (code == 0)
+        code = journal_open(&server);
+    if (code == 0)
+        code = watch_start(&server);
     if (code == 0)
         code = closer_start(server.fds_limit);
     if (code == 0) {
         names_load(&server);
+        store_restore_streams(&server);
+        if (params->plan)
+            code = pipeline_open(&server, params->config, params->plan);
+        store_drop_rest();
+    }
+    if (code == 0) {
         log_event("event=listening socket=%s pid=%d version=%s", server.listener.path,
                   (int)getpid(), SHMFRAME_VERSION);
+        watch_begin(&server);
         tell_ready(&server);
         code = sd_event_loop(server.event);
-        sd_notify(0, "STOPPING=1");
+        notify_stopping();
+        watch_finish(&server);
         names_save(&server);
         log_event("event=stopped");
     }

@@ -3,17 +3,25 @@
 #define SERVER_SERVER_H
 
 #include "client.h"
+#include "journal.h"
 #include "listener.h"
+#include "pipeline.h"
 #include "process.h"
 #include "stream.h"
 
+#include <sys/resource.h>
+
 #define ALLOWED_UIDS_MAX 16
+#define PATH_BYTES       4352
 
 struct server_params {
     const char *socket; /* path */
     uid_t allowed_uid[ALLOWED_UIDS_MAX];
     unsigned allowed_uids;
-    int ready_fd; /* -1: none */
+    int ready_fd;       /* -1: none */
+    const char *config; /* a pipeline file's path; NULL: there are no nodes */
+    struct plan *plan;  /* what it says */
+    bool is_private;    /* ends with its parent */
 };
 
 struct server {
@@ -21,19 +29,30 @@ struct server {
     sd_event *event;
     sd_event_source *accept_source, *tick_source, *after_source;
     struct listener listener;
-    int reserve_fd;     /* closed for a moment to refuse a peer when no other is left */
-    uint64_t fds_limit; /* RLIMIT_NOFILE */
+    int reserve_fd;               /* closed for a moment to refuse a peer when no other is left */
+    uint64_t fds_limit;           /* RLIMIT_NOFILE */
+    struct rlimit nofile_born;    /* before it was raised: for nodes */
+    char socket_path[PATH_BYTES]; /* absolute: nodes run elsewhere */
+    char notify_path[PATH_BYTES]; /* "": nodes cannot speak */
+    struct pipeline pipeline;
     int64_t started_ns;
     struct client_list clients;
     unsigned client_count;
     struct process_list processes;
     struct stream_list streams; /* sorted by name */
     unsigned stream_count;
-    uint32_t next_reader;  /* number */
+    uint32_t next_reader; /* number */
+    struct names_reader *former_reader;
+    unsigned former_readers;
     uint32_t next_request; /* cookie */
     bool is_draining;      /* a client's last words are being read */
     bool names_changed;
-    bool links_lost; /* for lack of descriptors: asked for again */
+    bool links_lost;     /* for lack of descriptors: asked for again */
+    bool has_untold;     /* that the service manager was not told of yet */
+    bool is_upgrade_due; /* once what is going on is done: see upgrade.h */
+    struct journal *journal;
+    bool has_news; /* the journal has lines that those who wait were not told of */
+    struct watch *watch;
 };
 
 /* Serves until SIGTERM or SIGINT. Errors: any, with its sentence. */

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "store.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,11 +67,13 @@ int stream_get(struct server *server, const char *name, struct stream **out_stre
 }
 
 void stream_destroy(struct stream *stream) {
+    journal_give_source(stream->server, stream->watch.source);
     TAILQ_REMOVE(&stream->server->streams, stream, all);
     stream->server->stream_count--;
     process_release(stream->owner);
-    if (stream->former_ring)
-        stream_ring_destroy(stream->former_ring);
+    while (stream->former_rings)
+        stream_ring_destroy(stream->former_ring[--stream->former_rings]);
+    free(stream->holder);
     free(stream);
 }
 
@@ -99,40 +102,78 @@ void stream_tell_readers(struct stream *stream) {
     }
 }
 
+void stream_wake_reader(struct stream_reader *reader, bool is_polling) {
+    struct client *client = reader->client;
+    if (!client_is_here(client))
+        return;
+    const uint64_t word =
+        atomic_load_explicit(&client->notice.page->entry[reader->entry].word, memory_order_relaxed);
+    notice_set_entry(&client->notice, reader->entry, word, 0, 0);
+    if (is_polling && client->queued == 0) /* else there is something to read */
+        send_notice(reader);
+}
+
 uint64_t stream_head(const struct stream *stream) {
     uint64_t sequence = stream->sequence;
     if (stream->writer) {
         const uint64_t head = stream_ring_head(stream->writer->ring);
         sequence = head > sequence ? head : sequence;
     }
-    if (stream->former_ring) {
-        const uint64_t head = stream_ring_head(stream->former_ring);
+    for (unsigned i = 0; i < stream->former_rings; i++) {
+        const uint64_t head = stream_ring_head(stream->former_ring[i]);
         sequence = head > sequence ? head : sequence;
     }
     return sequence;
 }
 
+/* The oldest of those after generation `after`. */
+static unsigned find_oldest(const struct stream *stream, uint32_t after) {
+    unsigned found = stream->former_rings;
+    for (unsigned i = 0; i < stream->former_rings; i++)
+        if (stream->former_ring[i]->generation > after &&
+            (found == stream->former_rings ||
+             stream->former_ring[i]->generation < stream->former_ring[found]->generation))
+            found = i;
+    return found;
+}
+
+/* Where a ring of `generation` takes its place: that of the same one, a new one, or that of the
+ * oldest but one. What was on loan before several changes of format comes in the oldest. */
+static unsigned find_place(const struct stream *stream, uint32_t generation) {
+    for (unsigned i = 0; i < stream->former_rings; i++)
+        if (stream->former_ring[i]->generation == generation)
+            return i;
+    if (stream->former_rings < HELD_RINGS_MAX)
+        return stream->former_rings;
+    return find_oldest(stream, stream->former_ring[find_oldest(stream, 0)]->generation);
+}
+
+/* Of two of the same generation one is no ring of the stream: the one that has come less far. */
+static bool is_to_stay(const struct stream_ring *ring, const struct stream_ring *other) {
+    return ring->generation == other->generation ? stream_ring_head(ring) >= stream_ring_head(other)
+                                                 : ring->generation > other->generation;
+}
+
 void stream_take_former_ring(struct stream *stream, struct stream_ring *ring) {
-    struct stream_ring *other = stream->former_ring;
-    const bool is_newest =
-        !other || other->generation < ring->generation ||
-        (other->generation == ring->generation && stream_ring_head(other) < stream_ring_head(ring));
-    struct stream_ring *older = is_newest ? other : ring;
-    if (is_newest)
-        stream->former_ring = ring;
-    if (!older)
+    const unsigned place = find_place(stream, ring->generation);
+    if (place == stream->former_rings) {
+        stream->former_ring[stream->former_rings++] = ring;
         return;
-    /* The newest may have no frame yet. */
-    const uint64_t head = stream_ring_head(older);
+    }
+    struct stream_ring *over = stream->former_ring[place];
+    if (is_to_stay(over, ring))
+        over = ring;
+    else
+        stream->former_ring[place] = ring;
+    const uint64_t head = stream_ring_head(over);
     stream->sequence = head > stream->sequence ? head : stream->sequence;
-    stream_ring_destroy(older);
+    stream_ring_destroy(over);
 }
 
 void stream_forget_former(struct stream *stream) {
     stream->sequence = stream_head(stream);
-    if (stream->former_ring)
-        stream_ring_destroy(stream->former_ring);
-    stream->former_ring = NULL;
+    while (stream->former_rings)
+        stream_ring_destroy(stream->former_ring[--stream->former_rings]);
 }
 
 void stream_note_idle(struct stream *stream) {
@@ -144,6 +185,7 @@ void stream_set_gone(struct stream *stream, enum shmframe_stream_state state) {
     stream->gone_generation = stream->generation;
     stream_note_idle(stream);
     names_save(stream->server); /* before any reader can know of it */
+    store_remove_ring(stream->name, stream->generation);
     stream_tell_readers(stream);
 }
 
@@ -179,12 +221,12 @@ static bool has_held(const struct stream_ring *ring) {
 }
 
 void stream_check_former(struct stream *stream) {
-    if (!stream->former_ring)
+    if (stream->former_rings == 0)
         return;
     const bool is_over = stream->writer
                              ? stream_ring_head(stream->writer->ring) != 0
                              : stream->reader_count == 0 && !server_is_in_grace(stream->server);
-    if (is_over) /* it kept the whole ring in memory */
+    if (is_over) /* they kept whole rings in memory */
         stream_forget_former(stream);
 }
 
@@ -219,7 +261,7 @@ bool stream_believes_readers(const struct stream *stream, uint32_t generation) {
 }
 
 bool stream_waits_for_return(const struct stream *stream) {
-    if (stream->former_ring && (stream->writer || stream->reader_count == 0))
+    if (stream->former_rings && (stream->writer || stream->reader_count == 0))
         return true;
     if (!stream->writer && !stream->owner && stream->generation != stream->gone_generation)
         return true;

@@ -11,6 +11,7 @@
 #define SERVER_STREAM_H
 
 #include "client.h"
+#include "watch.h"
 
 TAILQ_HEAD(stream_list, stream);
 
@@ -80,13 +81,15 @@ struct stream_reader {
     uint32_t depth, leases;
     char name[SHMFRAME_NAME_BYTES];
     int record_fd;
+    uint64_t record_id; /* as its record has it */
     /* The newest link it has; generation 0: never had one. Tells a link and its reader that find
      * each other again after a restart. */
     uint32_t generation, link_entry, link_serial;
     struct stream_link *link; /* in the stream's current ring */
     bool is_refused;          /* the current ring has no room for it */
     bool is_evicted;
-    bool has_shown_ring; /* or has had its first link from us */
+    unsigned rings_shown; /* as many as may be, once it has had a link from us */
+    struct watch_reader watch;
 };
 
 struct stream {
@@ -105,19 +108,23 @@ struct stream {
     /* The same, while no descriptor is left to watch him with. 0: none. */
     pid_t unwatched_pid;
     uint64_t unwatched_start_time;
-    /* The newest generation that the former supervisor had linked a reader to: if the writer is gone
-     * too, only its readers can show how far the stream came. 0: nobody has to. */
+    /* The newest generation that the former supervisor had linked a reader to: if the writer is
+     * gone too, only its readers can show how far the stream came. 0: nobody has to. */
     uint32_t former_followed;
-    bool is_former_shown; /* one has */
+    bool is_former_shown;    /* one has */
     uint32_t followed_saved; /* as the names' file has it */
-    /* A ring whose head may be the stream's: the newest that such readers have shown, or that of
-     * the format before, until there is a frame in the new one. NULL: none. */
-    struct stream_ring *former_ring;
+    /* Rings whose head may be the stream's: those that such readers have shown, or that of the
+     * format before, until there is a frame in the new one. */
+    struct stream_ring *former_ring[HELD_RINGS_MAX];
+    unsigned former_rings;
     TAILQ_HEAD(, stream_reader) readers;
     unsigned reader_count;
     int64_t idle_ns;                       /* since when it has neither writer nor readers */
     char last_writer[SHMFRAME_NAME_BYTES]; /* for lists, of the writer that is gone */
     char last_group[SHMFRAME_NAME_BYTES];
+    struct watch_writer watch;   /* of the current ring */
+    struct watch_holder *holder; /* of links that are over; NULL: none was yet */
+    unsigned next_holder;
 };
 
 /* ---- stream.c ---- */
@@ -127,6 +134,8 @@ int stream_get(struct server *server, const char *name, struct stream **out_stre
 void stream_destroy(struct stream *stream);
 /* Tells every reader which rings have lost their writer, if that has changed. */
 void stream_tell_readers(struct stream *stream);
+/* Wakes it for nothing: whoever lives looks, and goes to sleep again. */
+void stream_wake_reader(struct stream_reader *reader, bool is_polling);
 /* The newest sequence that is known. */
 uint64_t stream_head(const struct stream *stream);
 /* Someone came or left: idle_ns. */
@@ -180,7 +189,8 @@ struct stream_writer *stream_writer_find(const struct client *client, uint32_t n
 /* Makes the announced ring the stream's, if everything announced has come. */
 void stream_writer_complete(struct stream_writer *writer);
 /* The writer has left or died. */
-void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state);
+void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state,
+                        const char *reason);
 /* Its connection is closed: what was under way on it is over. May destroy the writer. */
 void stream_writer_away(struct stream_writer *writer);
 
@@ -197,11 +207,11 @@ int stream_reader_close(struct client *client, struct channel_mail *mail);
 int stream_reader_evict(struct client *client, struct channel_mail *mail);
 int stream_reader_get_record(struct client *client, struct channel_mail *mail);
 /* The reader has left or died; others may have the room it took. */
-void stream_reader_leave(struct stream_reader *reader);
+void stream_reader_leave(struct stream_reader *reader, const char *reason);
 /* The same, without looking at others. */
 void stream_reader_destroy(struct stream_reader *reader);
 /* Takes its place away: it hears -ESTALE. */
-void stream_reader_set_evicted(struct stream_reader *reader);
+void stream_reader_set_evicted(struct stream_reader *reader, const char *reason);
 
 /* ---- stream_link.c: who gets which link ---- */
 /* Whether `reader` may join `ring`, or a reader that stays: 0, -ENOSPC, -ENOTSUP with the reason.
@@ -233,10 +243,24 @@ void request_forget_asker(struct client *client);
 
 /* ---- list.c ---- */
 int list_start(struct client *client, struct channel_mail *mail);
+int list_start_events(struct client *client, struct channel_mail *mail);
+/* There are none. */
+int list_nodes(struct client *client, struct channel_mail *mail);
 /* Sends on as long as the socket has room. */
 void list_continue(struct client *client);
+/* The journal has news: whoever waits for them gets them. */
+void list_tell_news(struct client *client);
 
 /* ---- names.c: what a new supervisor needs to know of its streams ---- */
+/* A reader that the former supervisor had. */
+struct names_reader {
+    uint32_t number; /* 0: it has come back */
+    pid_t pid;
+    uint64_t record_id, start_time;
+};
+/* The number that a reader had, if it comes back; otherwise a new one. */
+uint32_t names_number_reader(struct server *server, uint64_t record_id,
+                             const struct process *process);
 void names_load(struct server *server);
 void names_save(struct server *server);
 

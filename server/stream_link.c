@@ -15,27 +15,34 @@ static bool needs_link(const struct stream_reader *reader, const struct stream_r
            reader->generation < ring->generation && client_is_here(reader->client);
 }
 
+static struct grant make_grant(const struct stream_reader *reader) {
+    return (struct grant){.depth = reader->depth,
+                          .leases = reader->leases,
+                          .is_lossless = reader->policy == SHMFRAME_LOSSLESS,
+                          .state = ENTRY_GRANTED};
+}
+
 /* ---- what there is room for ---- */
 
 /* Slots that must have memory when `reader` joins those who are linked, and those who have waited
  * for a link since before him. NULL: for the linked alone. */
 static uint32_t count_slots(const struct stream_ring *ring, const struct stream_reader *reader) {
-    uint32_t history = ring->history, leases = 0;
+    uint32_t history = ring->history, leased = 0;
     const struct stream_link *link;
     TAILQ_FOREACH (link, &ring->links, of_ring) {
         if (link->state == LINK_UNUSED)
             continue;
         history = link->grant.depth > history ? link->grant.depth : history;
-        leases += link->grant.leases;
+        leased += grant_slots(link->grant);
     }
     const struct stream_reader *other = reader ? TAILQ_FIRST(&reader->stream->readers) : NULL;
     for (; other; other = other == reader ? NULL : TAILQ_NEXT(other, of_stream)) {
         if (other != reader && !needs_link(other, ring))
             continue;
         history = other->depth > history ? other->depth : history;
-        leases += other->leases;
+        leased += grant_slots(make_grant(other));
     }
-    return ring->loans + history + leases;
+    return ring->loans + history + leased;
 }
 
 int stream_link_admit(const struct stream_ring *ring, const struct stream_reader *reader) {
@@ -118,16 +125,15 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
     const bool is_announced = !ring->is_opened && !ring->is_resync;
     const bool is_follower = reader->generation != 0;
     const struct process *process = reader->client->process;
+    if (!is_follower)
+        reader->watch.begin = stream_head(writer->stream);
     link->state = LINK_GRANTED;
     link->reader = reader;
-    link->grant = (struct grant){.serial = link->serial,
-                                 .depth = reader->depth,
-                                 .leases = reader->leases,
-                                 .is_lossless = reader->policy == SHMFRAME_LOSSLESS,
-                                 .state = ENTRY_GRANTED};
+    link->grant = make_grant(reader);
+    link->grant.serial = link->serial;
     reader->link = link;
     reader->generation = ring->generation;
-    reader->has_shown_ring = true;
+    reader->rings_shown = HELD_RINGS_MAX;
     reader->link_entry = link->entry;
     reader->link_serial = link->serial;
     notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
@@ -151,8 +157,10 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
 static void refuse(struct stream_reader *reader, int code) {
     client_refuse(reader->client, reader->cookie, code, "%s", shmframe_last_error());
     reader->is_refused = true;
-    if (reader->generation == 0)
+    if (reader->generation == 0) {
+        watch_reader_left(reader, "there was no room for it");
         stream_reader_destroy(reader);
+    }
 }
 
 static void answer_opened(struct stream_ring *ring) {
@@ -212,6 +220,8 @@ void stream_link_readers(struct stream *stream) {
 /* ---- taking back ---- */
 
 void stream_link_destroy(struct stream_link *link) {
+    if (link->state != LINK_UNUSED)
+        watch_link_end(link);
     if (link->reader)
         link->reader->link = NULL;
     link->ring->writer->client->entry_is_used[link->entry] = false;

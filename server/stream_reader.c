@@ -5,9 +5,12 @@
 #include "server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char LINK_UNKNOWN[] = "the writer does not know its link";
 
 static struct stream_reader *find_reader(const struct client *client, uint32_t entry) {
     struct stream_reader *reader;
@@ -39,7 +42,6 @@ static struct stream_reader *create_reader(struct client *client, struct stream 
     *reader = (struct stream_reader){.client = client,
                                      .stream = stream,
                                      .entry = open->reader,
-                                     .number = ++client->server->next_reader,
                                      .cookie = open->header.cookie,
                                      .policy = (enum shmframe_policy)open->policy,
                                      .depth = is_latest ? 1 : open->depth,
@@ -65,28 +67,32 @@ void stream_reader_destroy(struct stream_reader *reader) {
     client->reader_count--;
     TAILQ_REMOVE(&stream->readers, reader, of_stream);
     stream->reader_count--;
+    watch_reader_end(reader);
     if (reader->record_fd >= 0)
         close(reader->record_fd);
-    stream->server->names_changed |= reader->generation != 0;
+    stream->server->names_changed = true;
     free(reader);
     stream_note_idle(stream);
 }
 
-void stream_reader_leave(struct stream_reader *reader) {
+void stream_reader_leave(struct stream_reader *reader, const char *reason) {
     struct stream *stream = reader->stream;
+    watch_reader_left(reader, reason);
     client_log(reader->client, "event=reader-left stream=%s reader=%u name=%s", stream->name,
                reader->number, log_quote(reader->name).text);
     stream_reader_destroy(reader);
     stream_link_retry(stream);
 }
 
-void stream_reader_set_evicted(struct stream_reader *reader) {
+void stream_reader_set_evicted(struct stream_reader *reader, const char *reason) {
+    reader->is_evicted = true;
+    stream_tell_readers(reader->stream); /* first: what it is given after that is no more counted */
+    watch_reader_evicted(reader, reason);
     if (reader->link)
         stream_link_end(reader->link, ENTRY_EVICTED);
-    reader->is_evicted = true;
-    client_log(reader->client, "event=reader-evicted stream=%s reader=%u name=%s",
-               reader->stream->name, reader->number, log_quote(reader->name).text);
-    stream_tell_readers(reader->stream);
+    client_log(reader->client, "event=reader-evicted stream=%s reader=%u name=%s reason=%s",
+               reader->stream->name, reader->number, log_quote(reader->name).text,
+               log_quote(reason).text);
 }
 
 /* ---- OPEN_READER ---- */
@@ -214,7 +220,7 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
     take_over_former(reader, open);
     if (ring && reader->generation == ring->generation && !reader->link && !reader->is_evicted &&
         !stream_link_claim(stream->writer->ring, reader))
-        stream_reader_set_evicted(reader);
+        stream_reader_set_evicted(reader, LINK_UNKNOWN);
     stream_watch_owner(stream);
     if (!server_is_in_grace(stream->server) || (stream->owner && process_is_dead(stream->owner)))
         stream_end_grace(stream);
@@ -232,6 +238,10 @@ static int join(struct stream_reader *reader, const struct message_open_reader *
         code = stream_link_admit(stream->writer->ring, reader);
     if (code < 0)
         return code;
+    watch_reader_begin(reader);
+    if (reader->is_evicted)
+        watch_reader_evicted(reader, LINK_UNKNOWN);
+    watch_reader_joined(reader);
     stream_tell_readers(stream);
     union message message;
     message_init(&message, MESSAGE_READER_OK, open->header.cookie);
@@ -247,6 +257,12 @@ static int join(struct stream_reader *reader, const struct message_open_reader *
 static int refuse(struct client *client, const struct message_open_reader *open, int code) {
     client_refuse(client, open->header.cookie, code, "%s", shmframe_last_error());
     return 0;
+}
+
+/* The page was checked to be a sealed memfd of its size: reading it does not wait. */
+static uint64_t read_record_id(int fd) {
+    uint64_t id;
+    return pread(fd, &id, sizeof(id), offsetof(struct record_page, id)) == sizeof(id) ? id : 0;
 }
 
 int stream_reader_open(struct client *client, struct channel_mail *mail) {
@@ -265,6 +281,11 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
         return refuse(client, open, error_set(-ENOMEM, "the supervisor has no memory"));
     reader->record_fd = mail->fd[0];
     mail->fd[0] = -1;
+    reader->record_id = read_record_id(reader->record_fd);
+    reader->number = open->flags & MESSAGE_RESYNC
+                         ? names_number_reader(client->server, reader->record_id, client->process)
+                         : ++client->server->next_reader;
+    client->server->names_changed = true;
     code = join(reader, open);
     if (code == 0)
         return 0;
@@ -280,8 +301,8 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
 int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     const struct message_held_ring *held = &mail->message.held_ring;
     struct stream_reader *reader = find_reader(client, held->reader);
-    if (!reader || held->generation == 0 || held->generation != reader->generation)
-        return 0; /* refused, or linked to a newer one by now */
+    if (!reader || held->generation == 0 || held->generation > reader->generation)
+        return 0; /* refused */
     struct stream_ring *ring;
     int code = stream_ring_create(mail->fd[0], reader->stream->name, &ring);
     if (code < 0)
@@ -289,14 +310,16 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     mail->fd[0] = -1; /* the ring has it */
     ring->generation = held->generation;
     ring->is_shown = true;
-    if (!reader->has_shown_ring && stream_believes_readers(reader->stream, held->generation)) {
+    if (reader->rings_shown < HELD_RINGS_MAX &&
+        stream_believes_readers(reader->stream, held->generation)) {
         stream_take_former_ring(reader->stream, ring);
         if (held->generation >= reader->stream->former_followed)
             reader->stream->is_former_shown = true;
     } else {
         stream_ring_destroy(ring);
     }
-    reader->has_shown_ring = true;
+    if (reader->rings_shown < HELD_RINGS_MAX)
+        reader->rings_shown++;
     return 0;
 }
 
@@ -304,7 +327,7 @@ int stream_reader_close(struct client *client, struct channel_mail *mail) {
     const struct message_close_reader *close_reader = &mail->message.close_reader;
     struct stream_reader *reader = find_reader(client, close_reader->reader);
     if (reader)
-        stream_reader_leave(reader);
+        stream_reader_leave(reader, "");
     client_done(client, close_reader->header.cookie);
     return 0;
 }
@@ -340,7 +363,10 @@ int stream_reader_evict(struct client *client, struct channel_mail *mail) {
     if (!may_touch(client, reader))
         return refuse_untouchable(client, of, reader);
     struct stream *stream = reader->stream;
-    stream_reader_set_evicted(reader);
+    char reason[SHMFRAME_NAME_BYTES + 32];
+    snprintf(reason, sizeof(reason), "as %s (pid %d) asked", client->name,
+             (int)client->process->pid);
+    stream_reader_set_evicted(reader, reason);
     client_done(client, of->header.cookie);
     stream_link_retry(stream);
     return 0;

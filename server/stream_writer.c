@@ -3,6 +3,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "store.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,10 +42,9 @@ static void retire_ring(struct stream_writer *writer) {
     struct stream_ring *ring = writer->ring;
     message_put_text(stream->last_group, sizeof(stream->last_group), ring->geometry.group);
     message_put_text(stream->last_writer, sizeof(stream->last_writer), writer->client->name);
-    stream_forget_former(stream);
     writer->ring = NULL;
     stream_ring_drop_links(ring);
-    stream->former_ring = ring;
+    stream_take_former_ring(stream, ring);
 }
 
 static void cancel_opening(struct stream_writer *writer) {
@@ -69,7 +69,8 @@ static void destroy_writer(struct stream_writer *writer) {
     stream_note_idle(stream);
 }
 
-void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state) {
+void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state,
+                        const char *reason) {
     struct stream *stream = writer->stream;
     const bool was_writing = stream->writer == writer;
     if (was_writing && stream_ring_is_ended(writer->ring))
@@ -78,6 +79,8 @@ void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state
         client_log(writer->client, "event=stream-%s stream=%s generation=%u sequence=%llu",
                    state == SHMFRAME_STREAM_ENDED ? "ended" : "gone", stream->name,
                    stream->generation, (unsigned long long)stream_head(stream));
+    if (was_writing)
+        watch_writer_gone(writer, state, reason);
     destroy_writer(writer);
     if (was_writing) {
         stream->former_followed = 0;
@@ -264,7 +267,7 @@ static void claim_links(struct stream_ring *ring) {
     TAILQ_FOREACH (reader, &ring->writer->stream->readers, of_stream) {
         reader->is_refused = false;
         if (reader->generation == ring->generation && !stream_link_claim(ring, reader))
-            stream_reader_set_evicted(reader);
+            stream_reader_set_evicted(reader, "the writer does not know its link");
     }
 }
 
@@ -285,12 +288,15 @@ static void complete(struct stream_writer *writer) {
     stream->unwatched_pid = 0;
     if (!ring->is_resync) /* of one that comes back other readers may tell yet */
         stream->former_followed = 0;
-    if (ring->is_resync)
-        stream_forget_former(stream);
+    stream_check_former(stream);
     names_save(stream->server); /* before any reader can know of this generation */
+    store_put_ring(stream->name, ring->generation, ring->fd);
+    if (!ring->is_resync)
+        store_remove_ring(stream->name, ring->generation - 1);
     client_log(writer->client, "event=stream-%s stream=%s generation=%u slots=%u bytes=%llu",
                ring->is_resync ? "resumed" : "opened", stream->name, ring->generation,
                ring->geometry.slots, (unsigned long long)ring->geometry.ring_bytes);
+    watch_writer_live(writer);
     claim_links(ring);
     stream_tell_readers(stream);
     stream_link_readers(stream);
@@ -379,9 +385,10 @@ int stream_writer_close(struct client *client, struct channel_mail *mail) {
         struct stream *stream = writer->stream;
         if (writer->ring && close_writer->sequence <= LIMIT_SEQUENCE_TOLD)
             stream->sequence = max_u64(stream->sequence, close_writer->sequence);
-        stream_writer_gone(writer, close_writer->flags & MESSAGE_ENDED
-                                       ? SHMFRAME_STREAM_ENDED
-                                       : SHMFRAME_STREAM_WRITER_GONE);
+        stream_writer_gone(writer,
+                           close_writer->flags & MESSAGE_ENDED ? SHMFRAME_STREAM_ENDED
+                                                               : SHMFRAME_STREAM_WRITER_GONE,
+                           "");
     }
     client_done(client, close_writer->header.cookie);
     return 0;

@@ -17,12 +17,14 @@ struct node {
 /* How to start one. */
 struct node_start {
     char *const *argv;
-    const sigset_t *mask; /* of blocked signals, for the child */
-    int pass_fd;          /* a descriptor that it inherits; -1: none */
-    bool is_apart;        /* in a process group of its own: the terminal's Ctrl-C spares it */
+    const sigset_t *mask;     /* of blocked signals, for the child */
+    int pass_fd;              /* a descriptor that it inherits; -1: none */
+    int stdout_fd, stderr_fd; /* above 0: what its output goes to, instead of ours */
+    int death_signal;         /* it gets when this process dies; 0: SIGKILL */
+    bool is_apart;            /* in a process group of its own: the terminal's Ctrl-C spares it */
 };
 
-/* Starts it as a child that the kernel kills should this process die. Only for programs with one
+/* Starts it as a child that the kernel ends should this process die. Only for programs with one
  * thread. Returns 0 or a negative errno. A program that cannot be executed ends with 127 (not
  * found) or 126, as a shell's would. */
 int node_start(struct node *node, const char *name, const struct node_start *start);

@@ -10,9 +10,12 @@
  *
  * The supervisor is spared until all others are gone.
  */
+#include "caught.h"
 #include "family.h"
 #include "folder.h"
+#include "keeper.h"
 #include "node.h"
+#include "shell_line.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -53,11 +56,26 @@ struct run {
     bool has_failed;
 };
 
+static const char *format = "text";
+
+static const struct option_spec options[] = {
+    {.name = "format",
+     .kind = OPTION_TEXT,
+     .out = &format,
+     .argument = "text|json",
+     .help = "how to tell what happens to a FILE's nodes and streams"},
+    {0},
+};
+
 static const struct program program = {
     .name = "shmframe run",
     .purpose = "Runs producers and consumers under a supervisor of their own.",
-    .operands = "[--] 'COMMAND LINE' ['COMMAND LINE']...",
+    .operands = "FILE | [--] 'COMMAND LINE' ['COMMAND LINE']...",
+    .options = options,
     .notes =
+        "FILE is a pipeline file, see shmframe-pipeline(5): its nodes are started, watched and\n"
+        "started again until they all have ended for good, or until Ctrl-C.\n"
+        "\n"
         "Each COMMAND LINE is run by the shell, with exec in front if it is one command. The run\n"
         "ends when the last one given ends, when any fails, or with Ctrl-C; all that still runs is "
         "then\n"
@@ -213,27 +231,6 @@ static void stop_supervisor(struct run *run) {
 
 /* Starting. */
 
-static void catch_signals(struct run *run) {
-    sigset_t caught;
-    sigemptyset(&caught);
-    sigaddset(&caught, SIGCHLD);
-    sigaddset(&caught, SIGINT);
-    sigaddset(&caught, SIGTERM);
-    sigaddset(&caught, SIGHUP);
-    sigprocmask(SIG_BLOCK, &caught, &run->mask);
-    /* Whoever started this may have ignored them, and children would inherit that. */
-    const struct sigaction normal = {.sa_handler = SIG_DFL};
-    sigaction(SIGCHLD, &normal, NULL);
-    sigaction(SIGINT, &normal, NULL);
-    sigaction(SIGTERM, &normal, NULL);
-    /* A terminal or pipe that is gone must not keep the run from tidying up. */
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    run->signal_fd = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (run->signal_fd < 0)
-        program_fail("no descriptor for signals: %m");
-}
-
 /* Waits for the line that the supervisor writes when it listens. */
 static bool wait_until_ready(struct run *run, int ready_fd) {
     const int64_t deadline_ns = shmframe_deadline_ns(10 * SECOND_NS);
@@ -280,42 +277,10 @@ static bool start_supervisor(struct run *run) {
     return is_ready;
 }
 
-/* Whether the line begins with VARIABLE=value, which `exec` would take for a command. */
-static bool begins_with_variable(const char *line) {
-    line += strspn(line, " \t\n");
-    const size_t length = strcspn(line, "= \t\n\"'\\$");
-    return length > 0 && line[length] == '=';
-}
-
-/* Whether the shell has more to do than one command: `exec` would drop what follows the first. */
-static bool has_operator(const char *line) {
-    char quote = '\0';
-    for (const char *at = line; *at; at++) {
-        if (*at == '\\' && quote != '\'' && at[1])
-            at++;
-        else if (quote && *at == quote)
-            quote = '\0';
-        else if (!quote && (*at == '\'' || *at == '"'))
-            quote = *at;
-        else if (!quote && (*at == '<' || *at == '>') && at[1] == '&')
-            at++;
-        else if (!quote && strchr(";&|\n()", *at))
-            return true;
-    }
-    return false;
-}
-
-static bool is_blank(const char *line) {
-    return line[strspn(line, " \t\n")] == '\0';
-}
-
 static void start_node(struct run *run, struct node *node, const char *command_line) {
-    static const char exec[] = "exec ";
-    char *line = malloc(sizeof(exec) + strlen(command_line));
+    char *line = shell_line_create(command_line);
     if (!line)
         program_fail("no memory for a command line");
-    const bool is_shell_kept = begins_with_variable(command_line) || has_operator(command_line);
-    stpcpy(stpcpy(line, is_shell_kept ? "" : exec), command_line);
     char *const argv[] = {"/bin/sh", "-c", line, NULL};
     const struct node_start start = {.argv = argv, .mask = &run->mask, .pass_fd = -1};
     const int result = node_start(node, command_line, &start);
@@ -329,6 +294,7 @@ static void start_node(struct run *run, struct node *node, const char *command_l
 
 static void start_nodes(struct run *run, char *const *command_lines) {
     setenv("SHMFRAME_SOCKET", run->folder.socket, 1);
+    unsetenv("SHMFRAME_NODE"); /* of another supervisor */
     /* They share one terminal, where a progress line would run into what others print. */
     setenv("SHMFRAME_NO_PROGRESS", "1", 0);
     for (unsigned i = 0; i < run->nodes && run->stage == RUNNING; i++) {
@@ -341,8 +307,15 @@ int tool_run(int argc, char **argv) {
     const int operand = program_start(&program, argc, argv);
     if (operand == argc)
         program_fail_usage("at least one command line is to be given");
+    const enum report_format report = report_format_parse(format);
+    if (keeper_is_file(argv[operand])) {
+        if (operand + 1 < argc)
+            program_fail_usage("\"%s\" is a pipeline file, which is run alone: \"%s\" is too much",
+                               argv[operand], argv[operand + 1]);
+        return keeper_run(argv[operand], report);
+    }
     for (int i = operand; i < argc; i++)
-        if (is_blank(argv[i]))
+        if (shell_line_is_blank(argv[i]))
             program_fail_usage("command line %d is empty", i - operand + 1);
 
     struct run run = {.stage = RUNNING, .stage_end_ns = SHMFRAME_FOREVER};
@@ -354,7 +327,7 @@ int tool_run(int argc, char **argv) {
     if (result < 0)
         program_fail("no private folder in $XDG_RUNTIME_DIR or /tmp: %s", strerror(-result));
     family_adopt_orphans();
-    catch_signals(&run);
+    run.signal_fd = caught_open(&run.mask);
 
     if (start_supervisor(&run))
         start_nodes(&run, argv + operand);

@@ -42,9 +42,10 @@ void search_extend_path(void) {
     static const char *const siblings[] = {
         "server",
         "producers",
-        "consumers",
         "consumers/analyze",
+        "consumers/delay",
         "consumers/encode",
+        "consumers/latency",
         "consumers/pipe",
         "consumers/snapshot",
         "consumers/view",

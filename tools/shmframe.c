@@ -14,8 +14,22 @@ static const struct {
     int (*main)(int argc, char **argv);
 } built_ins[] = {
     {"ask", "ask the writer of a stream to do something, and print its answer", tool_ask},
+    {"doctor", "look for what on this machine costs latency", tool_doctor},
+    {"events", "tell what happened to streams, readers, writers and nodes", tool_events},
+    {"info", "tell all of a stream", tool_info},
     {"ls", "list the streams, or the readers of one", tool_ls},
+    {"reload", "read the pipeline file again", tool_reload},
+    {"report", "compare reports of shmframe-latency: better, worse or no difference", tool_report},
+    {"restart", "stop nodes and start them again", tool_restart},
     {"run", "run producers and consumers under a supervisor of their own", tool_run},
+    {"size", "tell the slots, memory and depth that a stream needs", tool_size},
+    {"start", "start nodes", tool_start},
+    {"stats", "print what readers and writers count, once or again and again", tool_stats},
+    {"status", "list the supervisor's nodes", tool_status},
+    {"stop", "stop nodes", tool_stop},
+    {"top", "show streams, readers and nodes, live", tool_top},
+    {"trace", "write what became of each frame as a trace for Perfetto or Chrome", tool_trace},
+    {"upgrade", "let the supervisor become the program that is installed now", tool_upgrade},
 };
 enum { BUILT_INS = sizeof(built_ins) / sizeof(built_ins[0]) };
 
@@ -60,6 +74,8 @@ int main(int argc, char **argv) {
         program_fail_usage("a command is to come first");
     if (strcmp(argv[1], "commands") == 0)
         return print_commands();
+    if (strcmp(argv[1], "complete") == 0)
+        return tool_complete(argc - 1, argv + 1);
     for (int i = 0; i < BUILT_INS; i++)
         if (strcmp(argv[1], built_ins[i].name) == 0)
             return built_ins[i].main(argc - 1, argv + 1);

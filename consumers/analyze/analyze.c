@@ -10,6 +10,7 @@
 #include "dashboard.h"
 #include "digest.h"
 #include "report.h"
+#include "terminal.h"
 #include "verdict.h"
 
 #include <inttypes.h>
@@ -184,7 +185,7 @@ static void parse_settings(struct analyzer *a) {
         program_fail_usage("--chart: %s is to become a PNG file: let its name end in .png",
                            settings.chart);
     verdict_parse(&a->verdict, &settings.expectations, settings.reference != NULL);
-    a->has_dashboard = a->format == REPORT_TEXT && dashboard_is_possible();
+    a->has_dashboard = a->format == REPORT_TEXT && terminal_is_possible();
     struct analysis_settings *to = &a->analysis_settings;
     to->interval_ns = settings.interval_ns;
     if (to->interval_ns < 0)

@@ -1,21 +1,17 @@
 #include "dashboard.h"
 
 #include "digest.h"
-#include "progress.h"
 #include "selection.h"
+#include "terminal.h"
 
 #include <curses.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     EVENTS_KEPT = 8,
@@ -25,8 +21,6 @@ enum {
     NUMBER = 24,
     BAR_MIN = 10
 };
-
-enum color { NO_COLOR_PAIR = 0, GREEN, YELLOW, RED, BLUE };
 
 /* A stream, as far as is known. */
 struct panel {
@@ -38,88 +32,25 @@ struct panel {
 };
 
 static struct {
-    SCREEN *screen; /* NULL: closed */
-    bool is_utf8, has_color, is_registered;
+    bool is_open;
     struct panel panel[SELECTION_MAX];
     int panels;
     char event[EVENTS_KEPT][EVENT_BYTES];
     unsigned events;
-    FILE *messages; /* what program_warn() said, in memory */
-    char *message_text;
-    size_t message_bytes;
     int row; /* the next one to be drawn */
 } board;
 
-bool dashboard_is_possible(void) {
-    const char *terminal = getenv("TERM");
-    return isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && terminal && *terminal &&
-           strcmp(terminal, "dumb") != 0 && tcgetpgrp(STDIN_FILENO) == getpgrp();
-}
-
-static void choose_colors(void) {
-    const char *refused = getenv("NO_COLOR");
-    board.has_color = (!refused || !*refused) && has_colors();
-    if (!board.has_color)
-        return;
-    start_color();
-    use_default_colors();
-    init_pair(GREEN, COLOR_GREEN, -1);
-    init_pair(YELLOW, COLOR_YELLOW, -1);
-    init_pair(RED, COLOR_RED, -1);
-    init_pair(BLUE, COLOR_CYAN, -1);
-}
-
-/* What ends the program without leaving a chance leaves the terminal as it was all the same: a
- * broken terminal would be worse than what curses might do in a handler. */
-static void restore(int signal_number) {
-    endwin();
-    raise(signal_number); /* by default now */
-}
-
-static void restore_on_signals(void) {
-    static const int numbers[] = {SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
-    const struct sigaction action = {.sa_handler = restore, .sa_flags = SA_RESETHAND | SA_NODEFER};
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        sigaction(numbers[i], &action, NULL);
-}
-
 int dashboard_open(void) {
-    setlocale(LC_CTYPE, "");
-    board.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    board.messages = open_memstream(&board.message_text, &board.message_bytes);
-    if (!board.messages)
-        return -ENOMEM;
-    board.screen = newterm(NULL, stdout, stdin);
-    if (!board.screen) {
-        fclose(board.messages);
-        free(board.message_text);
-        return -ENOTSUP;
-    }
-    set_term(board.screen);
-    cbreak();
-    noecho();
-    nodelay(stdscr, TRUE);
-    keypad(stdscr, TRUE);
-    curs_set(0);
-    choose_colors();
-    progress_set_file(board.messages);
-    if (!board.is_registered)
-        atexit(dashboard_close); /* program_fail() leaves no other chance */
-    board.is_registered = true;
-    restore_on_signals();
-    return 0;
+    const int code = terminal_open();
+    board.is_open = code == 0;
+    return code;
 }
 
 void dashboard_close(void) {
-    if (!board.screen)
+    if (!board.is_open)
         return;
-    endwin();
-    delscreen(board.screen);
-    board.screen = NULL;
-    progress_set_file(NULL);
-    fclose(board.messages);
-    fputs(board.message_text, stderr);
-    free(board.message_text);
+    terminal_close();
+    board.is_open = false;
     for (int i = 0; i < board.panels; i++)
         json_decref(board.panel[i].interval);
     board.panels = 0;
@@ -175,31 +106,13 @@ void dashboard_tell(const json_t *object) {
 
 /* Drawing. */
 
-static void set_color(enum color color, bool is_bold) {
-    attrset((board.has_color ? (int)COLOR_PAIR(color) : 0) | (is_bold ? (int)A_BOLD : 0));
-}
-
 /* Moves to the next row. False: there is none. */
 static bool begin_row(void) {
     if (board.row >= LINES - 1) /* the last one is for messages */
         return false;
     move(board.row++, 0);
-    set_color(NO_COLOR_PAIR, false);
+    terminal_set_color(TERMINAL_PLAIN, false);
     return true;
-}
-
-/* What does not fit into the row is left out. */
-static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void put(const char *format, ...) {
-    char text[DIGEST_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    const int room = COLS - getcurx(stdscr);
-    if (room > 1) /* the last cell of a row would begin the next one */
-        addnstr(text, room - 1);
 }
 
 /* A bar of `width` cells, filled as far as `value` is between `low` and `high`, with a mark.
@@ -222,25 +135,28 @@ static void draw_bar(const struct bar *bar) {
     const int mark = bar->mark > bar->low ? find_cell(bar, bar->mark, width - 1) : -1;
     for (int i = 0; i < width; i++) {
         const double value = bar->low + (bar->high - bar->low) * (i + 0.5) / width;
-        set_color(value >= bar->alarm ? RED : value >= bar->warn ? YELLOW : GREEN, i == mark);
+        terminal_set_color(value >= bar->alarm  ? TERMINAL_RED
+                           : value >= bar->warn ? TERMINAL_YELLOW
+                                                : TERMINAL_GREEN,
+                           i == mark);
         if (i == mark)
-            addstr(board.is_utf8 ? "┃" : "|");
+            addstr(terminal_is_utf8() ? "┃" : "|");
         else if (i < filled)
-            addstr(board.is_utf8 ? "█" : "#");
+            addstr(terminal_is_utf8() ? "█" : "#");
         else
-            addstr(board.is_utf8 ? "·" : ".");
+            addstr(terminal_is_utf8() ? "·" : ".");
     }
 }
 
 static void draw_label(const char *label, double value, const char *unit) {
     char text[64];
-    put(" %-*.*s", LABEL, LABEL, label);
+    terminal_put(" %-*.*s", LABEL, LABEL, label);
     if (isfinite(value))
         snprintf(text, sizeof(text), "%7.1f %s", value, unit);
     else
         snprintf(text, sizeof(text), "%7s %s", "-", unit);
-    set_color(NO_COLOR_PAIR, true);
-    put("%-*.*s", NUMBER, NUMBER, text);
+    terminal_set_color(TERMINAL_PLAIN, true);
+    terminal_put("%-*.*s", NUMBER, NUMBER, text);
 }
 
 static void draw_loudness(const json_t *interval, const char *label, const char *name) {
@@ -275,10 +191,10 @@ static void draw_correlation(const json_t *interval) {
         return;
     const double correlation = json_number_value(value);
     char text[NUMBER + 1];
-    put(" %-*s", LABEL, "correlation");
-    set_color(correlation < 0 ? RED : NO_COLOR_PAIR, true);
+    terminal_put(" %-*s", LABEL, "correlation");
+    terminal_set_color(correlation < 0 ? TERMINAL_RED : TERMINAL_PLAIN, true);
     snprintf(text, sizeof(text), "%+7.2f", correlation);
-    put("%-*s", NUMBER, text);
+    terminal_put("%-*s", NUMBER, text);
     const struct bar bar = {-1, 1, -HUGE_VAL, correlation, HUGE_VAL, HUGE_VAL};
     draw_bar(&bar);
 }
@@ -290,11 +206,11 @@ static void draw_sound(const struct panel *panel) {
     if (begin_row()) {
         const double range = number(panel->interval, "loudness_range_lu");
         draw_label("range", range, "LU");
-        put("true peak %.1f dBTP, most %.1f; %" PRIu64 " clips",
-            number(panel->interval, "true_peak_dbtp"), panel->peak_max_dbtp, panel->clips);
+        terminal_put("true peak %.1f dBTP, most %.1f; %" PRIu64 " clips",
+                     number(panel->interval, "true_peak_dbtp"), panel->peak_max_dbtp, panel->clips);
         if (json_is_true(json_object_get(panel->interval, "is_silent"))) {
-            set_color(YELLOW, true);
-            put("  SILENT");
+            terminal_set_color(TERMINAL_YELLOW, true);
+            terminal_put("  SILENT");
         }
     }
     draw_channels(json_object_get(panel->interval, "channels"));
@@ -326,21 +242,23 @@ static void draw_picture(const struct panel *panel) {
     char text[DIGEST_BYTES];
     digest_describe_interval(panel->interval, text);
     if (begin_row())
-        put(" %s", text);
+        terminal_put(" %s", text);
 }
 
 static void draw_panel(const struct panel *panel) {
     if (!begin_row())
         return;
-    set_color(BLUE, true);
-    put("%s", panel->stream);
-    set_color(NO_COLOR_PAIR, false);
-    put("  %s", panel->format);
+    terminal_set_color(TERMINAL_BLUE, true);
+    terminal_put("%s", panel->stream);
+    terminal_set_color(TERMINAL_PLAIN, false);
+    terminal_put("  %s", panel->format);
     if (panel->interval)
-        put("  %.1f s", number(panel->interval, "start_s") + number(panel->interval, "duration_s"));
+        terminal_put("  %.1f s",
+                     number(panel->interval, "start_s") + number(panel->interval, "duration_s"));
     if (panel->lost || panel->dropped) {
-        set_color(RED, true);
-        put("  %" PRIu64 " lost, %" PRIu64 " dropped by the device", panel->lost, panel->dropped);
+        terminal_set_color(TERMINAL_RED, true);
+        terminal_put("  %" PRIu64 " lost, %" PRIu64 " dropped by the device", panel->lost,
+                     panel->dropped);
     }
     if (!panel->interval)
         return;
@@ -356,32 +274,26 @@ static void draw_events(void) {
         if (!begin_row())
             return;
         attrset(A_DIM);
-        put(" %s", board.event[(board.events - 1 - i) % EVENTS_KEPT]);
+        terminal_put(" %s", board.event[(board.events - 1 - i) % EVENTS_KEPT]);
     }
 }
 
 /* The last line of what was said, or the keys. */
 static void draw_last_line(void) {
-    fflush(board.messages);
-    const char *line = board.message_text;
-    size_t bytes = board.message_bytes;
-    while (bytes && line[bytes - 1] == '\n')
-        bytes--;
-    size_t begin = bytes;
-    while (begin && line[begin - 1] != '\n')
-        begin--;
+    const char *line;
+    const int length = terminal_last_message(&line);
     move(LINES - 1, 0);
-    if (bytes > begin) {
-        set_color(YELLOW, true);
-        put("%.*s", (int)(bytes - begin), line + begin);
+    if (length) {
+        terminal_set_color(TERMINAL_YELLOW, true);
+        terminal_put("%.*s", length, line);
         return;
     }
     attrset(A_DIM);
-    put("q quit   r reset");
+    terminal_put("q quit   r reset");
 }
 
 void dashboard_draw(void) {
-    if (!board.screen)
+    if (!board.is_open)
         return;
     erase();
     board.row = 0;
@@ -402,7 +314,7 @@ void dashboard_forget(void) {
 
 enum dashboard_key dashboard_next_key(void) {
     int key;
-    while (board.screen && (key = getch()) != ERR) {
+    while (board.is_open && (key = getch()) != ERR) {
         switch (key) {
         case 'q':
         case 'Q':

@@ -1,7 +1,7 @@
 /* Results of an analysis on a terminal, as they come: meters and numbers.
  *
- * It has the whole terminal between open and close. What is said meanwhile with program_warn() is
- * shown in its last line, and printed when it closes, also if the program exits.
+ * It has the whole terminal between open and close, see terminal.h. What is said meanwhile with
+ * program_warn() is shown in its last line.
  *
  * Threads: one.
  */
@@ -10,10 +10,6 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-
-/* Whether the program has a terminal to itself: input and output are one, that can be drawn on, and
- * no other program is in its foreground. */
-bool dashboard_is_possible(void);
 
 /* Errors: -ENOTSUP the terminal cannot do it; -ENOMEM. */
 int dashboard_open(void);

@@ -321,6 +321,7 @@ int speaker_open(struct speaker *speaker) {
     atomic_store_explicit(&speaker->is_opened, false, memory_order_relaxed);
     /* Signals are for the program's own thread; those of PortAudio and below inherit this. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    sound_system_prepare();
     const int error = pthread_create(&speaker->opener, NULL, run_opener, speaker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     speaker->is_opening = !error;

@@ -9,13 +9,14 @@
 /* ---- waking ---- */
 
 /* From here on it does not sleep on what it has seen of the bell. */
-static void change(struct bell_page *page) {
+static void change(struct bell_page *page, int64_t now_ns) {
     /* Only we write these. The futex call orders the first. */
     atomic_store_explicit(&page->bell, atomic_load_explicit(&page->bell, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_store_explicit(&page->rings,
                           atomic_load_explicit(&page->rings, memory_order_relaxed) + 1,
                           memory_order_relaxed);
+    atomic_store_explicit(&page->rung_ns, now_ns, memory_order_relaxed);
 }
 
 static void wake(const struct ring_link *link) {
@@ -28,8 +29,19 @@ static void wake(const struct ring_link *link) {
     }
 }
 
+/* Apart, so that a publish that wakes nobody does not pay for it. */
+static __attribute__((noinline, hot)) void wake_all(struct ring_link *const *due, uint32_t count) {
+    const int64_t now_ns = clock_now_ns();
+    /* All words first: their cache lines come while the first are woken. */
+    for (uint32_t i = 0; i < count; i++)
+        change(due[i]->bell, now_ns);
+    for (uint32_t i = 0; i < count; i++)
+        wake(due[i]);
+}
+
 void bell_ring(struct ring_writer *writer) {
-    struct ring_link *due[NOTICE_ENTRIES];
+    enum { AT_ONCE = 32 };
+    struct ring_link *due[AT_ONCE];
     uint32_t count = 0;
     for (uint32_t i = 0; i < writer->active_count; i++) {
         struct ring_link *link = writer->active[i];
@@ -39,14 +51,15 @@ void bell_ring(struct ring_writer *writer) {
         if (waiting == 0 || waiting == link->rung)
             continue;
         link->rung = waiting;
+        writer->rings++;
         due[count++] = link;
+        if (count == AT_ONCE) {
+            wake_all(due, count);
+            count = 0;
+        }
     }
-    /* All words first: their cache lines come while the first are woken. */
-    for (uint32_t i = 0; i < count; i++)
-        change(due[i]->bell);
-    for (uint32_t i = 0; i < count; i++)
-        wake(due[i]);
-    writer->rings += count;
+    if (count)
+        wake_all(due, count);
 }
 
 /* ---- sleeping ---- */
@@ -106,9 +119,10 @@ static int sleep_for_frame(const struct futex_word *bell, const struct bell_othe
     return futex_wait(all, add_others(all, 1, others), end_ns < deadline_ns ? end_ns : deadline_ns);
 }
 
-int bell_wait(struct ring_reader *const *readers, uint32_t count, const struct bell_others *others,
-              int64_t deadline_ns) {
-    struct futex_word words[BELL_READERS_MAX + 2];
+/* `words`: room for `count` and two. */
+static inline __attribute__((always_inline)) int
+wait_with(struct futex_word *words, struct ring_reader *const *readers, uint32_t count,
+          const struct bell_others *others, int64_t deadline_ns) {
     for (uint32_t i = 0; i < count; i++) {
         const _Atomic uint32_t *bell = &readers[i]->bell->bell;
         words[i] = (struct futex_word){
@@ -126,10 +140,20 @@ int bell_wait(struct ring_reader *const *readers, uint32_t count, const struct b
     return code;
 }
 
-static void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
+/* Apart, for its stack. */
+static __attribute__((noinline)) int wait_for_several(struct ring_reader *const *readers,
+                                                      uint32_t count,
+                                                      const struct bell_others *others,
+                                                      int64_t deadline_ns) {
+    struct futex_word words[BELL_READERS_MAX + 2];
+    return wait_with(words, readers, count, others, deadline_ns);
+}
+
+int bell_wait(struct ring_reader *const *readers, uint32_t count, const struct bell_others *others,
+              int64_t deadline_ns) {
+    struct futex_word words[1 + 2];
+    return count == 1 ? wait_with(words, readers, 1, others, deadline_ns)
+                      : wait_for_several(readers, count, others, deadline_ns);
 }
 
 bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct bell_others *others,
@@ -139,7 +163,7 @@ bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct 
         for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
             if (see_any(readers, count))
                 return true;
-            relax();
+            futex_relax();
         }
         if (see_others(others))
             return true;

@@ -20,6 +20,13 @@ int futex_wait(const struct futex_word *words, uint32_t count, int64_t deadline_
 /* Wakes up to `count` sleepers on `word`. */
 void futex_wake(const _Atomic uint32_t *word, uint32_t count);
 
+/* In a loop that waits busily. */
+static inline void futex_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
 /* Whether the kernel has futex_waitv(), as from 5.16 on. */
 bool futex_is_supported(void);
 

@@ -18,6 +18,10 @@ void shmframe_histogram_add(struct shmframe_histogram *histogram, int64_t value_
         histogram->max_ns = value_ns;
 }
 
+int64_t shmframe_histogram_edge_ns(uint32_t bucket) {
+    return bucket < SHMFRAME_HISTOGRAM_BUCKETS - 1 ? histogram_edge_ns(bucket) : INT64_MAX;
+}
+
 int64_t shmframe_histogram_quantile_ns(const struct shmframe_histogram *histogram,
                                        double quantile) {
     /* A snapshot of a running record may have counts that do not add up: the buckets decide. */
@@ -26,7 +30,9 @@ int64_t shmframe_histogram_quantile_ns(const struct shmframe_histogram *histogra
         total += histogram->bucket[i];
     if (total == 0)
         return 0;
-    const double wanted = quantile <= 0 ? 0 : quantile < 1 ? quantile * (double)total : (double)total;
+    const double wanted = quantile <= 0  ? 0
+                          : quantile < 1 ? quantile * (double)total
+                                         : (double)total;
     uint64_t seen = 0;
     for (uint32_t i = 0; i < SHMFRAME_HISTOGRAM_BUCKETS - 1; i++) {
         seen += histogram->bucket[i];

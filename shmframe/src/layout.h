@@ -21,7 +21,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
-#define LAYOUT_ABI         1u /* raised with every change of this file or of message.h */
+#define LAYOUT_ABI         4u /* raised with every change of this file or of message.h */
 #define RING_MAGIC         UINT64_C(0x31474e4952464853) /* "SHFRING1" */
 #define RING_SLOTS_MAX     256u
 #define RING_INDEX         256u /* entries; a power of two, >= RING_SLOTS_MAX */
@@ -94,6 +94,50 @@ struct ring_geometry {
     struct shmframe_format format;
 };
 
+/* What the writer counts about itself, for who watches: it goes on from ring to ring.
+ * writer   loan, publish, abandon   readers  supervisor
+ * order    relaxed, guards nothing, but for those that say so: release store -> acquire load */
+struct ring_ledger {
+    alignas(64) _Atomic uint64_t published;
+    _Atomic uint64_t abandoned;
+    _Atomic uint64_t refused;        /* loans that found no slot */
+    _Atomic uint64_t late;           /* frames missing because the writer was late */
+    _Atomic uint64_t device_dropped; /* frames that the device dropped, as told with frames */
+    _Atomic int64_t publish_ns;      /* of the newest frame; 0: none yet */
+    _Atomic int64_t period_ns;       /* between frames, as the format has it; 0: it has none. Guards
+                                        the publish_ns of the first frame of a format */
+    _Atomic uint64_t incidents;      /* so far: numbers of the log. Guards its lines */
+    /* Names the writer: same id, same counters and incident numbers. Guards all of the ledger. */
+    alignas(64) _Atomic uint64_t id;
+    /* Since when the writer waits for readers, or has been refused; 0: it got its slot. */
+    _Atomic int64_t blocked_ns;
+    /* For which link: serial << 32 | entry in the notice page; LEDGER_SELF: its own loans and pins. */
+    _Atomic uint64_t blocker;
+    _Atomic uint64_t waits; /* for lossless readers */
+    _Atomic uint64_t loans_cold;
+    _Atomic uint32_t slots_used;
+    uint32_t reserved;
+    _Atomic int64_t refused_ns; /* when it was last refused; 0: it waits within a loan, or neither */
+    _Atomic uint64_t pool;      /* frames missing for want of a slot */
+};
+static_assert(sizeof(struct ring_ledger) == 128, "ledger");
+#define LEDGER_SELF UINT64_MAX
+
+/* A line of the ledger's log. As a record's flight: `number` is 0 while the line is being changed, and
+ * what it tells is counted then.
+ * writer   loan, publish   readers  supervisor   order  release store, fences as for a seqlock */
+struct ring_incident {
+    alignas(64) _Atomic uint64_t number; /* from 1; line (number - 1) % RING_INCIDENTS */
+    _Atomic uint64_t first, count;       /* missing before frame `first` */
+    _Atomic int64_t time_ns;             /* when it was over */
+    _Atomic int64_t duration_ns;         /* of the gap; POOL: of the wait, or the refusals */
+    _Atomic uint64_t culprit;            /* POOL: as ring_ledger.blocker */
+    _Atomic uint32_t cause;              /* enum shmframe_cause */
+    _Atomic uint32_t leases;             /* POOL: slots that the culprit had */
+    uint64_t reserved;
+};
+#define RING_INCIDENTS 24
+
 struct ring {
     /* Place of the newest complete frame of this ring; 0 before the first.
      * writer   publish                         readers  acquire, wait; the supervisor for lists
@@ -124,12 +168,16 @@ struct ring {
      * order    P release store -> acquire load   guards slot header and payload */
     alignas(64) _Atomic uint64_t index[RING_INDEX];
 
+    struct ring_ledger ledger;
+    struct ring_incident incident[RING_INCIDENTS];
+
     alignas(PAGE_BYTES) struct ring_geometry geometry;
     alignas(PAGE_BYTES) struct slot_header slot[RING_SLOTS_MAX];
 };
 static_assert(offsetof(struct ring, tail) == 8 && offsetof(struct ring, state) == 16, "head's line");
 static_assert(offsetof(struct ring, first) == 24, "head's line");
 static_assert(offsetof(struct ring, index) == 64, "index");
+static_assert(offsetof(struct ring, ledger) == 2112, "ledger");
 static_assert(offsetof(struct ring, geometry) == 4096, "geometry");
 static_assert(offsetof(struct ring, slot) == 8192, "slot headers");
 static_assert(sizeof(struct ring) == 8192 + 320 * 256, "ring");
@@ -156,11 +204,7 @@ struct lease_page {
      * order    L release store, fence -> acquire load after a fence; R release store -> acquire load
      * guards   the slot against being lent; the reader's looks at the payload */
     alignas(64) _Atomic uint64_t lease[SHMFRAME_LEASES_MAX];
-    /* wait_word() while the reader sleeps, 0 otherwise. A new episode each time.
-     * writer   wait   readers  publish, as data
-     * order    W relaxed store, fence -> fence, relaxed load   guards nothing */
-    _Atomic uint32_t waiting;
-    uint32_t reserved0;
+    uint64_t reserved0;
     /* Last sequence taken; 0: not started.
      * writer   acquire   readers  loan of a lossless writer, as data; the supervisor for lists
      * order    C relaxed store, fence -> fence, relaxed load   guards nothing: leases guard slots */
@@ -169,9 +213,14 @@ struct lease_page {
      * writer   acquire, close   readers  loan
      * order    relaxed, after `cursor`; the futex call orders it   guards nothing */
     alignas(64) _Atomic uint32_t space;
-    uint32_t reserved1[15];
+    /* wait_word() while the reader sleeps, 0 otherwise. A new episode each time. Not in the leases'
+     * line: the writer looks at it with each frame, and finds it in its cache while nobody sleeps.
+     * writer   wait   readers  publish, as data
+     * order    W relaxed store, fence -> fence, relaxed load   guards nothing */
+    _Atomic uint32_t waiting;
+    uint32_t reserved1[14];
 };
-static_assert(offsetof(struct lease_page, waiting) == 48, "lease words and waiting are one line");
+static_assert(offsetof(struct lease_page, waiting) == 68, "waiting has another line than leases");
 static_assert(offsetof(struct lease_page, cursor) == 56 && sizeof(struct lease_page) == 128, "lease");
 
 /* ---- the bell page: written by the writer ---------------------------------------------------- */
@@ -193,7 +242,10 @@ struct bell_page {
      * writer   loan, publish   readers  first acquire of a lossless reader that joins mid-stream
      * order    S release store -> acquire load   guards nothing: the lease words guard */
     _Atomic uint64_t start;
-    uint64_t reserved[4];
+    /* When the bell was last rung: what a late wake-up is measured from.
+     * writer   publish, end, close   readers  acquire, after a sleep   order  relaxed   guards nothing */
+    _Atomic int64_t rung_ns;
+    uint64_t reserved[3];
 };
 static_assert(sizeof(struct bell_page) == 64, "bell");
 
@@ -220,6 +272,11 @@ static inline struct grant grant_from_word(uint64_t word) {
                           .leases = word >> 4 & 0xf,
                           .is_lossless = word >> 24 & 1,
                           .state = (enum entry_state)(word & 3)};
+}
+/* Slots besides the history that its reader can keep from being lent. Before a writer lends, a
+ * lossless reader has taken the oldest frame of the history: the newest of what it holds is in it. */
+static inline uint32_t grant_slots(struct grant grant) {
+    return grant.leases - (grant.is_lossless && grant.leases > 0);
 }
 
 /* An entry's word for one of the session's readers: rings up to `gone` have lost their writer. */
@@ -259,7 +316,7 @@ static_assert(sizeof(struct notice_entry) == 24 && offsetof(struct notice_page, 
 
 /* ---- the record page: written by one reader -------------------------------------------------- */
 
-/* How many values there are, the buckets tell. */
+/* How many values there are, the buckets tell; and the flights that are not folded yet. */
 struct record_histogram {
     _Atomic int64_t max_ns;
     _Atomic uint64_t bucket[SHMFRAME_HISTOGRAM_BUCKETS];
@@ -271,18 +328,56 @@ struct record_histogram {
 struct record_flight {
     alignas(64) _Atomic uint64_t sequence;
     _Atomic int64_t capture_ns, publish_ns, wake_ns, acquire_ns, release_ns, present_ns;
-    uint64_t reserved;
+    /* 1: how long it was held is not in the histogram yet; told behind release_ns. */
+    _Atomic uint64_t is_hold_due;
 };
+
+/* What the reader does now. Relaxed words, each true by itself, but for held_ns. */
+struct record_state {
+    /* Since when << 2 | enum shmframe_doing. */
+    alignas(64) _Atomic uint64_t doing;
+    _Atomic int64_t came_ns; /* last time that it took, released or looked for a frame */
+    /* acquire_ns of each lease that it holds; 0: a free place.
+     * writer   acquire; release, from any thread
+     * order    release store of 0 -> acquire load   guards when the lease ended */
+    _Atomic int64_t held_ns[SHMFRAME_LEASES_MAX];
+};
+static_assert(sizeof(struct record_state) == 64, "state is one line");
+
+/* A line of the log of overruns. As a flight: `number` is 0 while the line is being changed, and what
+ * it tells is counted then.
+ * writer   acquire   readers  supervisor   order  release store, fences as for a seqlock */
+struct record_overrun {
+    alignas(64) _Atomic uint64_t number; /* from 1; line (number - 1) % SHMFRAME_OVERRUNS */
+    _Atomic uint64_t first, count;
+    _Atomic int64_t time_ns; /* when the reader met the gap */
+    _Atomic int64_t woken_ns, held_ns, away_ns; /* as struct shmframe_overrun */
+    _Atomic uint32_t cause; /* enum shmframe_cause */
+    _Atomic uint32_t generation;
+};
+static_assert(sizeof(struct record_overrun) == 64, "an overrun is one line");
 
 #define RECORD_COUNTERS 16
 struct record_page {
     alignas(64) uint64_t magic;
     uint32_t abi;
     uint32_t reserved;
-    /* In the order of struct shmframe_reader_counters. Relaxed; guards nothing. */
+    uint64_t id; /* names the record: same id, same counters and overrun numbers */
+    /* Lines of the log so far. writer  acquire, after the line   order  release -> acquire */
+    _Atomic uint64_t overruns;
+    /* The times of the frames taken so far stand in the histograms up to `folded`, those of the
+     * others in their flights alone: a frame's way touches one line of a page, and no histogram.
+     * `folding` is more while some of them go over.
+     * writer   acquire   readers  who wants a histogram
+     * order    as a seqlock: folding, release fence, histograms, release store of folded */
+    _Atomic uint64_t folding, folded;
+    /* In the order of struct shmframe_reader_counters. Relaxed; guards nothing, but for the first:
+     * release store -> acquire load, guards the flights so far. */
     alignas(64) _Atomic uint64_t counter[RECORD_COUNTERS];
+    struct record_state state;
     alignas(64) struct record_histogram histogram[SHMFRAME_HOPS];
     alignas(64) struct record_flight flight[SHMFRAME_FLIGHTS];
+    struct record_overrun overrun[SHMFRAME_OVERRUNS];
 };
 #define RECORD_MAGIC UINT64_C(0x3144524f43455253) /* "SRECORD1" */
 #define RECORD_BYTES ((sizeof(struct record_page) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES)

@@ -1,6 +1,7 @@
 #include "link.h"
 
 #include "error.h"
+#include "format.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -124,6 +125,9 @@ static int check_grant(const struct message_link *message) {
 }
 
 static void init_core(struct link_reader *link, const struct message_link *message) {
+    const struct shmframe_format *format = &link->geometry.format;
+    link->bytes_max = format_bytes_max(format);
+    link->samples_max = format->kind == SHMFRAME_AUDIO ? format->audio.samples_max : UINT32_MAX;
     link->generation = message->generation;
     link->gone_generation = message->gone_generation;
     link->slots_due = message->slots < link->geometry.slots ? message->slots : link->geometry.slots;
@@ -134,6 +138,7 @@ static void init_core(struct link_reader *link, const struct message_link *messa
         .slots = link->geometry.slots,
         .leases = message->leases,
         .is_lossless = message->is_lossless,
+        .depth = message->depth,
         .begin = message->flags & MESSAGE_FROM_START ? RING_BEGIN_FIRST
                  : message->is_lossless              ? RING_BEGIN_TOLD
                                                      : RING_BEGIN_NEWEST,

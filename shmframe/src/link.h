@@ -29,12 +29,13 @@ struct link_reader {
     TAILQ_ENTRY(link_reader) next;
     struct ring_reader core;
     struct region ring, lease, bell;
-    int wake;                      /* socket; -1: closed by the writer */
-    struct ring_geometry geometry; /* the checked copy */
+    int wake;                        /* socket; -1: closed by the writer */
+    struct ring_geometry geometry;   /* the checked copy */
+    uint32_t bytes_max, samples_max; /* that a frame of its format can say it has */
     uint32_t generation;
     uint32_t gone_generation; /* rings up to it had lost their writer when this one came */
-    uint32_t slots_due; /* to back with memory before the first lease */
-    bool is_watched;    /* `wake` is in the reader's epoll set */
+    uint32_t slots_due;       /* to back with memory before the first lease */
+    bool is_watched;          /* `wake` is in the reader's epoll set */
 };
 TAILQ_HEAD(link_reader_list, link_reader);
 

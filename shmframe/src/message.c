@@ -51,6 +51,9 @@ static const struct rule rules[MESSAGE_TYPES] = {
     RULE(LIST_READERS, list, 0, FROM_SESSION, TEXT(list, stream)),
     RULE(GET_RECORD, reader_of, 0, FROM_SESSION, TEXT(reader_of, stream)),
     RULE(EVICT, reader_of, 0, FROM_SESSION, TEXT(reader_of, stream)),
+    RULE(LIST_EVENTS, list_events, 0, FROM_SESSION, NO_TEXT),
+    RULE(LIST_NODES, header, 0, FROM_SESSION, NO_TEXT),
+    RULE(COMMAND, command, 0, FROM_SESSION, TEXT(command, verb), TEXT(command, node)),
     RULE(WELCOME, welcome, 1, FROM_SUPERVISOR, NO_TEXT),
     RULE(ERROR, error, 0, FROM_SUPERVISOR, TEXT(error, text)),
     RULE(OPENED, opened, 0, FROM_SUPERVISOR, NO_TEXT),
@@ -62,6 +65,11 @@ static const struct rule rules[MESSAGE_TYPES] = {
          TEXT(stream, info.format), TEXT(stream, info.writer)),
     RULE(READER, reader, 0, FROM_SUPERVISOR, TEXT(reader, info.name)),
     RULE(RECORD, record, 1, FROM_SUPERVISOR, NO_TEXT),
+    RULE(EVENT, event, 0, FROM_SUPERVISOR, TEXT(event, event.stream), TEXT(event, event.name),
+         TEXT(event, event.culprit), TEXT(event, event.text)),
+    RULE(NODE, node, 0, FROM_SUPERVISOR, TEXT(node, info.name), TEXT(node, info.kind),
+         TEXT(node, info.state), TEXT(node, info.reason)),
+    RULE(LINE, line, 0, FROM_SUPERVISOR, TEXT(line, text)),
     RULE(DONE, header, 0, FROM_SUPERVISOR, NO_TEXT),
 };
 

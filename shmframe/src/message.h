@@ -8,8 +8,12 @@
 
 #include "layout.h"
 
+#include <shmframe/supervisor.h>
+
 #define MESSAGE_MAGIC     0x53464d31u
 #define MESSAGE_FDS_MAX   4
+/* Rings that a reader shows to the next supervisor, at most. */
+#define HELD_RINGS_MAX    4
 #define MESSAGE_LIST_END  UINT32_MAX
 
 enum message_type {
@@ -29,6 +33,9 @@ enum message_type {
     MESSAGE_LIST_READERS, /* answered by one READER each, then DONE */
     MESSAGE_GET_RECORD,   /* answered by RECORD or ERROR */
     MESSAGE_EVICT,        /* answered by DONE or ERROR */
+    MESSAGE_LIST_EVENTS,  /* answered by EVENTs, then DONE */
+    MESSAGE_LIST_NODES,   /* answered by one NODE each, then DONE */
+    MESSAGE_COMMAND,      /* answered by LINEs, then DONE or ERROR */
     /* supervisor -> session */
     MESSAGE_WELCOME,      /* answers HELLO                                   fds: notice */
     MESSAGE_ERROR,        /* answers anything */
@@ -40,6 +47,9 @@ enum message_type {
     MESSAGE_STREAM,
     MESSAGE_READER,
     MESSAGE_RECORD,       /*                                                 fds: record */
+    MESSAGE_EVENT,
+    MESSAGE_NODE,
+    MESSAGE_LINE,
     MESSAGE_DONE,
     MESSAGE_TYPES,
 };
@@ -60,6 +70,7 @@ enum message_flag {
     MESSAGE_LEFT = 1 << 4,       /* READER_EVENT: left, not joined */
     MESSAGE_ENDED = 1 << 5,      /* CLOSE_WRITER: after an end of stream */
     MESSAGE_FOLLOWS = 1 << 6,    /* READER_EVENT: had a link to a former ring */
+    MESSAGE_WAIT = 1 << 7,       /* LIST_EVENTS: answer once there is one */
 };
 
 struct message_hello {
@@ -151,6 +162,17 @@ struct message_reader_of { /* GET_RECORD, EVICT */
     uint32_t number;
     uint32_t reserved;
 };
+struct message_list_events {
+    struct message_header header;
+    uint64_t after; /* id; those that follow are wanted */
+    uint32_t count; /* at most */
+    uint32_t flags; /* WAIT */
+};
+struct message_command {
+    struct message_header header;
+    char verb[SHMFRAME_VERB_BYTES];
+    char node[SHMFRAME_NAME_BYTES]; /* "": all of them, or the supervisor itself */
+};
 struct message_welcome {
     struct message_header header;
     uint32_t entries; /* of the notice page */
@@ -216,6 +238,18 @@ struct message_record {
     uint32_t number;
     uint32_t reserved;
 };
+struct message_event {
+    struct message_header header;
+    struct shmframe_event event;
+};
+struct message_node {
+    struct message_header header;
+    struct shmframe_node_info info;
+};
+struct message_line {
+    struct message_header header;
+    char text[256];
+};
 
 union message {
     struct message_header header;
@@ -241,6 +275,11 @@ union message {
     struct message_stream stream;
     struct message_reader reader;
     struct message_record record;
+    struct message_list_events list_events;
+    struct message_command command;
+    struct message_event event;
+    struct message_node node;
+    struct message_line line;
 };
 
 /* "OPEN_RING" ...; "unknown" out of range. */

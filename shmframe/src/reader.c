@@ -63,7 +63,8 @@ static void destroy_left(struct shmframe_reader *reader) {
 }
 
 /* What is not on the way of most frames. Errors: as reader_take_mail(), told once. */
-static int look_after(struct shmframe_reader *reader, int64_t now_ns) {
+static __attribute__((noinline, cold)) int look_after(struct shmframe_reader *reader,
+                                                      int64_t now_ns) {
     const bool is_noticed = has_notice(reader);
     if (is_noticed)
         read_entry(reader);
@@ -76,7 +77,7 @@ static int look_after(struct shmframe_reader *reader, int64_t now_ns) {
     return reader_take_mail(reader);
 }
 
-static int attend(struct shmframe_reader *reader, int64_t now_ns) {
+static inline int attend(struct shmframe_reader *reader, int64_t now_ns) {
     if (has_notice(reader) || session_upkeep_is_due(reader->object.session, now_ns) ||
         atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
         return look_after(reader, now_ns);
@@ -85,12 +86,17 @@ static int attend(struct shmframe_reader *reader, int64_t now_ns) {
 
 /* ---- from ring to ring ---- */
 
+static int64_t rung_ns(const struct link_reader *link) {
+    /* Relaxed: a time to measure from. */
+    return atomic_load_explicit(&link->core.bell->rung_ns, memory_order_relaxed);
+}
+
 static bool is_gone(const struct shmframe_reader *reader) {
     return reader->gone_generation >= reader->link->generation;
 }
 
 /* Leaves the ring, which is drained and over, for the next one, if that is there. */
-static bool move_on(struct shmframe_reader *reader, bool is_ended) {
+static __attribute__((noinline, cold)) bool move_on(struct shmframe_reader *reader, bool is_ended) {
     struct link_reader *next = TAILQ_FIRST(&reader->next);
     struct link_reader *former = reader->link;
     if (!next)
@@ -99,7 +105,9 @@ static bool move_on(struct shmframe_reader *reader, bool is_ended) {
     const bool is_restart = is_ended || next->gone_generation >= former->generation;
     TAILQ_REMOVE(&reader->next, next, next);
     TAILQ_INSERT_TAIL(&reader->left, former, next);
+    overrun_moved(&reader->clock, rung_ns(former));
     reader->link = next;
+    reader_forget_rings(reader);
     if (reader->epoll >= 0) {
         reader_unwatch(reader, former);
         reader_watch(reader, next);
@@ -154,64 +162,117 @@ static int look(struct shmframe_reader *reader, bool may_tell) {
 
 /* ---- taking ---- */
 
-static void count_lost(struct shmframe_reader *reader, enum shmframe_lost_cause cause,
+static void count_lost(struct shmframe_reader *reader, struct shmframe_overrun *overrun,
                        uint64_t first, uint64_t count) {
     if (count == 0)
         return;
+    overrun->first = first;
+    overrun->count = count;
+    overrun->generation = reader->link->generation;
+    const bool is_restart = overrun->cause == SHMFRAME_CAUSE_RESTART;
     const struct shmframe_reader_event event = {.type = SHMFRAME_LOST,
-                                                .cause = cause,
+                                                .cause = is_restart ? SHMFRAME_LOST_RESTART
+                                                                    : SHMFRAME_LOST_LATE,
+                                                .why = overrun->cause,
                                                 .first = first,
                                                 .count = count,
                                                 .generation = reader->link->generation};
     reader_add_event(reader, &event);
-    record_count(&reader->record,
-                 cause == SHMFRAME_LOST_LATE ? RECORD_LOST_LATE : RECORD_LOST_RESTART, count);
+    record_lost(&reader->record, overrun);
 }
 
-/* Frames that were not delivered since the last one, in this ring and before it. */
-static void account(struct shmframe_reader *reader, const struct ring_frame *frame,
-                    struct shmframe_lease *lease) {
-    const uint64_t in_ring = frame->passed;
-    uint64_t before = 0;
-    if (reader->last && frame->sequence - 1 > reader->last + in_ring)
-        before = frame->sequence - 1 - reader->last - in_ring;
-    lease->lost = lease->skipped = 0;
-    if (in_ring + before == 0)
+static void count_lost_late(struct shmframe_reader *reader, const struct overrun_sight *sight,
+                            uint64_t first, uint64_t count) {
+    struct shmframe_overrun overrun;
+    if (count == 0)
         return;
+    overrun_judge(&reader->clock, sight, &overrun);
+    count_lost(reader, &overrun, first, count);
+}
+
+/* Frames were not delivered since the last one: `before` in rings before this one. */
+static __attribute__((noinline, cold)) void
+count_missing(struct shmframe_reader *reader, const struct ring_frame *frame, uint64_t before,
+              struct overrun_sight sight, struct shmframe_lease *lease) {
+    const uint64_t in_ring = frame->passed;
     if (reader->policy == SHMFRAME_LATEST) {
         lease->skipped = in_ring + before;
         record_count(&reader->record, RECORD_SKIPPED, lease->skipped);
         return;
     }
     lease->lost = in_ring + before;
-    count_lost(reader, SHMFRAME_LOST_RESTART, frame->sequence - in_ring - before, before);
-    count_lost(reader, SHMFRAME_LOST_LATE, frame->sequence - in_ring, in_ring);
+    struct shmframe_overrun restart = {.cause = SHMFRAME_CAUSE_RESTART, .time_ns = sight.now_ns};
+    count_lost(reader, &restart, frame->sequence - in_ring - before, before);
+    count_lost_late(reader, &sight, frame->sequence - in_ring, in_ring);
 }
 
-static int check_stamps(const struct shmframe_reader *reader, struct shmframe_frame *frame) {
-    const struct shmframe_format *format = &reader->link->geometry.format;
-    if (frame->bytes > format_bytes_max(format) ||
-        (format->kind == SHMFRAME_AUDIO && frame->samples > format->audio.samples_max))
-        return error_set(-EPROTO,
-                         "stream '%s': frame %llu says it has %u bytes, %u samples: more than its "
-                         "slot",
-                         reader->stream, (unsigned long long)frame->sequence, frame->bytes,
-                         frame->samples);
-    if (frame->flags & SHMFRAME_HAS_ORIGIN)
-        frame->origin.stream[SHMFRAME_NAME_BYTES - 1] = '\0';
-    return 0;
+static inline void account(struct shmframe_reader *reader, const struct ring_frame *frame,
+                           const struct overrun_sight *sight, struct shmframe_lease *lease) {
+    uint64_t before = 0;
+    if (reader->last && frame->sequence - 1 > reader->last + frame->passed)
+        before = frame->sequence - 1 - reader->last - frame->passed;
+    lease->lost = lease->skipped = 0;
+    if (frame->passed + before)
+        count_missing(reader, frame, before, *sight, lease);
 }
 
-static int deliver(struct shmframe_reader *reader, const struct ring_frame *frame, int64_t now_ns,
-                   struct shmframe_lease *lease) {
+static inline bool fits(const struct shmframe_reader *reader, const struct shmframe_frame *frame) {
+    return frame->bytes <= reader->link->bytes_max && frame->samples <= reader->link->samples_max;
+}
+
+/* A frame whose stamps break the layout is passed by. */
+static int refuse(const struct shmframe_reader *reader, const struct ring_frame *taken,
+                  const struct shmframe_frame *frame) {
+    ring_release(&reader->link->core, taken->cell, taken->sequence, taken->slot);
+    return error_set(
+        -EPROTO, "stream '%s': frame %llu says it has %u bytes, %u samples: more than its slot",
+        reader->stream, (unsigned long long)frame->sequence, frame->bytes, frame->samples);
+}
+
+static bool is_open(const struct link_reader *link) {
+    /* Relaxed: whether there was a later one when this was the newest of its ring. */
+    return atomic_load_explicit(&link->core.ring->state, memory_order_relaxed) == RING_OPEN;
+}
+
+static bool is_holding(const struct shmframe_reader *reader) {
+    /* With one lease, it is the new one. */
+    return (reader->leases > 1 ||
+            atomic_load_explicit(&reader->is_astride, memory_order_relaxed)) &&
+           record_is_holding(&reader->record);
+}
+
+/* `is_first`: of its batch. */
+static inline struct overrun_sight see(const struct shmframe_reader *reader,
+                                       const struct ring_frame *frame, bool is_first,
+                                       int64_t now_ns, int64_t publish_ns) {
+    return (struct overrun_sight){.now_ns = now_ns,
+                                  .rung_ns = reader->clock.looked_ns ? rung_ns(reader->link) : 0,
+                                  .publish_ns = publish_ns,
+                                  .is_holding = !is_first || is_holding(reader),
+                                  .is_newest = frame->is_newest && is_open(reader->link)};
+}
+
+/* What came until this frame is accounted for, whether it can be delivered or not. */
+static inline __attribute__((always_inline)) void go_past(struct shmframe_reader *reader,
+                                                          const struct ring_frame *frame,
+                                                          bool is_first, int64_t now_ns,
+                                                          struct shmframe_lease *lease) {
+    const struct overrun_sight sight =
+        see(reader, frame, is_first, now_ns, lease->frame.publish_ns);
+    account(reader, frame, &sight, lease);
+    overrun_acquired(&reader->clock, &sight);
+    reader->last = frame->sequence;
+    atomic_store_explicit(&reader->told, frame->sequence, memory_order_relaxed);
+}
+
+/* Of a frame whose stamps fit. */
+static inline __attribute__((always_inline)) void deliver(struct shmframe_reader *reader,
+                                                          const struct ring_frame *frame,
+                                                          int64_t now_ns,
+                                                          struct shmframe_lease *lease) {
     struct link_reader *link = reader->link;
-    ring_copy_stamps(&link->core, frame, &lease->frame);
-    int code = check_stamps(reader, &lease->frame);
-    if (code < 0) {
-        ring_release(&link->core, frame->cell, frame->sequence, frame->slot);
-        return code;
-    }
-    account(reader, frame, lease);
+    if (lease->frame.flags & SHMFRAME_HAS_ORIGIN)
+        lease->frame.origin.stream[SHMFRAME_NAME_BYTES - 1] = '\0';
     lease->data =
         (const uint8_t *)link->ring.base + layout_slot_offset(&link->geometry, frame->slot);
     lease->format = &link->geometry.format;
@@ -219,7 +280,7 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
     lease->wake_ns = reader->wake_ns >= lease->frame.publish_ns ? reader->wake_ns : 0;
     lease->acquire_ns = now_ns;
     lease->flags = reader->lease_flags;
-    lease->cell = frame->cell << 16 | frame->slot;
+    lease->cell = frame->cell << 16 | frame->slot; /* the rest of its bits are the record's */
     lease->link = link;
     lease->reader = reader;
     /* Two frames that came one after the other tell of the next. A writer's stamps are data: those
@@ -229,16 +290,52 @@ static int deliver(struct shmframe_reader *reader, const struct ring_frame *fram
         !__builtin_sub_overflow(lease->frame.publish_ns, reader->last_publish_ns, &period_ns) &&
         period_ns > 0 && period_ns <= BELL_PERIOD_MAX_NS && frame->passed == 0;
     reader->last_publish_ns = lease->frame.publish_ns;
-    reader->last = frame->sequence;
-    atomic_store_explicit(&reader->told, frame->sequence, memory_order_relaxed);
     reader->lease_flags = 0;
     reader->wake_ns = 0;
-    record_acquired(&reader->record, lease);
-    return 0;
 }
 
-/* Takes a frame that is there. */
-static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_lease *out_lease) {
+/* The first of `count` more does not fit, after `taken` that do. That one is the next call's to
+ * meet, unless it is the first. */
+static __attribute__((noinline, cold)) int
+meet_unfit(struct shmframe_reader *reader, const struct ring_frame *frames, uint32_t taken,
+           uint32_t count, struct shmframe_lease *leases, int64_t now_ns) {
+    struct ring_reader *core = &reader->link->core;
+    if (taken) {
+        ring_put_back(core, &frames[taken], count);
+        record_acquired(&reader->record, leases, taken);
+        return (int)taken;
+    }
+    go_past(reader, &frames[0], true, now_ns, &leases[0]);
+    ring_put_back(core, &frames[1], count - 1);
+    return refuse(reader, &frames[0], &leases[0].frame);
+}
+
+/* Up to the first frame that does not fit. Returns how many. */
+static inline __attribute__((always_inline)) int deliver_all(struct shmframe_reader *reader,
+                                                             const struct ring_frame *frames,
+                                                             uint32_t count, int64_t now_ns,
+                                                             struct shmframe_lease *leases) {
+    for (uint32_t i = 0; i < count; i++) {
+        ring_copy_stamps(&reader->link->core, &frames[i], &leases[i].frame);
+        if (!fits(reader, &leases[i].frame))
+            return meet_unfit(reader, frames, i, count - i, leases, now_ns);
+        go_past(reader, &frames[i], i == 0, now_ns, &leases[i]);
+        deliver(reader, &frames[i], now_ns, &leases[i]);
+    }
+    record_acquired(&reader->record, leases, count);
+    return (int)count;
+}
+
+static void note_looked(struct shmframe_reader *reader, int64_t now_ns) {
+    overrun_looked(&reader->clock, now_ns);
+    record_looked(&reader->record, now_ns);
+}
+
+/* Takes frames that are there, of one ring; returns how many. */
+static inline __attribute__((always_inline)) int take(struct shmframe_reader *reader,
+                                                      int64_t now_ns,
+                                                      struct shmframe_lease *out_leases,
+                                                      uint32_t count) {
     /* Rings to leave, and slots lost to a hurried writer: more than so many in a row are for later.
      */
     enum { TURNS_MAX = 8 };
@@ -251,13 +348,15 @@ static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_
     for (unsigned turns = 0; code == 0 && turns < TURNS_MAX; turns++) {
         if (reader->failure)
             return error_set(reader->failure, "%s", reader->failure_text);
-        struct ring_frame frame;
+        struct ring_frame frames[SHMFRAME_LEASES_MAX];
         uint64_t retries = 0;
-        code = ring_acquire(&reader->link->core, &frame, &retries);
+        code = count == 1 ? ring_acquire(&reader->link->core, frames, &retries)
+                          : ring_acquire_batch(&reader->link->core, frames, count, &retries);
+        const uint32_t taken = count == 1 ? 1 : (uint32_t)code;
         if (retries)
             record_count(&reader->record, RECORD_RETRIES, retries);
-        if (code == 0)
-            return deliver(reader, &frame, now_ns, out_lease);
+        if (code >= 0)
+            return deliver_all(reader, frames, taken, now_ns, out_leases);
         if (code == -EBUSY)
             return error_set(code, "the reader '%s' of stream '%s' holds %u leases, all it has",
                              reader->name, reader->stream, reader->link->core.leases);
@@ -265,6 +364,8 @@ static int take(struct shmframe_reader *reader, int64_t now_ns, struct shmframe_
             return error_set(code, "the ring of stream '%s' contradicts itself", reader->stream);
         code = look(reader, true);
     }
+    if (code == -EAGAIN)
+        note_looked(reader, now_ns);
     return code ? code : -EAGAIN;
 }
 
@@ -280,7 +381,10 @@ static bool is_ready(struct shmframe_reader *reader, int64_t now_ns) {
     }
     if (reader->untold < 0)
         return true;
-    return look(reader, false) != -EAGAIN;
+    const int code = look(reader, false);
+    if (code == -EAGAIN)
+        note_looked(reader, now_ns);
+    return code != -EAGAIN;
 }
 
 static bool is_at_open_ring(const struct shmframe_reader *reader) {
@@ -317,45 +421,73 @@ static int may_sleep(const struct shmframe_reader *reader, int64_t now_ns, int64
     return deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
 }
 
-/* One sleep. Notes when it ended. 1: something woke it; 0: it lasted as long as one may. Errors:
- * -EINTR. */
-static int sleep_once(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns,
-                      int64_t deadline_ns, bool may_spin) {
+static void note_waiting(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns) {
+    for (uint32_t i = 0; i < count; i++)
+        record_set_doing(&readers[i]->record, SHMFRAME_DOING_ASLEEP, now_ns);
+}
+
+static void note_woke(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns) {
+    for (uint32_t i = 0; i < count; i++) {
+        overrun_woke(&readers[i]->clock, now_ns);
+        record_set_doing(&readers[i]->record, SHMFRAME_DOING_AWAY, now_ns);
+    }
+}
+
+/* Until when a wait that begins now spins. News that concern nobody's frame do not end it. */
+static int64_t find_spin_end(struct shmframe_reader *const *readers, uint32_t count,
+                             int64_t now_ns) {
+    int64_t spin_ns = 0, until_ns;
+    for (uint32_t i = 0; i < count; i++)
+        spin_ns = max_ns(spin_ns, readers[i]->spin_ns);
+    return __builtin_add_overflow(now_ns, spin_ns, &until_ns) ? SHMFRAME_FOREVER : until_ns;
+}
+
+/* One sleep, or a spin. Notes when it ended, `*now_ns` from then on. 1: something woke it; 0: it
+ * lasted as long as one may, or did not sleep. Errors: -EINTR. */
+static __attribute__((hot)) int sleep_once(struct shmframe_reader *const *readers, uint32_t count,
+                                           int64_t *now_ns, int64_t deadline_ns,
+                                           int64_t spin_until_ns) {
     enum { PAUSE_MIN_NS = 1000000 };
-    struct ring_reader *cores[SHMFRAME_WAIT_MAX] = {NULL};
+    struct ring_reader *cores[SHMFRAME_WAIT_MAX];
     uint32_t open = 0;
-    int64_t spin_ns = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (is_at_open_ring(readers[i]))
             cores[open++] = &readers[i]->link->core;
-        spin_ns = readers[i]->spin_ns > spin_ns ? readers[i]->spin_ns : spin_ns;
         /* Another thread was at the session: soon again. */
         if (readers[i]->object.is_upkeep_due)
-            deadline_ns = min_ns(deadline_ns, now_ns + PAUSE_MIN_NS);
+            deadline_ns = min_ns(deadline_ns, *now_ns + PAUSE_MIN_NS);
     }
     struct bell_others others = find_others(readers[0]);
     others.is_frame_due = count == 1 && readers[0]->is_frame_due;
     /* Not past the next upkeep: soon, where a supervisor is awaited or has just come. */
     const int64_t upkeep_ns = session_upkeep_ns(readers[0]->object.session);
-    deadline_ns = min_ns(deadline_ns, max_ns(upkeep_ns, now_ns + PAUSE_MIN_NS));
-    if (may_spin && spin_ns > 0 &&
-        bell_spin(cores, open, &others, min_ns(deadline_ns, now_ns + spin_ns)))
-        return 0;
+    deadline_ns = min_ns(deadline_ns, max_ns(upkeep_ns, *now_ns + PAUSE_MIN_NS));
+    note_waiting(readers, count, *now_ns);
+    if (*now_ns < spin_until_ns) {
+        const int64_t until_ns = min_ns(spin_until_ns, deadline_ns);
+        if (bell_spin(cores, open, &others, until_ns) || until_ns == deadline_ns) {
+            *now_ns = clock_now_ns();
+            note_woke(readers, count, *now_ns);
+            return 0;
+        }
+    }
     const int code = bell_wait(cores, open, &others, deadline_ns);
     if (code == -ETIMEDOUT)
         readers[0]->is_frame_due = false;
-    const int64_t woke_ns = clock_now_ns();
+    *now_ns = clock_now_ns();
+    note_woke(readers, count, *now_ns);
     for (uint32_t i = 0; i < count; i++) {
-        readers[i]->wake_ns = woke_ns;
+        readers[i]->wake_ns = *now_ns;
         record_count(&readers[i]->record, RECORD_SLEEPS, 1);
     }
     return code == -EINTR ? code : code == 0;
 }
 
-static void disarm(struct shmframe_reader *reader) {
+static __attribute__((noinline)) void disarm(struct shmframe_reader *reader) {
     reader->is_armed = false;
     bell_disarm(&reader->link->core);
     reader->wake_ns = clock_now_ns();
+    record_set_doing(&reader->record, SHMFRAME_DOING_AWAY, reader->wake_ns);
 }
 
 /* A reader waits in one way at a time. Its descriptor is readable then, and armed again as ever. */
@@ -373,7 +505,8 @@ static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int6
     int64_t now_ns = clock_now_ns();
     int woken = 0;
     stop_polling(readers, count);
-    for (bool is_first = true;; is_first = false) {
+    const int64_t spin_until_ns = find_spin_end(readers, count, now_ns);
+    for (;;) {
         const uint64_t ready = find_ready(readers, count, now_ns);
         if (ready) {
             *out_ready = ready;
@@ -383,14 +516,13 @@ static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int6
         int code = may_sleep(readers[0], now_ns, deadline_ns);
         if (code < 0)
             return code;
-        woken = sleep_once(readers, count, now_ns, deadline_ns, is_first);
+        woken = sleep_once(readers, count, &now_ns, deadline_ns, spin_until_ns);
         if (woken < 0)
             return woken;
-        now_ns = clock_now_ns();
     }
 }
 
-int shmframe_reader_wait(struct shmframe_reader *reader, int64_t deadline_ns) {
+__attribute__((hot)) int shmframe_reader_wait(struct shmframe_reader *reader, int64_t deadline_ns) {
     uint64_t ready;
     return wait_for(&reader, 1, deadline_ns, &ready);
 }
@@ -440,6 +572,7 @@ static bool arm(struct shmframe_reader *reader) {
     if (has_notice(reader) || atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
         return false;
     reader->is_armed = true;
+    record_set_doing(&reader->record, SHMFRAME_DOING_POLLING, clock_now_ns());
     if (!is_at_open_ring(reader) || bell_arm(&reader->link->core))
         return true;
     disarm(reader);
@@ -448,74 +581,164 @@ static bool arm(struct shmframe_reader *reader) {
 
 /* ---- acquire, release ---- */
 
-static int take_or_arm(struct shmframe_reader *reader, struct shmframe_lease *out_lease) {
+static inline __attribute__((always_inline)) int
+take_or_arm(struct shmframe_reader *reader, struct shmframe_lease *out_leases, uint32_t count) {
     int code;
     if (reader->is_armed)
         disarm(reader);
     do {
-        code = take(reader, clock_now_ns(), out_lease);
+        code = take(reader, clock_now_ns(), out_leases, count);
     } while (code == -EAGAIN && reader->epoll >= 0 && !arm(reader));
     return code;
 }
 
-int shmframe_reader_acquire(struct shmframe_reader *reader, int64_t deadline_ns,
-                            struct shmframe_lease *out_lease) {
-    int code = take_or_arm(reader, out_lease);
-    if (code != -EAGAIN || deadline_ns == SHMFRAME_NOW)
-        return code;
+/* Nothing was there. */
+static __attribute__((noinline, hot)) int await_frames(struct shmframe_reader *reader,
+                                                       int64_t deadline_ns,
+                                                       struct shmframe_lease *out_leases,
+                                                       uint32_t count) {
+    int code = -EAGAIN;
     stop_polling(&reader, 1);
-    for (bool is_first = true; code == -EAGAIN; is_first = false) {
+    int64_t now_ns = clock_now_ns();
+    const int64_t spin_until_ns = find_spin_end(&reader, 1, now_ns);
+    for (; code == -EAGAIN; now_ns = clock_now_ns()) {
         /* Asked each time: no writer that recycles every slot under our hands keeps us longer. */
-        const int64_t now_ns = clock_now_ns();
         code = may_sleep(reader, now_ns, deadline_ns);
         if (code < 0)
             return code;
-        const int woken = sleep_once(&reader, 1, now_ns, deadline_ns, is_first);
+        const int woken = sleep_once(&reader, 1, &now_ns, deadline_ns, spin_until_ns);
         if (woken < 0)
             return woken;
-        code = take(reader, clock_now_ns(), out_lease);
+        code = take(reader, now_ns, out_leases, count);
         if (code == -EAGAIN)
             record_count(&reader->record, RECORD_SPURIOUS, (uint64_t)woken);
     }
     return code;
 }
 
+static inline __attribute__((always_inline)) int acquire(struct shmframe_reader *reader,
+                                                         int64_t deadline_ns,
+                                                         struct shmframe_lease *out_leases,
+                                                         uint32_t count) {
+    const int code = take_or_arm(reader, out_leases, count);
+    return code == -EAGAIN && deadline_ns != SHMFRAME_NOW
+               ? await_frames(reader, deadline_ns, out_leases, count)
+               : code;
+}
+
+__attribute__((hot)) int shmframe_reader_acquire(struct shmframe_reader *reader,
+                                                 int64_t deadline_ns,
+                                                 struct shmframe_lease *out_lease) {
+    const int code = acquire(reader, deadline_ns, out_lease, 1);
+    return code < 0 ? code : 0;
+}
+
 int shmframe_reader_acquire_batch(struct shmframe_reader *reader, int64_t deadline_ns,
                                   struct shmframe_lease *out_leases, uint32_t count) {
     if (count == 0)
         return error_set(-EINVAL, "a batch of no frames");
-    int code = shmframe_reader_acquire(reader, deadline_ns, &out_leases[0]);
-    if (code < 0)
-        return code;
-    uint32_t taken = 1;
-    /* What comes instead of a further frame is told by the next call. */
-    while (taken < count && ring_reader_has_room(&reader->link->core) && look(reader, false) == 0 &&
-           out_leases[taken - 1].link == reader->link &&
-           take(reader, clock_now_ns(), &out_leases[taken]) == 0)
-        taken++;
-    return (int)taken;
+    return acquire(reader, deadline_ns, out_leases,
+                   count < SHMFRAME_LEASES_MAX ? count : SHMFRAME_LEASES_MAX);
 }
 
-int shmframe_reader_release(struct shmframe_reader *reader, struct shmframe_lease *lease) {
+static uint32_t cell_of(const struct shmframe_lease *lease) {
+    return lease->cell >> 16 & 0xf;
+}
+
+static uint32_t slot_of(const struct shmframe_lease *lease) {
+    return lease->cell & 0xff;
+}
+
+static int check_lease(const struct shmframe_reader *reader, const struct shmframe_lease *lease) {
     if (!lease->link || lease->reader != reader)
         return error_set(-EINVAL, "what is to be released is no lease of this reader");
-    struct link_reader *link = lease->link;
-    const uint32_t cell = lease->cell >> 16, slot = lease->cell & 0xffff;
-    const int64_t now_ns = clock_now_ns();
+    const struct link_reader *link = lease->link;
     const uint64_t sequence = lease->frame.sequence;
-    lease->link = NULL;
-    if (!ring_is_leased(&link->core, cell, sequence, slot))
+    if (!ring_is_leased(&link->core, cell_of(lease), sequence, slot_of(lease)))
         return error_set(-EINVAL, "frame %llu of stream '%s' is not on lease",
                          (unsigned long long)sequence, reader->stream);
-    const bool is_alone =
-        reader->leases == 1 && !atomic_load_explicit(&reader->is_astride, memory_order_relaxed);
-    record_released(&reader->record, lease, now_ns, is_alone);
+    return 0;
+}
+
+/* Whether no other lease is out: its hold is counted later then, all others at once. */
+static bool is_alone(const struct shmframe_reader *reader) {
+    return reader->leases == 1 && !atomic_load_explicit(&reader->is_astride, memory_order_relaxed);
+}
+
+/* False: its frame was overwritten while it was read. */
+static bool end_lease(struct shmframe_reader *reader, struct shmframe_lease *lease, int64_t now_ns,
+                      bool is_hold_due) {
+    struct link_reader *link = lease->link;
+    lease->link = NULL;
+    /* First: whoever finds the lease gone in the record finds this. */
+    atomic_store_explicit(&reader->clock.released_ns, now_ns, memory_order_relaxed);
+    record_released(&reader->record, lease, now_ns, is_hold_due);
     /* From here on the link may go. */
-    if (ring_release(&link->core, cell, sequence, slot) == 0)
-        return 0;
+    if (ring_release(&link->core, cell_of(lease), lease->frame.sequence, slot_of(lease)) == 0)
+        return true;
     record_stale(&reader->record);
+    lease->flags |= SHMFRAME_LEASE_STALE;
+    return false;
+}
+
+static int refuse_stale(const struct shmframe_reader *reader, const struct shmframe_lease *lease) {
     return error_set(-ESTALE, "frame %llu of stream '%s' was overwritten while it was read",
-                     (unsigned long long)sequence, reader->stream);
+                     (unsigned long long)lease->frame.sequence, reader->stream);
+}
+
+__attribute__((hot)) int shmframe_reader_release(struct shmframe_reader *reader,
+                                                 struct shmframe_lease *lease) {
+    const int64_t now_ns = clock_now_ns();
+    const int code = check_lease(reader, lease);
+    if (code < 0) {
+        lease->link = NULL;
+        return code;
+    }
+    const bool is_hold_due = is_alone(reader);
+    if (!is_hold_due)
+        record_held(&reader->record, now_ns - lease->acquire_ns, 1);
+    return end_lease(reader, lease, now_ns, is_hold_due) ? 0 : refuse_stale(reader, lease);
+}
+
+/* A lease that is there twice is over when its turn comes again. */
+static bool is_there(const struct shmframe_lease *leases, uint32_t count,
+                     const struct shmframe_lease *lease) {
+    for (uint32_t i = 0; i < count; i++)
+        if (leases[i].cell == lease->cell)
+            return true;
+    return false;
+}
+
+/* How many, of which the first is one, are leases that began at one instant. They are counted. */
+static uint32_t count_holds(struct shmframe_reader *reader, const struct shmframe_lease *leases,
+                            uint32_t count, int64_t now_ns) {
+    uint32_t alike = 1;
+    while (alike < count && alike < SHMFRAME_LEASES_MAX &&
+           leases[alike].acquire_ns == leases[0].acquire_ns &&
+           check_lease(reader, &leases[alike]) == 0 && !is_there(leases, alike, &leases[alike]))
+        alike++;
+    record_held(&reader->record, now_ns - leases[0].acquire_ns, alike);
+    return alike;
+}
+
+int shmframe_reader_release_batch(struct shmframe_reader *reader, struct shmframe_lease *leases,
+                                  uint32_t count) {
+    int worst = 0;
+    const int64_t now_ns = clock_now_ns();
+    for (uint32_t i = 0, counted = 0; i < count; i++) {
+        int code = 0;
+        if (i >= counted) {
+            code = check_lease(reader, &leases[i]);
+            counted = i + (code < 0 ? 1 : count_holds(reader, &leases[i], count - i, now_ns));
+        }
+        if (code < 0) {
+            leases[i].link = NULL;
+            worst = code;
+        } else if (!end_lease(reader, &leases[i], now_ns, false) && worst == 0) {
+            worst = refuse_stale(reader, &leases[i]);
+        }
+    }
+    return worst;
 }
 
 void shmframe_reader_present(struct shmframe_reader *reader, const struct shmframe_lease *lease,
@@ -538,6 +761,11 @@ void shmframe_reader_counters(const struct shmframe_reader *reader,
 int shmframe_reader_histogram(const struct shmframe_reader *reader, enum shmframe_hop hop,
                               struct shmframe_histogram *out_histogram) {
     return record_get_histogram(reader->record.page, hop, out_histogram);
+}
+
+int shmframe_reader_overruns(const struct shmframe_reader *reader,
+                             struct shmframe_overrun *out_overruns, uint32_t count) {
+    return record_get_overruns(reader->record.page, out_overruns, count);
 }
 
 int shmframe_reader_flights(const struct shmframe_reader *reader,

@@ -4,6 +4,7 @@
 #define SHMFRAME_SRC_READER_H
 
 #include "link.h"
+#include "overrun.h"
 #include "record.h"
 #include "session.h"
 
@@ -20,7 +21,6 @@ enum reader_answer { READER_ASKED = 0, READER_ACCEPTED, READER_REFUSED };
 
 struct shmframe_reader {
     struct session_object object; /* first */
-    char stream[SHMFRAME_NAME_BYTES], name[SHMFRAME_NAME_BYTES];
     enum shmframe_policy policy;
     uint32_t depth, leases;
     int64_t spin_ns;
@@ -35,6 +35,7 @@ struct shmframe_reader {
     struct link_reader_list left;   /* rings that it still holds leases of */
     _Atomic bool is_astride;        /* holds leases of more than one ring; for releasing threads */
     uint64_t last;                  /* sequence of the newest frame delivered, of all rings */
+    struct overrun_clock clock;     /* what it was at since then */
     int64_t last_publish_ns;        /* of the newest frame */
     bool is_frame_due;              /* the next one, before long: see struct bell_others */
     int64_t wake_ns;                /* when it woke for the next frame; 0: it did not sleep */
@@ -42,12 +43,14 @@ struct shmframe_reader {
     bool is_armed;                  /* waits for a byte */
     uint32_t lease_flags;           /* of the next frame */
     int untold;                     /* what a wait met, for the next acquire to tell; 0: nothing */
-    char untold_text[256];
-    int failure;           /* for good; 0: none */
-    int epoll, mail_event; /* -1: nobody asked for a descriptor */
+    int failure;                    /* for good; 0: none */
+    int epoll, mail_event;          /* -1: nobody asked for a descriptor */
+    _Atomic uint64_t told;          /* as `last`, for who has the session's mutex */
+    /* What most frames do not touch. */
+    char stream[SHMFRAME_NAME_BYTES], name[SHMFRAME_NAME_BYTES];
     struct shmframe_reader_event event[READER_EVENTS_MAX];
     uint32_t event_first, event_count;
-    char failure_text[256];
+    char failure_text[256], untold_text[256];
 
     /* Under the session's mutex. */
     enum reader_answer answer;
@@ -57,9 +60,13 @@ struct shmframe_reader {
     uint32_t flags;  /* MUST_EXIST, of an OPEN_READER that is no RESYNC */
     uint32_t number; /* at the supervisor */
     uint32_t link_generation, link_entry, link_serial; /* of the newest LINK */
-    int ring_fd; /* its ring, to be shown to the next supervisor; -1: none */
+    /* From the ring that it reads to its newest, to be shown to the next supervisor. */
+    struct reader_ring {
+        uint32_t generation;
+        int fd;
+    } ring[HELD_RINGS_MAX];
+    uint32_t rings;
     STAILQ_HEAD(, reader_mail) mail;
-    _Atomic uint64_t told; /* as `last` */
 };
 
 /* ---- reader_mail.c ---- */
@@ -69,6 +76,9 @@ extern const struct session_ops reader_ops;
 /* Takes what has come for the reader: links, the word of a new supervisor, refusals. Own thread,
  * without the mutex. Errors: what was refused, or a link that does not hold together; told once. */
 int reader_take_mail(struct shmframe_reader *reader);
+
+/* The rings before the one that it reads are over, and read. Own thread, without the mutex. */
+void reader_forget_rings(struct shmframe_reader *reader);
 
 /* Adds an event; the oldest gives way. */
 void reader_add_event(struct shmframe_reader *reader, const struct shmframe_reader_event *event);

@@ -36,12 +36,14 @@ static int send_open(struct shmframe_reader *reader) {
     reader->object.cookie = message.header.cookie;
     reader->answer = READER_ASKED;
     int code = session_send(session, &message, &reader->record.fd);
-    if (code < 0 || !reader->was_accepted || reader->ring_fd < 0)
-        return code;
-    message_init(&message, MESSAGE_HELD_RING, 0);
-    message.held_ring.reader = reader->object.number;
-    message.held_ring.generation = reader->link_generation;
-    return session_send(session, &message, &reader->ring_fd);
+    /* The newest last: whoever has seen that one waits for no more. */
+    for (uint32_t i = 0; i < reader->rings && reader->was_accepted && code >= 0; i++) {
+        message_init(&message, MESSAGE_HELD_RING, 0);
+        message.held_ring.reader = reader->object.number;
+        message.held_ring.generation = reader->ring[i].generation;
+        code = session_send(session, &message, &reader->ring[i].fd);
+    }
+    return code;
 }
 
 static void send_close(struct shmframe_reader *reader) {
@@ -54,6 +56,25 @@ static void send_close(struct shmframe_reader *reader) {
 
 /* ---- what it hears; the session's mutex is held ---- */
 
+static void drop_ring(struct shmframe_reader *reader, uint32_t which) {
+    close(reader->ring[which].fd);
+    reader->rings--;
+    memmove(&reader->ring[which], &reader->ring[which + 1],
+            (reader->rings - which) * sizeof(reader->ring[0]));
+}
+
+/* Without a descriptor left the next supervisor does without. */
+static void keep_ring(struct shmframe_reader *reader, uint32_t generation, int fd) {
+    const int kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (kept < 0)
+        return;
+    if (reader->rings && reader->ring[reader->rings - 1].generation == generation)
+        close(reader->ring[--reader->rings].fd); /* the same one, shown again */
+    if (reader->rings == HELD_RINGS_MAX)
+        drop_ring(reader, 1); /* what was on loan before all changes comes in the first */
+    reader->ring[reader->rings++] = (struct reader_ring){.generation = generation, .fd = kept};
+}
+
 static void keep_link(struct shmframe_reader *reader, struct channel_mail *mail) {
     struct reader_mail *kept = malloc(sizeof(*kept));
     if (!kept) {
@@ -62,10 +83,7 @@ static void keep_link(struct shmframe_reader *reader, struct channel_mail *mail)
                          "no memory for a link");
         return;
     }
-    if (reader->ring_fd >= 0)
-        close(reader->ring_fd);
-    /* Without a descriptor left the next supervisor does without. */
-    reader->ring_fd = fcntl(mail->fd[0], F_DUPFD_CLOEXEC, 3);
+    keep_ring(reader, mail->message.link.generation, mail->fd[0]);
     kept->mail = *mail;
     for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
         mail->fd[i] = -1;
@@ -216,6 +234,13 @@ int reader_take_mail(struct shmframe_reader *reader) {
     return code;
 }
 
+void reader_forget_rings(struct shmframe_reader *reader) {
+    session_lock(reader->object.session);
+    while (reader->rings && reader->ring[0].generation < reader->link->generation)
+        drop_ring(reader, 0);
+    session_unlock(reader->object.session);
+}
+
 /* ---- the descriptor to poll ---- */
 
 void reader_watch(struct shmframe_reader *reader, struct link_reader *link) {
@@ -293,11 +318,12 @@ static int create(struct shmframe_session *session, const struct shmframe_reader
     if (!reader)
         return error_set(-ENOMEM, "no memory for a reader");
     reader->object = (struct session_object){.ops = &reader_ops};
-    reader->epoll = reader->mail_event = reader->ring_fd = -1;
+    reader->epoll = reader->mail_event = -1;
     TAILQ_INIT(&reader->next);
     TAILQ_INIT(&reader->left);
     STAILQ_INIT(&reader->mail);
     set_params(reader, session, params);
+    overrun_start(&reader->clock, clock_now_ns());
     int code = record_create(&reader->record);
     if (code < 0) {
         free(reader);
@@ -347,8 +373,8 @@ void shmframe_reader_close(struct shmframe_reader *reader) {
     session_notice_unref(reader->notice);
     destroy_mail(reader);
     session_unlock(session);
-    if (reader->ring_fd >= 0)
-        close(reader->ring_fd);
+    while (reader->rings)
+        drop_ring(reader, 0);
     if (reader->link)
         TAILQ_INSERT_TAIL(&reader->left, reader->link, next);
     destroy_links(reader, &reader->next);

@@ -36,6 +36,7 @@ struct ring_link {
     struct ring_link *next; /* in ring_writer.links */
     struct grant grant;
     uint64_t start; /* as bell->start */
+    uint64_t taken; /* no more than its reader's cursor: as it was when last looked at */
     uint32_t rung;  /* waiting, when its bell was last rung for it */
     int wake;       /* socket */
     uint32_t entry, serial;
@@ -57,11 +58,12 @@ struct ring_writer {
     uint32_t warm;                /* slots below have memory */
     uint32_t links_over;          /* links to be destroyed */
     uint32_t lossless;            /* active links that the writer waits for */
-    uint32_t leases;              /* granted to all active links */
+    uint32_t leased_slots;        /* most that all active links keep, see grant_slots() */
     uint64_t *sequence;           /* newest of the stream; shared by the rings of one writer */
     uint64_t first, tail, newest; /* of this ring; 0 before its first frame */
     uint64_t rings;               /* wake-ups so far */
     struct ring_set loaned, kept, pinned; /* kept: in the history */
+    struct ring_set spare;                /* free when last looked for, and so ever since */
     uint8_t slot_at[RING_INDEX];          /* of each frame that is kept, at sequence % RING_INDEX */
     /* Every link of the ring; others may push while we read. */
     _Atomic(struct ring_link *) links;
@@ -97,12 +99,22 @@ void ring_writer_refresh(struct ring_writer *writer);
  */
 struct ring_link *ring_writer_behind(struct ring_writer *writer);
 
-/* Finds a slot that nobody uses, the lowest with memory first, and marks it as being written.
- * Wait-free. Errors: -ENOSPC. */
+/* How many frames of a lossless link's reader are still to be taken by it. */
+uint32_t ring_writer_backlog(const struct ring_writer *writer, const struct ring_link *link);
+
+/* Finds up to `count` slots that nobody uses, with memory, or one without, and marks them as being
+ * written: one look at the leases for all. Wait-free. Returns how many, at least one.
+ * Errors: -ENOSPC. */
+int ring_loan_batch(struct ring_writer *writer, uint32_t *out_slots, uint32_t count);
+/* One of them; 0 instead of 1. */
 int ring_loan(struct ring_writer *writer, uint32_t *out_slot);
 
 /* Gives a slot back unpublished. */
 void ring_abandon(struct ring_writer *writer, uint32_t slot);
+
+/* Before frames are put. Stores that went around the caches (memcpy of large blocks, some decoders)
+ * are ordered by nothing else on x86; elsewhere the release of ring_put() will do. */
+void ring_order_payloads(void);
 
 /* Publishes a slot on loan as the stream's next frame; sets frame->sequence. Nobody is told yet. */
 void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *frame);
@@ -127,11 +139,13 @@ struct ring_reader {
     const struct bell_page *bell;
     uint32_t slots;  /* from the checked copy of the geometry */
     uint32_t leases; /* granted */
+    uint32_t depth;  /* likewise */
     bool is_latest, is_lossless;
     bool is_begun; /* a frame was taken */
     enum ring_begin begin;
     uint32_t episode; /* of waiting */
     uint64_t cursor;  /* last sequence taken */
+    uint64_t head;    /* the ring's, as last looked at: there may be more by now */
     /* What it holds, as announced in the lease page: that page was made by the writer, who may have
      * kept a way to write it. The last word of a release, any thread's. */
     _Atomic uint64_t held[SHMFRAME_LEASES_MAX];
@@ -143,6 +157,7 @@ struct ring_frame {
     uint64_t
         passed; /* sequences between the last one taken, or where it was to begin, and this one */
     uint32_t slot, cell;
+    bool is_newest; /* of the ring, as it was looked for */
 };
 
 /* For a reader that joins mid-stream and wants every frame from now on: it begins with the newest
@@ -150,10 +165,19 @@ struct ring_frame {
  * is retired before its time. */
 void ring_reader_begin_here(struct ring_reader *reader);
 
-/* Takes the next frame; adds to `retries` the slots that were met while they were recycled.
- * Errors: -EAGAIN nothing there; -EBUSY all leases are held; -EPROTO the ring contradicts itself.
+/* Takes the next frames that there are, up to `count` and the leases that are left, in order and
+ * without a gap after the first, with one fence for all; for who wants the newest, that one. Adds
+ * to `retries` how often the first was met while its slot was recycled. Returns how many, at least
+ * one. Errors: -EAGAIN nothing there; -EBUSY all leases are held; -EPROTO the ring contradicts
+ * itself.
  */
+int ring_acquire_batch(struct ring_reader *reader, struct ring_frame *out_frames, uint32_t count,
+                       uint64_t *retries);
+/* One of them; 0 instead of 1. */
 int ring_acquire(struct ring_reader *reader, struct ring_frame *out_frame, uint64_t *retries);
+
+/* Gives the last `count` frames of a batch back as if they had not been taken: they come again. */
+void ring_put_back(struct ring_reader *reader, const struct ring_frame *frames, uint32_t count);
 
 /* Whether this is a lease of the reader's. */
 bool ring_is_leased(const struct ring_reader *reader, uint32_t cell, uint64_t sequence,
@@ -168,9 +192,6 @@ void ring_reader_leave(struct ring_reader *reader);
 
 /* Whether the reader holds a lease. */
 bool ring_reader_holds(const struct ring_reader *reader);
-
-/* Whether it may take one more. */
-bool ring_reader_has_room(const struct ring_reader *reader);
 
 enum ring_sight { RING_NOTHING = 0, RING_FRAME, RING_OVER };
 /* What there is: a frame to take; or none, and none will follow (`out_state` tells why); or none.

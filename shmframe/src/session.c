@@ -313,7 +313,10 @@ int shmframe_session_request(struct shmframe_session *session, const char *strea
 
 static int set_texts(struct shmframe_session *session,
                      const struct shmframe_session_params *params) {
-    const char *name = params && params->name ? params->name : program_invocation_short_name;
+    const char *node = secure_getenv("SHMFRAME_NODE");
+    const char *name = node && *node ? node : program_invocation_short_name;
+    if (params && params->name)
+        name = params->name;
     message_put_text(session->name, sizeof(session->name), name);
     if (!params || !params->socket)
         return channel_default_path(session->path, sizeof(session->path));

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "layout.h"
+#include "list.h"
 #include "record.h"
 #include "session.h"
 
@@ -11,27 +12,6 @@
 #include <unistd.h>
 
 /* ---- lists ---- */
-
-struct list_state {
-    enum message_type type; /* of each item */
-    void *out;
-    size_t item_bytes, offset; /* of an item; of it in its message */
-    uint32_t room, found;
-};
-
-static bool take_item(void *user, struct channel_mail *mail) {
-    struct list_state *state = user;
-    const unsigned type = mail->message.header.type;
-    if (type == MESSAGE_DONE)
-        return true;
-    if (type != state->type)
-        return false;
-    if (state->found < state->room)
-        memcpy((uint8_t *)state->out + state->found * state->item_bytes,
-               (const uint8_t *)&mail->message + state->offset, state->item_bytes);
-    state->found++;
-    return false;
-}
 
 static int compare_streams(const void *left, const void *right) {
     const struct shmframe_stream_info *a = left, *b = right;
@@ -45,7 +25,7 @@ static int compare_readers(const void *left, const void *right) {
 
 static int list(struct shmframe_session *session, union message *message, int64_t deadline_ns,
                 struct list_state *state, int (*compare)(const void *, const void *)) {
-    int code = session_ask(session, message, NULL, deadline_ns, take_item, state);
+    int code = list_ask(session, message, deadline_ns, state);
     if (code < 0)
         return code;
     const uint32_t have = state->found < state->room ? state->found : state->room;
@@ -167,6 +147,16 @@ void shmframe_record_counters(const struct shmframe_record *record,
 int shmframe_record_histogram(const struct shmframe_record *record, enum shmframe_hop hop,
                               struct shmframe_histogram *out_histogram) {
     return record_get_histogram(record->page, hop, out_histogram);
+}
+
+int shmframe_record_overruns(const struct shmframe_record *record,
+                             struct shmframe_overrun *out_overruns, uint32_t count) {
+    return record_get_overruns(record->page, out_overruns, count);
+}
+
+void shmframe_record_state(const struct shmframe_record *record,
+                           struct shmframe_reader_state *out_state) {
+    record_get_state(record->page, out_state);
 }
 
 int shmframe_record_flights(const struct shmframe_record *record,

@@ -14,7 +14,8 @@
 /* ---- loan ---- */
 
 /* Mail, links that are over, rings that nobody needs: rarely, and never for long. */
-static void look_after(struct shmframe_writer *writer, int64_t now_ns) {
+static __attribute__((noinline, cold)) void look_after(struct shmframe_writer *writer,
+                                                       int64_t now_ns) {
     struct shmframe_session *session = writer->object.session;
     struct writer_ring *ring = writer->ring;
     ring_writer_refresh(&ring->core);
@@ -32,12 +33,14 @@ static void look_after(struct shmframe_writer *writer, int64_t now_ns) {
     }
 }
 
-static void warm_one(struct shmframe_writer *writer, struct writer_ring *ring, int64_t now_ns) {
+static __attribute__((noinline, cold)) void warm_one(struct shmframe_writer *writer,
+                                                     struct writer_ring *ring, int64_t now_ns) {
     if (now_ns < ring->warm_ns)
         return;
     if (ring->core.warm >= writer_ring_warm_target(writer, ring) ||
         writer_ring_warm(ring, ring->core.warm + 1) < 0)
         ring->warm_ns = 0;
+    ledger_warmed(&writer->ledger, ring->core.warm, false);
 }
 
 static void attend(struct shmframe_writer *writer, int64_t now_ns) {
@@ -48,6 +51,25 @@ static void attend(struct shmframe_writer *writer, int64_t now_ns) {
         look_after(writer, now_ns);
     if (writer->ring->warm_ns)
         warm_one(writer, writer->ring, now_ns);
+}
+
+/* For as long as a sleep and its end would cost, until half of the history is taken: going on with
+ * less, two that are quick would wait for each other at each frame. Not while other threads want
+ * the mutex. True: no need to sleep. */
+static bool spin_for(struct shmframe_writer *writer, const struct ring_link *link,
+                     int64_t deadline_ns) {
+    enum { SPIN_NS = 30000 };
+    struct ring_writer *core = &writer->ring->core;
+    const int64_t spin_ns = clock_now_ns() + SPIN_NS;
+    const int64_t until_ns = spin_ns < deadline_ns ? spin_ns : deadline_ns;
+    if (writer->is_threaded)
+        return false;
+    do {
+        if (ring_writer_backlog(core, link) <= core->history / 2)
+            return true;
+        futex_relax();
+    } while (clock_now_ns() < until_ns);
+    return ring_writer_behind(core) != link;
 }
 
 /* Sleeps once for the reader of `link`, without the writer's mutex. */
@@ -69,8 +91,11 @@ static int sleep_for(struct shmframe_writer *writer, struct ring_link *link, int
     return code;
 }
 
-static int await_space(struct shmframe_writer *writer, int64_t deadline_ns) {
+/* `*out_has_waited`: the ledger is still to be told that it is over. */
+static __attribute__((noinline)) int await_readers(struct shmframe_writer *writer,
+                                                   int64_t deadline_ns, bool *out_has_waited) {
     int code = 0;
+    *out_has_waited = false;
     for (;;) {
         ring_writer_refresh(&writer->ring->core);
         if (writer->ring->core.has_news)
@@ -79,57 +104,86 @@ static int await_space(struct shmframe_writer *writer, int64_t deadline_ns) {
         if (!link)
             return 0;
         const int64_t now_ns = clock_now_ns();
+        ledger_blocked_by(&writer->ledger, &writer->ring->core, link, now_ns);
         if (session_is_interrupted(writer->object.session) || code == -EINTR)
             return -EINTR;
         if (now_ns >= deadline_ns)
             return deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
-        code = sleep_for(writer, link, deadline_ns);
+        if (!*out_has_waited)
+            ledger_waits(&writer->ledger, now_ns);
+        *out_has_waited = true;
+        code = 0;
+        if (!spin_for(writer, link, deadline_ns))
+            code = sleep_for(writer, link, deadline_ns);
         attend(writer, clock_now_ns());
     }
 }
 
-static int refuse_no_slot(const struct shmframe_writer *writer) {
+/* `*now_ns` is when it was over, if there was none at once. */
+static int await_space(struct shmframe_writer *writer, int64_t deadline_ns, int64_t *now_ns) {
+    struct ring_writer *core = &writer->ring->core;
+    bool has_waited;
+    ring_writer_refresh(core);
+    if (!core->has_news && !ring_writer_behind(core))
+        return 0;
+    const int code = await_readers(writer, deadline_ns, &has_waited);
+    if (has_waited || code < 0)
+        *now_ns = clock_now_ns();
+    if (has_waited)
+        ledger_waited(&writer->ledger, *now_ns);
+    return code;
+}
+
+static int refuse_no_slot(struct shmframe_writer *writer, int64_t now_ns) {
+    ledger_blocked_by_most(&writer->ledger, &writer->ring->core, now_ns);
     return error_set(-ENOSPC,
                      "stream '%s' has no slot free: its %u slots are on loan, pinned, in the "
                      "history or read",
                      writer->stream, writer->ring->core.slots);
 }
 
-static int check_may_lend(struct shmframe_writer *writer) {
+static int check_may_lend(struct shmframe_writer *writer, int64_t now_ns) {
     if (writer->is_ended)
         return -ENODATA;
     if (writer->is_lost)
         return error_set(-ESTALE, "stream '%s' is lost: %s", writer->stream, writer->lost_text);
-    if (writer->ring->out >= writer->loans)
-        return error_set(-EBUSY,
-                         "stream '%s' has %u slots on loan or pinned, as many as were asked for",
-                         writer->stream, writer->ring->out);
-    return 0;
+    if (writer->ring->out < writer->loans)
+        return 0;
+    ledger_blocked_by_self(&writer->ledger, writer->ring->out, now_ns);
+    return error_set(-EBUSY,
+                     "stream '%s' has %u slots on loan or pinned, as many as were asked for",
+                     writer->stream, writer->ring->out);
 }
 
-static int take_slot(struct shmframe_writer *writer, int64_t deadline_ns, uint32_t *out_slot) {
-    int code = check_may_lend(writer);
+/* Up to `count` slots, at least one; returns how many. `*now_ns` becomes when they were there, if
+ * they were not at once. */
+static inline __attribute__((always_inline)) int take_slots(struct shmframe_writer *writer,
+                                                            int64_t *now_ns, int64_t deadline_ns,
+                                                            uint32_t *out_slots, uint32_t count) {
+    int code = check_may_lend(writer, *now_ns);
     if (code == 0 && writer->ring->core.lossless) {
-        code = await_space(writer, deadline_ns);
+        code = await_space(writer, deadline_ns, now_ns);
         if (code == 0) /* other threads went on meanwhile */
-            code = check_may_lend(writer);
+            code = check_may_lend(writer, *now_ns);
     }
-    struct writer_ring *ring = writer->ring;
-    uint32_t slot;
-    if (code == 0 && ring_loan(&ring->core, &slot) < 0)
-        code = refuse_no_slot(writer);
     if (code < 0)
         return code;
-    if (slot >= ring->core.warm) {
-        writer->counters.loans_cold++;
-        code = writer_ring_warm(ring, slot + 1);
-        if (code < 0) {
-            ring_abandon(&ring->core, slot);
-            return code;
-        }
+    struct writer_ring *ring = writer->ring;
+    const uint32_t left = writer->loans - ring->out;
+    int found = count == 1 ? ring_loan(&ring->core, out_slots)
+                           : ring_loan_batch(&ring->core, out_slots, count < left ? count : left);
+    if (found < 0)
+        return refuse_no_slot(writer, *now_ns);
+    found = count == 1 ? 1 : found;
+    if (out_slots[0] < ring->core.warm)
+        return found;
+    code = writer_ring_warm(ring, out_slots[0] + 1);
+    ledger_warmed(&writer->ledger, ring->core.warm, true);
+    if (code < 0) {
+        ring_abandon(&ring->core, out_slots[0]);
+        return code;
     }
-    *out_slot = slot;
-    return 0;
+    return found;
 }
 
 static void fill_loan(const struct writer_ring *ring, uint32_t slot, int64_t now_ns,
@@ -139,6 +193,7 @@ static void fill_loan(const struct writer_ring *ring, uint32_t slot, int64_t now
     out_loan->format = format;
     out_loan->slot = slot;
     out_loan->ring = ring->id;
+    out_loan->own_dropped = 0;
     struct shmframe_frame *frame = &out_loan->frame;
     frame->sequence = 0;
     frame->capture_ns = frame->loan_ns = now_ns;
@@ -150,24 +205,41 @@ static void fill_loan(const struct writer_ring *ring, uint32_t slot, int64_t now
     frame->flags = frame->device_dropped = 0;
 }
 
-int shmframe_writer_loan(struct shmframe_writer *writer, int64_t deadline_ns,
-                         struct shmframe_loan *out_loan) {
+static inline __attribute__((always_inline)) int lend(struct shmframe_writer *writer,
+                                                      int64_t deadline_ns,
+                                                      struct shmframe_loan *out_loans,
+                                                      uint32_t count) {
+    uint32_t slots[WRITER_LOANS_MAX];
     writer_lock(writer);
     int64_t now_ns = clock_now_ns();
     attend(writer, now_ns);
-    const bool may_wait = writer->ring->core.lossless;
-    uint32_t slot = 0;
-    int code = take_slot(writer, deadline_ns, &slot);
-    if (code == 0) {
-        if (may_wait)
-            now_ns = clock_now_ns();
-        fill_loan(writer->ring, slot, now_ns, out_loan);
-        writer->ring->out++; /* it has no pins: those keep a slot from being lent */
+    const int code = take_slots(writer, &now_ns, deadline_ns, slots, count);
+    if (code > 0) {
+        ledger_lent(&writer->ledger, writer->sequence + 1, now_ns);
+        for (int i = 0; i < code; i++)
+            fill_loan(writer->ring, slots[i], now_ns, &out_loans[i]);
+        writer->ring->out += (uint32_t)code; /* they have no pins: those keep a slot from it */
     } else if (code == -EAGAIN || code == -ETIMEDOUT || code == -ENOSPC || code == -EBUSY) {
-        writer->counters.loans_refused++;
+        ledger_refused(&writer->ledger, code, writer->sequence + 1, now_ns);
+    } else {
+        ledger_given_up(&writer->ledger, now_ns);
     }
     writer_unlock(writer);
     return code;
+}
+
+__attribute__((hot)) int shmframe_writer_loan(struct shmframe_writer *writer, int64_t deadline_ns,
+                                              struct shmframe_loan *out_loan) {
+    const int code = lend(writer, deadline_ns, out_loan, 1);
+    return code < 0 ? code : 0;
+}
+
+int shmframe_writer_loan_batch(struct shmframe_writer *writer, int64_t deadline_ns,
+                               struct shmframe_loan *out_loans, uint32_t count) {
+    if (count == 0)
+        return error_set(-EINVAL, "a batch of no loans");
+    return lend(writer, deadline_ns, out_loans,
+                count < WRITER_LOANS_MAX ? count : WRITER_LOANS_MAX);
 }
 
 /* ---- publish ---- */
@@ -202,16 +274,19 @@ static int refuse_not_loaned(const struct shmframe_writer *writer, const char *w
 }
 
 /* `ring` is of the first. */
-static int check_batch(const struct shmframe_writer *writer, const struct writer_ring *ring,
-                       const struct shmframe_loan *loans, uint32_t count) {
+static inline __attribute__((always_inline)) int check_batch(const struct shmframe_writer *writer,
+                                                             const struct writer_ring *ring,
+                                                             const struct shmframe_loan *loans,
+                                                             uint32_t count) {
     const struct shmframe_format *format = &ring->format;
+    struct ring_set seen = {{0}};
     for (uint32_t i = 0; i < count; i++) {
         if (loans[i].ring != ring->id || loans[i].slot >= ring->core.slots ||
             !ring_set_has(&ring->core.loaned, loans[i].slot))
             return refuse_not_loaned(writer, "published");
-        for (uint32_t j = 0; j < i; j++)
-            if (loans[j].slot == loans[i].slot)
-                return refuse_not_loaned(writer, "published twice");
+        if (count > 1 && ring_set_has(&seen, loans[i].slot))
+            return refuse_not_loaned(writer, "published twice");
+        ring_set_add(&seen, loans[i].slot);
         if (format->kind == SHMFRAME_AUDIO ? loans[i].frame.samples > format->audio.samples_max
                                            : loans[i].frame.bytes > format_bytes_max(format))
             return error_set(
@@ -237,22 +312,22 @@ static void close_older(struct writer_ring *ring) {
             ring_end(&older->core, RING_CLOSED);
 }
 
-static void put_all(struct shmframe_writer *writer, struct writer_ring *ring,
-                    struct shmframe_loan *loans, uint32_t count) {
+static inline __attribute__((always_inline)) void put_all(struct shmframe_writer *writer,
+                                                          struct writer_ring *ring,
+                                                          struct shmframe_loan *loans,
+                                                          uint32_t count) {
     const int64_t now_ns = clock_now_ns();
+    ring_order_payloads();
     for (uint32_t i = 0; i < count; i++) {
         loans[i].frame.publish_ns = now_ns;
         ring_put(&ring->core, loans[i].slot, &loans[i].frame);
         ring->out -= ring->pins[loans[i].slot] == 0;
-        writer->counters.published++;
-        writer->counters.device_dropped += loans[i].frame.device_dropped;
+        ledger_published(&writer->ledger, &ring->format, &loans[i].frame, loans[i].own_dropped);
     }
 }
 
-int shmframe_writer_publish_batch(struct shmframe_writer *writer, struct shmframe_loan *loans,
-                                  uint32_t count) {
-    if (count == 0)
-        return 0;
+static inline __attribute__((always_inline)) int
+publish(struct shmframe_writer *writer, struct shmframe_loan *loans, uint32_t count) {
     writer_lock(writer);
     struct writer_ring *ring = find_loan(writer, &loans[0]);
     int code =
@@ -271,8 +346,14 @@ int shmframe_writer_publish_batch(struct shmframe_writer *writer, struct shmfram
     return code;
 }
 
-int shmframe_writer_publish(struct shmframe_writer *writer, struct shmframe_loan *loan) {
-    return shmframe_writer_publish_batch(writer, loan, 1);
+__attribute__((hot)) int shmframe_writer_publish(struct shmframe_writer *writer,
+                                                 struct shmframe_loan *loan) {
+    return publish(writer, loan, 1);
+}
+
+int shmframe_writer_publish_batch(struct shmframe_writer *writer, struct shmframe_loan *loans,
+                                  uint32_t count) {
+    return count ? publish(writer, loans, count) : 0;
 }
 
 int shmframe_writer_abandon(struct shmframe_writer *writer, struct shmframe_loan *loan) {
@@ -280,7 +361,7 @@ int shmframe_writer_abandon(struct shmframe_writer *writer, struct shmframe_loan
     struct writer_ring *ring = find_loan(writer, loan);
     if (ring) {
         end_loan(ring, loan->slot);
-        writer->counters.abandoned++;
+        ledger_abandoned(&writer->ledger);
     }
     writer_unlock(writer);
     return ring ? 0 : refuse_not_loaned(writer, "abandoned");
@@ -311,6 +392,12 @@ int shmframe_writer_unpin(struct shmframe_writer *writer, uint32_t ring_id, uint
                 : error_set(-EINVAL, "stream '%s': slot %u is not pinned", writer->stream, slot);
 }
 
+void shmframe_writer_set_paced(struct shmframe_writer *writer, bool is_paced) {
+    writer_lock(writer);
+    ledger_set_paced(&writer->ledger, is_paced);
+    writer_unlock(writer);
+}
+
 /* ---- end ---- */
 
 static bool has_loans(const struct writer_ring *ring) {
@@ -322,6 +409,7 @@ static bool has_loans(const struct writer_ring *ring) {
 }
 
 static void end_rings(struct shmframe_writer *writer) {
+    ledger_lent(&writer->ledger, writer->sequence + 1, clock_now_ns());
     close_older(writer->ring);
     ring_end(&writer->ring->core, RING_ENDED);
     session_lock(writer->object.session);
@@ -371,7 +459,7 @@ int shmframe_writer_wait_readers(struct shmframe_writer *writer, uint32_t reader
 void shmframe_writer_counters(struct shmframe_writer *writer,
                               struct shmframe_writer_counters *out_counters) {
     writer_lock(writer);
-    *out_counters = writer->counters;
+    *out_counters = writer->ledger.counters;
     for (const struct writer_ring *ring = writer->ring; ring; ring = ring->next)
         out_counters->bells_rung += ring->core.rings;
     out_counters->slots_used = writer->ring->core.warm;

@@ -6,6 +6,7 @@
 #ifndef SHMFRAME_SRC_WRITER_H
 #define SHMFRAME_SRC_WRITER_H
 
+#include "ledger.h"
 #include "link.h"
 #include "ring.h"
 #include "session.h"
@@ -13,6 +14,8 @@
 #include <shmframe/writer.h>
 
 enum { WRITER_LINKS = 4, WRITER_EVENTS_MAX = 256, WRITER_LOANS_MAX = 64, WRITER_REQUESTS_MAX = 64 };
+enum { WRITER_READER_SLOTS = 1 }; /* backed with memory for the first reader, before it comes */
+enum { WRITER_SPARE_SLOTS = 1 };  /* what a publish retires is free only at the next loan */
 
 /* One ring of a writer. The list of its links changes under the session's mutex. */
 struct writer_ring {
@@ -61,7 +64,7 @@ struct shmframe_writer {
     struct writer_ring *ring; /* current; its `next` are older ones; changes under both mutexes */
     uint64_t sequence;
     uint32_t last_id;
-    struct shmframe_writer_counters counters;
+    struct ledger ledger;
 
     /* Under the session's mutex. */
     struct writer_ring *opening; /* NULL: none */
@@ -109,7 +112,7 @@ int writer_ring_create(struct shmframe_writer *writer, const struct shmframe_for
 void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *ring);
 
 /* Backs slots up to `end` with memory: their headers and their payload. Errors: -ENOMEM. */
-int writer_ring_warm(struct writer_ring *ring, uint32_t end);
+int writer_ring_warm(struct writer_ring *ring, uint32_t end) __attribute__((cold));
 
 /* How many slots loans, history and leases need at once. */
 uint32_t writer_ring_warm_target(const struct shmframe_writer *writer,
@@ -141,5 +144,8 @@ void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *not
 
 /* Destroys the links of a ring that was never opened. */
 void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring);
+
+/* Whether so many loans and so much history can be asked for. Errors: -EINVAL. */
+int writer_check_counts(const struct shmframe_writer_params *params);
 
 #endif

@@ -213,7 +213,7 @@ void writer_settle(struct shmframe_writer *writer) {
         struct writer_ring *ring = *place;
         if (!is_needed(writer, ring)) {
             *place = ring->next;
-            writer->counters.bells_rung += ring->core.rings;
+            writer->ledger.counters.bells_rung += ring->core.rings;
             writer_ring_destroy(writer, ring);
             continue;
         }

@@ -18,8 +18,8 @@ static int lose(struct shmframe_writer *writer) {
 }
 
 /* Gives the session's mutex up while it waits. A change of format is not to be interrupted
- * half-way: once asked for, it is the supervisor's to decide. Where that one went away, the stream's
- * return to the next is asked about by now: its answer is not ours. */
+ * half-way: once asked for, it is the supervisor's to decide. Where that one went away, the
+ * stream's return to the next is asked about by now: its answer is not ours. */
 static int await_opened(struct shmframe_writer *writer, int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
     const int64_t last_ns = shmframe_deadline_ns(OPEN_NS);
@@ -91,7 +91,8 @@ static void adopt(struct shmframe_writer *writer, struct writer_ring *ring) {
         writer->sequence = writer->opened_sequence;
     ring->next = writer->ring;
     writer->ring = ring;
-    writer->counters.generation = ring->generation;
+    writer->ledger.counters.generation = ring->generation;
+    ledger_enter(&writer->ledger, ring->core.ring, &ring->format, ring->core.warm);
 }
 
 /* Readers that were linked to it before its opening failed go on to the next one. */
@@ -110,6 +111,9 @@ static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_f
     int code = writer_ring_create(writer, format, &ring);
     if (code < 0)
         return code;
+    writer_lock(writer);
+    ledger_show(&writer->ledger, ring->core.ring, &ring->format, ring->core.warm);
+    writer_unlock(writer);
     session_lock(session);
     code = register_ring(writer, ring, deadline_ns);
     if (code == -ENOTCONN) {
@@ -142,12 +146,7 @@ static int open_ring(struct shmframe_writer *writer, const struct shmframe_forma
     return code;
 }
 
-static int check_params(const struct shmframe_writer_params *params) {
-    const int code = session_check_stream(params->stream);
-    if (code < 0)
-        return code;
-    if (params->group && params->group[0] && !shmframe_name_is_valid(params->group))
-        return error_set(-EINVAL, "'%s' cannot name a group", params->group);
+int writer_check_counts(const struct shmframe_writer_params *params) {
     if (params->loans > WRITER_LOANS_MAX)
         return error_set(-EINVAL, "%u loans at once are more than %d", params->loans,
                          WRITER_LOANS_MAX);
@@ -155,6 +154,15 @@ static int check_params(const struct shmframe_writer_params *params) {
         return error_set(-EINVAL, "a history of %u frames is more than %d", params->history,
                          SHMFRAME_DEPTH_MAX);
     return 0;
+}
+
+static int check_params(const struct shmframe_writer_params *params) {
+    const int code = session_check_stream(params->stream);
+    if (code < 0)
+        return code;
+    if (params->group && params->group[0] && !shmframe_name_is_valid(params->group))
+        return error_set(-EINVAL, "'%s' cannot name a group", params->group);
+    return writer_check_counts(params);
 }
 
 static struct shmframe_writer *create(struct shmframe_session *session,
@@ -173,6 +181,7 @@ static struct shmframe_writer *create(struct shmframe_session *session,
     message_put_text(writer->stream, sizeof(writer->stream), params->stream);
     if (params->group)
         message_put_text(writer->group, sizeof(writer->group), params->group);
+    ledger_init(&writer->ledger, params->flags & SHMFRAME_WRITER_TELLS_DROPS);
     pthread_mutex_init(&writer->mutex, NULL);
     session_lock(session);
     writer->object.number = ++session->next_writer;

@@ -8,9 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READER_SLOTS = 1 }; /* backed with memory for the first reader, before it comes */
-enum { SPARE_SLOTS = 1 };  /* what a publish retires is free only at the next loan */
-
 int writer_ring_warm(struct writer_ring *ring, uint32_t end) {
     struct ring_writer *core = &ring->core;
     while (core->warm < end) {
@@ -27,10 +24,20 @@ int writer_ring_warm(struct writer_ring *ring, uint32_t end) {
     return 0;
 }
 
+/* Small slots beyond what is needed let the writer go on for so many frames without a look at its
+ * readers' leases. */
+static uint32_t count_spare(const struct writer_ring *ring) {
+    enum { FRAMES_A_SPARE = 8, BYTES_MAX = 65536 };
+    const uint32_t most = (uint32_t)(BYTES_MAX / ring->slot_stride);
+    const uint32_t spare = ring->core.history / FRAMES_A_SPARE;
+    return spare < most ? spare : most;
+}
+
 uint32_t writer_ring_warm_target(const struct shmframe_writer *writer,
                                  const struct writer_ring *ring) {
-    const uint32_t leases = ring->core.leases > READER_SLOTS ? ring->core.leases : READER_SLOTS;
-    const uint32_t target = writer->loans + ring->core.history + leases;
+    const uint32_t leased = ring->core.leased_slots > WRITER_READER_SLOTS ? ring->core.leased_slots
+                                                                          : WRITER_READER_SLOTS;
+    const uint32_t target = writer->loans + ring->core.history + leased + count_spare(ring);
     return target < ring->core.slots ? target : ring->core.slots;
 }
 
@@ -82,8 +89,9 @@ int writer_ring_create(struct shmframe_writer *writer, const struct shmframe_for
         ring->fd = -1;
         ring->id = ++writer->last_id;
         describe_ring(writer, geometry);
-        code = layout_plan(geometry, format, writer->ring_bytes,
-                           writer->loans + writer->history + READER_SLOTS + SPARE_SLOTS);
+        code =
+            layout_plan(geometry, format, writer->ring_bytes,
+                        writer->loans + writer->history + WRITER_READER_SLOTS + WRITER_SPARE_SLOTS);
     }
     if (code == 0)
         code = fill_ring(writer, ring, geometry);

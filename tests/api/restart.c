@@ -13,10 +13,11 @@ enum { SLOTS_WATCHED = 64 };
 /* ---- a writer in a process of its own, which does as it is told ---- */
 
 enum order_type {
-    ORDER_PUBLISH,       /* `number` frames, each with its sequence as its value */
-    ORDER_SET_FORMAT,    /* data of type "other" */
-    ORDER_COUNT_READERS, /* linked at this moment */
-    ORDER_COUNT_JOINED,  /* of the events so far */
+    ORDER_PUBLISH,             /* `number` frames, each with its sequence as its value */
+    ORDER_SET_FORMAT,          /* data of type "other" */
+    ORDER_CHANGE_UNDER_A_LOAN, /* `number` times; the frame comes after them, in the ring before */
+    ORDER_COUNT_READERS,       /* linked at this moment */
+    ORDER_COUNT_JOINED,        /* of the events so far */
     ORDER_COUNT_LEFT,
     ORDER_END,
 };
@@ -76,8 +77,25 @@ static void publish(struct shmframe_writer *writer, uint64_t count, struct repor
     }
 }
 
-static void obey(struct shmframe_writer *writer, const struct order *order, struct report *report) {
+static int set_format(struct shmframe_writer *writer) {
     struct shmframe_format format;
+    const int code = shmframe_format_data(&format, "other", 64);
+    return code < 0 ? code : shmframe_writer_set_format(writer, &format, world_deadline());
+}
+
+/* What is on loan is published in the ring that it is of, though there is another one by then. */
+static void change_under_a_loan(struct shmframe_writer *writer, uint64_t changes,
+                                struct report *report) {
+    struct shmframe_loan loan;
+    report->code = shmframe_writer_loan(writer, world_deadline(), &loan);
+    for (uint64_t i = 0; i < changes && report->code == 0; i++)
+        report->code = set_format(writer);
+    if (report->code == 0)
+        report->code = shmframe_writer_publish(writer, &loan);
+    report->number = loan.frame.sequence;
+}
+
+static void obey(struct shmframe_writer *writer, const struct order *order, struct report *report) {
     report->code = 0;
     report->slots = 0;
     switch (order->type) {
@@ -85,9 +103,10 @@ static void obey(struct shmframe_writer *writer, const struct order *order, stru
         publish(writer, order->number, report);
         break;
     case ORDER_SET_FORMAT:
-        report->code = shmframe_format_data(&format, "other", 64);
-        if (report->code == 0)
-            report->code = shmframe_writer_set_format(writer, &format, world_deadline());
+        report->code = set_format(writer);
+        break;
+    case ORDER_CHANGE_UNDER_A_LOAN:
+        change_under_a_loan(writer, order->number, report);
         break;
     case ORDER_COUNT_READERS:
         report->number = shmframe_writer_readers(writer);
@@ -670,6 +689,45 @@ START_TEST(sequences_go_on_though_writer_and_supervisor_died) {
 }
 END_TEST
 
+/* The newest ring has no frame, and the one before has one that came after it, and nobody has read.
+ */
+START_TEST(sequences_go_on_though_both_died_in_a_change_of_format) {
+    const unsigned changes = (unsigned)_i;
+    remote = start_writer();
+    reader = open_reader(SHMFRAME_IN_ORDER, 8);
+    tell(&remote, ORDER_PUBLISH, 6);
+    for (uint64_t i = 1; i <= 6; i++)
+        expect_frame(i, 0, 0);
+    ck_assert_uint_eq(tell(&remote, ORDER_CHANGE_UNDER_A_LOAN, changes).number, 7);
+    ck_assert_int_eq(shmframe_session_dispatch(world.session), 0); /* the newest ring's link */
+    kill_remote(&remote);
+    world_kill_supervisor();
+    world_await_connected(false);
+    world_start_supervisor(NULL, NULL);
+    world_await_connected(true);
+    remote = start_writer();
+    ck_assert_uint_eq(tell(&remote, ORDER_PUBLISH, 1).number, 8);
+    expect_frame(7, 0, 0);
+    expect_frame(8, SHMFRAME_LEASE_RESTARTED | SHMFRAME_LEASE_NEW_FORMAT, 0);
+}
+END_TEST
+
+/* The supervisor lives, and keeps no more rings than a reader would show it. */
+START_TEST(sequences_go_on_though_the_writer_died_in_a_change_of_format) {
+    remote = start_writer();
+    reader = open_reader(SHMFRAME_IN_ORDER, 8);
+    tell(&remote, ORDER_PUBLISH, 6);
+    for (uint64_t i = 1; i <= 6; i++)
+        expect_frame(i, 0, 0);
+    ck_assert_uint_eq(tell(&remote, ORDER_CHANGE_UNDER_A_LOAN, (uint64_t)_i).number, 7);
+    kill_remote(&remote);
+    remote = start_writer();
+    ck_assert_uint_eq(tell(&remote, ORDER_PUBLISH, 1).number, 8);
+    expect_frame(7, 0, 0);
+    expect_frame(8, SHMFRAME_LEASE_RESTARTED | SHMFRAME_LEASE_NEW_FORMAT, 0);
+}
+END_TEST
+
 START_TEST(a_writer_that_came_meanwhile_waits_for_the_supervisor) {
     remote = start_writer();
     reader = open_reader(SHMFRAME_LOSSLESS, 4);
@@ -724,6 +782,8 @@ int main(void) {
     tcase_add_test(tests, requests_and_lists_work_again_after_a_restart);
     tcase_add_loop_test(tests, who_was_evicted_stays_evicted_after_a_restart, 0, 4);
     tcase_add_loop_test(tests, sequences_go_on_though_writer_and_supervisor_died, 0, 2);
+    tcase_add_loop_test(tests, sequences_go_on_though_both_died_in_a_change_of_format, 1, 7);
+    tcase_add_loop_test(tests, sequences_go_on_though_the_writer_died_in_a_change_of_format, 1, 7);
     tcase_add_test(tests, a_writer_that_came_meanwhile_waits_for_the_supervisor);
     tcase_add_test(tests, a_format_can_be_changed_after_a_restart);
     suite_add_tcase(suite, tests);

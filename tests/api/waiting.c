@@ -78,6 +78,7 @@ enum call {
     CALL_WAIT,
     CALL_WAIT_SEVERAL,
     CALL_LOAN,
+    CALL_LOAN_BATCH,
     CALL_WAIT_READERS,
     CALL_REQUEST,
     CALLS
@@ -91,7 +92,7 @@ static void open_for(enum call call, int64_t spin_ns) {
         .stream = "s", .policy = SHMFRAME_LOSSLESS, .depth = 2, .spin_ns = spin_ns};
     ck_assert_int_eq(shmframe_reader_open(world.session, &params, &reader), 0);
     ck_assert_int_eq(shmframe_reader_open(world.session, &params, &second), 0);
-    if (call == CALL_LOAN)
+    if (call == CALL_LOAN || call == CALL_LOAN_BATCH)
         for (uint64_t i = 1; i <= 2; i++)
             world_publish(writer, i);
 }
@@ -102,7 +103,7 @@ static int make(enum call call, int64_t deadline_ns) {
     const struct shmframe_reader_params params = {.stream = "nowhere", .deadline_ns = deadline_ns};
     struct shmframe_reader *opened;
     struct shmframe_lease lease[2];
-    struct shmframe_loan loan;
+    struct shmframe_loan loan[2];
     struct shmframe_answer answer;
     uint64_t ready;
     switch (call) {
@@ -117,7 +118,9 @@ static int make(enum call call, int64_t deadline_ns) {
     case CALL_WAIT_SEVERAL:
         return shmframe_readers_wait(both, 2, deadline_ns, &ready);
     case CALL_LOAN:
-        return shmframe_writer_loan(writer, deadline_ns, &loan);
+        return shmframe_writer_loan(writer, deadline_ns, loan);
+    case CALL_LOAN_BATCH:
+        return shmframe_writer_loan_batch(writer, deadline_ns, loan, 2);
     case CALL_WAIT_READERS:
         return shmframe_writer_wait_readers(writer, 1, deadline_ns);
     case CALL_REQUEST:
@@ -294,6 +297,25 @@ START_TEST(who_spins_keeps_its_deadline) {
 }
 END_TEST
 
+START_TEST(who_spins_for_ever_does_not_sleep) {
+    open_for(CALL_ACQUIRE, SHMFRAME_FOREVER);
+    ck_assert_int_eq(make(CALL_ACQUIRE, shmframe_deadline_ns(2000000)), -ETIMEDOUT);
+    struct shmframe_reader_counters counters;
+    shmframe_reader_counters(reader, &counters);
+    ck_assert_uint_eq(counters.sleeps, 0);
+}
+END_TEST
+
+/* Upkeep comes once a second. */
+START_TEST(upkeep_ends_no_spin) {
+    open_for(CALL_ACQUIRE, WORLD_NS);
+    ck_assert_int_eq(make(CALL_ACQUIRE, shmframe_deadline_ns(1300000000)), -ETIMEDOUT);
+    struct shmframe_reader_counters counters;
+    shmframe_reader_counters(reader, &counters);
+    ck_assert_uint_eq(counters.sleeps, 0);
+}
+END_TEST
+
 START_TEST(who_has_spun_for_long_enough_sleeps) {
     open_for(CALL_ACQUIRE, 1000000);
     pid_t self = gettid();
@@ -466,6 +488,8 @@ int main(void) {
     tcase_add_test(tests, an_interrupt_ends_the_wait_for_a_name_that_is_kept_for_its_owner);
     tcase_add_test(tests, who_spins_takes_the_frame_without_a_sleep);
     tcase_add_test(tests, who_spins_keeps_its_deadline);
+    tcase_add_test(tests, who_spins_for_ever_does_not_sleep);
+    tcase_add_test(tests, upkeep_ends_no_spin);
     tcase_add_test(tests, who_has_spun_for_long_enough_sleeps);
     tcase_add_test(tests, an_interrupt_ends_a_spin);
     tcase_add_test(tests, of_several_readers_each_that_is_ready_is_told);

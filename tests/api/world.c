@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -128,19 +129,23 @@ void world_begin(void) {
     world.session = world_open_session();
 }
 
+static void clear_folder(void) {
+    DIR *files = opendir(world.folder);
+    ck_assert_ptr_nonnull(files);
+    const struct dirent *file;
+    while ((file = readdir(files)))
+        if (file->d_name[0] != '.')
+            unlinkat(dirfd(files), file->d_name, 0);
+    closedir(files);
+}
+
 void world_end(void) {
     shmframe_session_close(world.session);
     descriptors_end();
     ck_assert_int_eq(count_mappings(), mappings_before);
     if (world.supervisor > 0)
         world_kill_supervisor();
-    static const char *const names[] = {"socket", "socket.lock", "socket.names",
-                                        "socket.names.new"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char path[128];
-        snprintf(path, sizeof(path), "%s/%s", world.folder, names[i]);
-        unlink(path);
-    }
+    clear_folder();
     ck_assert_int_eq(rmdir(world.folder), 0);
     close(word[0]);
     close(word[1]);

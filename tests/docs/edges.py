@@ -45,7 +45,8 @@ def functions():
     """(file, name) -> body, of every function in the sources."""
     found = {}
     for name, text in sources():
-        for match in re.finditer(r"^\w[\w *]*?(\w+)\([^;{}]*\) {\n(.*?)^}", text,
+        plain = re.sub(r"__attribute__\(\(\w+\)\)\s+", "", text)
+        for match in re.finditer(r"^\w[\w *]*?\n?(\w+)\([^;{}]*\) {\n(.*?)^}", plain,
                                  flags=re.M | re.S):
             found[name, match[1]] = match[2]
     return found

@@ -1,4 +1,4 @@
-"""What the pages point to is there."""
+"""What the pages point to is there, and no file holds two forms of itself."""
 
 import os
 import re
@@ -12,17 +12,25 @@ PATH = re.compile(r"`((?:\.ci|bench|common|consumers|demos|docs|producers|server
                   r"/[\w./-]+\.\w+)`")
 
 
-def pages():
-    done = subprocess.run(["git", "-C", page.TOP, "ls-files", "-co", "--exclude-standard", "*.md"],
+# What a merge leaves where two have changed the same.
+CONFLICT = re.compile(rb"^(<{7}|\|{7}|>{7})( .*)?$", flags=re.M)
+
+
+def files():
+    done = subprocess.run(["git", "-C", page.TOP, "ls-files", "-coz", "--exclude-standard"],
                           text=True, capture_output=True, check=False)
     if done.returncode == 0:
-        return done.stdout.split()
+        return [path for path in done.stdout.split("\0")
+                if os.path.isfile(os.path.join(page.TOP, path))]
     found = []
     for folder, folders, names in os.walk(page.TOP):
         folders[:] = [name for name in folders if not name.startswith((".", "build"))]
-        found += [os.path.relpath(os.path.join(folder, name), page.TOP) for name in names
-                  if name.endswith(".md")]
+        found += [os.path.relpath(os.path.join(folder, name), page.TOP) for name in names]
     return found
+
+
+def pages():
+    return [path for path in files() if path.endswith(".md")]
 
 
 def anchors(path):
@@ -64,6 +72,12 @@ class Links(unittest.TestCase):
                 if not re.match(r"[a-z]+:", target):
                     todo.append(os.path.normpath(os.path.join(os.path.dirname(path), target)))
         self.assertEqual({path for path in pages() if path.startswith("docs/")} - reached, set())
+
+    def test_no_file_holds_what_a_merge_left(self):
+        for path in files():
+            with open(os.path.join(page.TOP, path), "rb") as file:
+                found = CONFLICT.search(file.read())
+            self.assertIsNone(found, path)
 
 
 if __name__ == "__main__":

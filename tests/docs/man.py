@@ -10,7 +10,7 @@ import unittest
 import page
 
 PROGRAMS = dict(item.split("=", 1) for item in os.environ["PROGRAMS"].split())
-COMMANDS = ("run", "ls", "ask")
+COMMANDS = ("run", "ls", "ask", "status", "start", "stop", "restart", "reload", "upgrade")
 OPTION = r"(?<![\w-])--?[a-zA-Z][\w-]*"
 
 
@@ -35,6 +35,19 @@ def options_of(program, *command):
     return found
 
 
+def built_ins():
+    """The commands of shmframe that are no programs of their own."""
+    done = subprocess.run([PROGRAMS["shmframe"], "commands"], text=True, capture_output=True,
+                          timeout=30, check=True)
+    return re.findall(r"^  (\S+) ", done.stdout.partition("Programs")[0], flags=re.M)
+
+
+def call_of(name):
+    """How to call what the page NAME is about."""
+    command = name.partition("-")[2]
+    return [PROGRAMS["shmframe"], command] if command in built_ins() else [PROGRAMS[name]]
+
+
 def section(text, name):
     found = re.search(rf"^# {name}\n(.*?)(?=^# |\Z)", text, flags=re.M | re.S)
     return found[1] if found else ""
@@ -51,7 +64,9 @@ def options_in(text):
 
 class Man(unittest.TestCase):
     def test_every_program_has_its_page(self):
-        self.assertEqual({name.rsplit(".", 2)[0] for name in pages()}, set(PROGRAMS))
+        own = {name.rsplit(".", 2)[0] for name in pages() if name[-5] in "18"}
+        commands = {f"shmframe-{command}" for command in built_ins() if command not in COMMANDS}
+        self.assertEqual(own, set(PROGRAMS) | commands)
 
     def test_pages_are_built(self):
         built = set(re.findall(r"'([\w.-]+\.scd)'", page.read("docs/meson.build")))
@@ -59,10 +74,11 @@ class Man(unittest.TestCase):
 
     def test_options_are_those_of_help(self):
         for name in pages():
-            program = name.rsplit(".", 2)[0]
+            if name[-5] not in "18":
+                continue
             told = options_in(section(source(name), "OPTIONS"))
-            real = options_of(PROGRAMS[program])
-            self.assertEqual(sorted(told ^ real), [], f"{name} and {program} --help differ in these")
+            real = options_of(*call_of(name.rsplit(".", 2)[0]))
+            self.assertEqual(sorted(told ^ real), [], f"{name} and --help differ in these")
 
     def test_options_of_commands_are_those_of_help(self):
         always = {"-h", "--help", "-V", "--version"}
@@ -71,6 +87,13 @@ class Man(unittest.TestCase):
             told = options_in(section(text, command.upper()))
             real = options_of(PROGRAMS["shmframe"], command) - always
             self.assertEqual(sorted(told ^ real), [], f"shmframe {command}")
+
+    def test_keys_of_pipeline_files_are_on_their_page(self):
+        known = re.findall(r'^    \{"([a-z-]+)", \w+, (?:true|false), config_read_',
+                           page.read("server/config_key.c"), flags=re.M)
+        told = re.findall(r"^\*([a-z-]+)\* = ", source("shmframe-pipeline.5.scd"), flags=re.M)
+        self.assertGreater(len(known), 20)
+        self.assertEqual(sorted(told), sorted(set(known)))
 
     def test_pages_that_are_named_exist(self):
         for name in pages():

@@ -62,8 +62,22 @@ int64_t board_run_delay_ns(void) {
     return sscanf(text, "%lld %lld", &ran_ns, &delay_ns) == 2 ? delay_ns : 0;
 }
 
+/* Until each probe has told what came until now: who is late since a processor was not there runs
+ * again no later than the probe that is to tell of it. */
+static void await_probes(void) {
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(5000000000));
+    uint64_t rounds[PROBES_MAX];
+    for (unsigned i = 0; i < PROBES_MAX; i++)
+        rounds[i] = atomic_load(&board->rounds[i]);
+    for (unsigned i = 0; i < PROBES_MAX; i++)
+        while (rounds[i] && atomic_load(&board->rounds[i]) == rounds[i] &&
+               shmframe_now_ns() < deadline_ns)
+            nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+}
+
 int64_t board_stalled_ns(int64_t from_ns) {
     int64_t stalled_ns = 0;
+    await_probes();
     for (unsigned i = 0; i < STALLS_MAX; i++) {
         const int64_t begin_ns = atomic_load(&board->stall[i].from_ns);
         const int64_t end_ns = atomic_load(&board->stall[i].until_ns);
@@ -80,17 +94,20 @@ int64_t board_held_ns(const struct seat *seat, int64_t from_ns) {
     return until_ns > from_ns ? until_ns - (begin_ns > from_ns ? begin_ns : from_ns) : 0;
 }
 
-void board_probe(int cpu) {
-    enum { PAUSE_NS = 2000000, STALL_NS = 4000000 };
+void board_probe(unsigned number, int cpu) {
+    enum { PAUSE_NS = 2000000, STALL_NS = 1000000 };
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
     sched_setaffinity(0, sizeof(set), &set);
+    int64_t before_ns = shmframe_now_ns(), before_delay_ns = board_run_delay_ns();
     for (;;) {
-        const int64_t before_ns = shmframe_now_ns(), delay_ns = board_run_delay_ns();
+        atomic_fetch_add(&board->rounds[number], 1);
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-        const int64_t now_ns = shmframe_now_ns();
-        const int64_t late_ns = now_ns - before_ns - PAUSE_NS - (board_run_delay_ns() - delay_ns);
+        const int64_t now_ns = shmframe_now_ns(), delay_ns = board_run_delay_ns();
+        const int64_t late_ns = now_ns - before_ns - PAUSE_NS - (delay_ns - before_delay_ns);
+        before_ns = now_ns; /* what comes from here on is told by the next round */
+        before_delay_ns = delay_ns;
         if (late_ns < STALL_NS)
             continue;
         struct stall *stall = &board->stall[atomic_fetch_add(&board->stalls, 1) % STALLS_MAX];

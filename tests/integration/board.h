@@ -13,7 +13,7 @@ enum {
     READERS = STREAMS * READERS_OF_STREAM,
     SEATS = STREAMS + READERS, /* a writer of each stream, then the readers */
     PROBES_MAX = 64,
-    STALLS_MAX = 256,
+    STALLS_MAX = 1024,
     SAMPLES_MAX = 1 << 14,
     FAULTS_MAX = 16,
     PUBLICATIONS = 1024,
@@ -68,6 +68,7 @@ struct seat {
     _Atomic uint32_t held_at;    /* door to be held at; DOOR_NONE: go on */
     _Atomic bool is_open;        /* its writer or reader is */
     _Atomic bool is_drained;     /* has done what COMMAND_DRAIN asks */
+    _Atomic uint32_t takes;      /* odd: takes a frame, or has one and has not told its progress */
     _Atomic int64_t progress_ns; /* last frame published or taken */
     _Atomic int64_t changed_ns;  /* when its peer was last killed or opened */
     /* When the test last held its peer, at a door and from instruction to instruction; `until`: its
@@ -106,12 +107,13 @@ struct board {
     struct seat seat[SEATS];
     struct stream_board stream[STREAMS];
     _Atomic uint64_t total[TOTALS];
+    _Atomic uint64_t rounds[PROBES_MAX]; /* of each probe; what came before one is told with it */
     _Atomic uint32_t stalls;
     struct stall stall[STALLS_MAX];
     _Atomic uint32_t samples;
     struct sample sample[SAMPLES_MAX];
     _Atomic uint32_t faults, faults_written;
-    char fault[FAULTS_MAX][256];
+    char fault[FAULTS_MAX][512];
     char socket[108];
 };
 
@@ -129,11 +131,12 @@ bool board_is_disturbed(int64_t from_ns);
 
 /* Nanoseconds that this thread was ready to run and had no processor. */
 int64_t board_run_delay_ns(void);
-/* Nanoseconds since `from_ns` in which a processor was not there. */
+/* Nanoseconds between `from_ns` and now in which a processor was not there. Waits for the probes.
+ */
 int64_t board_stalled_ns(int64_t from_ns);
 /* Nanoseconds since `from_ns` in which the test held the seat's peer. */
 int64_t board_held_ns(const struct seat *seat, int64_t from_ns);
-/* Watches processor `cpu` until it is killed. */
-_Noreturn void board_probe(int cpu);
+/* Probe `number` watches processor `cpu` until it is killed. */
+_Noreturn void board_probe(unsigned number, int cpu);
 
 #endif

@@ -131,6 +131,7 @@ static void clear_seat(struct cast *cast, unsigned number) {
     struct seat *seat = &board->seat[number];
     atomic_store(&seat->changed_ns, shmframe_now_ns());
     atomic_store(&seat->is_open, false);
+    atomic_store(&seat->takes, 0);
     atomic_store(&seat->held_at, DOOR_NONE);
     atomic_store(&seat->door, DOOR_NONE);
     cast->pid[number] = 0;
@@ -183,15 +184,19 @@ static bool step(struct cast *cast, unsigned number, unsigned steps) {
     return true;
 }
 
+/* Doors that a peer passes once, when it comes. */
+static bool is_entrance(enum door door) {
+    return door == DOOR_SESSION || door == DOOR_OPEN;
+}
+
 /* Between a few instructions and a few milliseconds after the door. */
-static void go_to_door(struct cast *cast, unsigned number) {
+static void go_to_door(struct cast *cast, unsigned number, enum door door) {
     enum { STEPS_MAX = 700 };
     struct seat *seat = &board->seat[number];
-    const enum door door = choose_door(cast, number);
     atomic_store(&seat->held_from_ns, shmframe_now_ns());
     atomic_store(&seat->held_at, door);
     const bool is_there = await_door(seat, door);
-    const bool is_long = door == DOOR_SESSION || door == DOOR_OPEN || door == DOOR_FORMAT;
+    const bool is_long = is_entrance(door) || door == DOOR_FORMAT;
     if (is_there && !is_long && cast->can_step && roll(cast, 2) &&
         step(cast, number, (unsigned)roll(cast, STEPS_MAX))) {
         cast->deaths_in_step++;
@@ -202,14 +207,7 @@ static void go_to_door(struct cast *cast, unsigned number) {
     cast->deaths_at_door++;
 }
 
-void cast_seat_kill(struct cast *cast, unsigned number) {
-    if (roll(cast, 4) == 0) {
-        spin((int64_t)roll(cast, 2000000));
-        atomic_store(&board->seat[number].held_from_ns, shmframe_now_ns());
-        cast->deaths_at_once++;
-    } else {
-        go_to_door(cast, number);
-    }
+static void kill_here(struct cast *cast, unsigned number) {
     kill(cast->pid[number], SIGKILL);
     const int status = reap(cast->pid[number]);
     atomic_store(&board->seat[number].held_until_ns, shmframe_now_ns());
@@ -217,6 +215,31 @@ void cast_seat_kill(struct cast *cast, unsigned number) {
         board_fault("%s had ended before it was killed, with status %x", seat_name(number),
                     (unsigned)status);
     clear_seat(cast, number);
+}
+
+static void kill_at_once(struct cast *cast, unsigned number) {
+    atomic_store(&board->seat[number].held_from_ns, shmframe_now_ns());
+    cast->deaths_at_once++;
+    kill_here(cast, number);
+}
+
+unsigned cast_seat_kill(struct cast *cast, unsigned number) {
+    struct seat *seat = &board->seat[number];
+    if (roll(cast, 4) == 0) {
+        spin((int64_t)roll(cast, 2000000));
+        kill_at_once(cast, number);
+        return 1;
+    }
+    const enum door door = choose_door(cast, number);
+    const bool is_past = is_entrance(door) && atomic_load(&seat->is_open);
+    if (is_past) {
+        kill_at_once(cast, number);
+        atomic_store(&seat->held_at, door);
+        cast_seat_fill(cast, number);
+    }
+    go_to_door(cast, number, door);
+    kill_here(cast, number);
+    return is_past ? 2 : 1;
 }
 
 bool cast_seats_end(struct cast *cast, unsigned first, unsigned last) {
@@ -275,9 +298,10 @@ void cast_start(struct cast *cast, const char *program, uint64_t seed) {
     cast->can_step = try_step();
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     for (long cpu = 0; cpu < cpus && cpu < PROBES_MAX; cpu++) {
-        cast->probe[cast->probes] = fork_bound();
-        if (cast->probe[cast->probes++] == 0)
-            board_probe((int)cpu);
+        const unsigned number = cast->probes++;
+        cast->probe[number] = fork_bound();
+        if (cast->probe[number] == 0)
+            board_probe(number, (int)cpu);
     }
 }
 
@@ -294,8 +318,8 @@ unsigned cast_finish(struct cast *cast) {
     end(cast->supervisor);
     for (unsigned i = 0; i < cast->probes; i++)
         end(cast->probe[i]);
-    static const char *const names[] = {"socket", "socket.lock", "socket.names",
-                                        "socket.names.new"};
+    static const char *const names[] = {"socket", "socket.lock", "socket.names", "socket.names.new",
+                                        "socket.journal"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char path[128];
         snprintf(path, sizeof(path), "%s/%s", cast->folder, names[i]);

@@ -25,8 +25,10 @@ void cast_supervisor_kill(struct cast *cast);
 bool cast_supervisor_stop(struct cast *cast);
 
 void cast_seat_fill(struct cast *cast, unsigned seat);
-/* Kills the peer at a random moment, often within a call of the library, and reaps it. */
-void cast_seat_kill(struct cast *cast, unsigned seat);
+/* Kills the peer at a random moment, often within a call of the library, and reaps it. If that is
+ * to be at a door which it passed when it came, its successor is killed there. Returns how many
+ * were. */
+unsigned cast_seat_kill(struct cast *cast, unsigned seat);
 /* Waits until every peer of seats `first` to `last` has ended by itself. False: not in time. */
 bool cast_seats_end(struct cast *cast, unsigned first, unsigned last);
 

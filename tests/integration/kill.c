@@ -129,20 +129,18 @@ static void kill_peer(struct run *run, enum kind kind) {
     const unsigned seat = kind == KIND_WRITER
                               ? (unsigned)peer_roll(&run->random, STREAMS)
                               : STREAMS + (unsigned)peer_roll(&run->random, READERS);
-    cast_seat_kill(&run->cast, seat);
+    run->killed[kind] += cast_seat_kill(&run->cast, seat);
     if (peer_roll(&run->random, 3) == 0)
         peer_sleep((int64_t)peer_roll(&run->random, 30000000));
     cast_seat_fill(&run->cast, seat);
-    run->killed[kind]++;
 }
 
 /* Sometimes just after a peer has come, so that it is in the midst of linking it. */
 static void kill_supervisor(struct run *run) {
     if (peer_roll(&run->random, 2)) {
         const unsigned seat = (unsigned)peer_roll(&run->random, SEATS);
-        cast_seat_kill(&run->cast, seat);
+        run->killed[seat < STREAMS ? KIND_WRITER : KIND_READER] += cast_seat_kill(&run->cast, seat);
         cast_seat_fill(&run->cast, seat);
-        run->killed[seat < STREAMS ? KIND_WRITER : KIND_READER]++;
         peer_sleep((int64_t)peer_roll(&run->random, 6000000));
         run->supervisors_early++;
     }

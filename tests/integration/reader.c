@@ -12,8 +12,8 @@
 
 /* A sleep of the library takes at most 100 ms: one that nobody ended shows as more than this. */
 #define LATE_NS INT64_C(30000000)
-/* A reader of a quick stream hears of a new ring so much later, since it listens to its writer
- * alone. */
+/* A reader of a quick stream hears of a new ring, or of a death, so much later, since it listens to
+ * its writer alone. */
 #define ALONE_NS INT64_C(20000000)
 /* A stream flows within this time of its writer's return. */
 #define FLOW_NS INT64_C(100000000)
@@ -176,23 +176,34 @@ static bool find_return(const struct reader_peer *peer, const struct shmframe_le
 /* A frame that was waited for, and came late: was it the machine, or was nobody woken? */
 static void examine_delay(const struct reader_peer *peer, const struct shmframe_lease *lease,
                           int64_t delay_ns, int64_t late_ns) {
-    int64_t from_ns = lease->frame.publish_ns;
-    if (find_return(peer, lease, &from_ns)) {
-        delay_ns -= from_ns - lease->frame.publish_ns;
-    } else {
+    const int64_t publish_ns = lease->frame.publish_ns;
+    int64_t from_ns = publish_ns;
+    const bool has_returned = find_return(peer, lease, &from_ns);
+    if (!has_returned) {
         board_count(TOTAL_KILLED_IN_PUBLISH, 1);
         from_ns = atomic_load(&peer->writer_seat->changed_ns);
-        delay_ns -= from_ns - lease->frame.publish_ns;
-        if (board_is_disturbed(lease->frame.publish_ns))
+        if (board_is_disturbed(publish_ns))
             return; /* it is the supervisor who tells of a death */
+        late_ns += ALONE_NS;
     }
-    delay_ns -= board_held_ns(peer->writer_seat, from_ns);
-    if (delay_ns - board_stalled_ns(lease->frame.publish_ns) < late_ns)
+    delay_ns -= from_ns - publish_ns + board_held_ns(peer->writer_seat, from_ns);
+    const int64_t stalled_ns = board_stalled_ns(publish_ns);
+    if (delay_ns - stalled_ns < late_ns)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
-        board_fault("%s: nobody woke it for frame %llu, which came %lld ms after it was published",
-                    peer->role->name, (unsigned long long)lease->frame.sequence,
-                    (long long)((lease->acquire_ns - lease->frame.publish_ns) / 1000000));
+        board_fault(
+            "%s: nobody woke it for frame %llu, which came %lld ms after it was published: "
+            "its writer %s %lld us after that, it waited from %lld us on, was ready and did "
+            "not run for %lld us, processors were away for %lld us; flags %x, number %llu "
+            "of its writer, last frame %llu",
+            peer->role->name, (unsigned long long)lease->frame.sequence,
+            (long long)((lease->acquire_ns - publish_ns) / 1000000),
+            has_returned ? "returned" : "died", (long long)((from_ns - publish_ns) / 1000),
+            (long long)((peer->call_ns - publish_ns) / 1000),
+            (long long)((board_run_delay_ns() - peer->delay_ns) / 1000),
+            (long long)(stalled_ns / 1000), lease->flags,
+            (unsigned long long)((const struct payload *)lease->data)->index,
+            (unsigned long long)peer->last);
 }
 
 static void check_delay(const struct reader_peer *peer, const struct shmframe_lease *lease) {
@@ -293,7 +304,11 @@ static int take(struct reader_peer *peer, struct shmframe_lease *out_lease) {
 
 static void read_one(struct reader_peer *peer) {
     struct shmframe_lease lease;
+    atomic_fetch_add(&peer->seat->takes, 1);
     int code = take(peer, &lease);
+    if (code == 0)
+        examine(peer, &lease);
+    atomic_fetch_add(&peer->seat->takes, 1);
     if (code == -ETIMEDOUT || code == -EAGAIN) {
         while (peer->held_count > 0)
             release_oldest(peer);
@@ -301,7 +316,6 @@ static void read_one(struct reader_peer *peer) {
     }
     if (code < 0)
         peer_fail(peer->role->name, "reader_acquire", code);
-    examine(peer, &lease);
     peer->held[peer->held_count++] = lease;
     board_pass(peer->seat, DOOR_HOLD);
     if (peer_roll(&peer->random, 4) == 0)

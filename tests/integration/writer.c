@@ -77,22 +77,32 @@ static void fill(struct writer_peer *peer, struct shmframe_loan *loan) {
     loan->frame.bytes = (uint32_t)bytes;
 }
 
+/* A reader gives room, and wakes the writer, before it can tell so. It ends what it is at, a wait
+ * for a frame that does not come as well. */
+static void await_progress(const struct seat *seat) {
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(5000000000));
+    const uint32_t takes = atomic_load(&seat->takes);
+    while (takes % 2 && atomic_load(&seat->takes) == takes && shmframe_now_ns() < deadline_ns)
+        peer_sleep(1000000);
+}
+
 /* Who could have given the writer room did so long ago: it slept on. */
 static void check_space_wait(const struct writer_peer *peer, int64_t began_ns, int64_t delay_ns) {
-    const int64_t now_ns = shmframe_now_ns();
+    const int64_t now_ns = shmframe_now_ns(), queued_ns = board_run_delay_ns() - delay_ns;
     if (now_ns - began_ns < LATE_NS || board_is_disturbed(began_ns))
         return;
     board_count(TOTAL_SPACE_WAITS, 1);
     int64_t latest_ns = began_ns, held_ns = 0;
     for (unsigned i = 0; i < READERS_OF_STREAM; i++) {
         const struct seat *seat = &board->seat[STREAMS + peer->number * READERS_OF_STREAM + i];
+        await_progress(seat);
         const int64_t progress_ns = atomic_load(&seat->progress_ns);
         const int64_t changed_ns = atomic_load(&seat->changed_ns);
         latest_ns = progress_ns > latest_ns ? progress_ns : latest_ns;
         latest_ns = changed_ns > latest_ns ? changed_ns : latest_ns;
         held_ns += board_held_ns(seat, began_ns);
     }
-    const int64_t late_ns = now_ns - latest_ns - held_ns - (board_run_delay_ns() - delay_ns);
+    const int64_t late_ns = now_ns - latest_ns - held_ns - queued_ns;
     if (late_ns < LATE_NS)
         return;
     if (late_ns - board_stalled_ns(latest_ns) < LATE_NS)

@@ -11,11 +11,13 @@ static struct budget parse(const char *text) {
     return budget;
 }
 
-/* `count` values of 1, 2 ... microseconds on `hop`. */
-static void fill(struct hops *hops, enum shmframe_hop hop, int count) {
-    *hops = (struct hops){0};
+static struct shmframe_histogram histogram;
+
+/* `count` values of 1, 2 ... microseconds. */
+static void fill(int count) {
+    histogram = (struct shmframe_histogram){0};
     for (int i = 1; i <= count; i++)
-        shmframe_histogram_add(&hops->hop[hop], i * INT64_C(1000));
+        shmframe_histogram_add(&histogram, i * INT64_C(1000));
 }
 
 START_TEST(a_budget_names_hop_limit_and_quantile) {
@@ -33,9 +35,9 @@ START_TEST(a_budget_names_hop_limit_and_quantile) {
 END_TEST
 
 START_TEST(every_hop_can_have_a_budget) {
-    for (unsigned hop = 0; hop < SHMFRAME_HOPS; hop++) {
+    for (unsigned hop = 0; hop < MARKED_END; hop++) {
         char text[64];
-        snprintf(text, sizeof(text), "%s=1ms@p50", shmframe_hop_name(hop));
+        snprintf(text, sizeof(text), "%s=1ms@p50", marked_hop_name(hop));
         ck_assert_uint_eq(parse(text).hop, hop);
     }
 }
@@ -72,34 +74,31 @@ START_TEST(a_mistake_is_told_and_changes_nothing) {
 END_TEST
 
 START_TEST(a_budget_is_met_up_to_its_limit) {
-    static struct hops hops;
-    fill(&hops, SHMFRAME_HOP_AGE, 100);
+    fill(100);
     const struct budget maximum = parse("age=100us@max");
-    const struct budget_verdict met = budget_judge(&maximum, &hops);
+    const struct budget_verdict met = budget_judge(&maximum, &histogram);
     ck_assert(met.is_met && met.is_measured);
     ck_assert_int_eq(met.measured_ns, 100000);
 
     const struct budget tight = parse("age=99us@max");
-    ck_assert(!budget_judge(&tight, &hops).is_met);
+    ck_assert(!budget_judge(&tight, &histogram).is_met);
 }
 END_TEST
 
 START_TEST(the_quantile_decides_which_value_counts) {
-    static struct hops hops;
-    fill(&hops, SHMFRAME_HOP_HOLD, 100);
+    fill(100);
     /* Steps are 1/32 wide, so leave that much room. */
     const struct budget median = parse("hold=53us@p50");
-    ck_assert(budget_judge(&median, &hops).is_met);
+    ck_assert(budget_judge(&median, &histogram).is_met);
     const struct budget high = parse("hold=53us@p99");
-    ck_assert(!budget_judge(&high, &hops).is_met);
+    ck_assert(!budget_judge(&high, &histogram).is_met);
 }
 END_TEST
 
 START_TEST(a_hop_without_frames_does_not_meet_its_budget) {
-    static struct hops hops;
-    fill(&hops, SHMFRAME_HOP_AGE, 10);
+    fill(0);
     const struct budget display = parse("display=1s@p50");
-    const struct budget_verdict verdict = budget_judge(&display, &hops);
+    const struct budget_verdict verdict = budget_judge(&display, &histogram);
     ck_assert(!verdict.is_met && !verdict.is_measured);
     char line[BUDGET_LINE_BYTES];
     budget_describe(&display, &verdict, line);
@@ -108,13 +107,16 @@ START_TEST(a_hop_without_frames_does_not_meet_its_budget) {
 END_TEST
 
 START_TEST(an_exceeded_budget_is_said_in_one_line) {
-    static struct hops hops;
-    fill(&hops, SHMFRAME_HOP_AGE, 1);
+    fill(1);
     const struct budget budget = parse("age=500ns@max");
-    const struct budget_verdict verdict = budget_judge(&budget, &hops);
+    const struct budget_verdict verdict = budget_judge(&budget, &histogram);
     char line[BUDGET_LINE_BYTES];
     budget_describe(&budget, &verdict, line);
     ck_assert_str_eq(line, "budget age=500ns@max exceeded: age is 1.00 us, the limit 500 ns");
+    const struct budget skew = parse("skew=500ns@max");
+    budget_describe(&skew, &verdict, line);
+    ck_assert_str_eq(
+        line, "budget skew=500ns@max exceeded: the size of skew is 1.00 us, the limit 500 ns");
 }
 END_TEST
 

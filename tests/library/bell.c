@@ -55,6 +55,24 @@ START_TEST(a_sleeper_is_rung_once_an_episode) {
 }
 END_TEST
 
+START_TEST(the_bell_tells_when_it_was_rung) {
+    struct rig *rig = rig_create(8, 1, 0);
+    struct rig_link *link = rig_join(rig, (struct rig_want){0});
+    rig_publish(rig);
+    ck_assert_int_eq(link->bell->rung_ns, 0); /* it did not wait */
+    ck_assert_int_ge(rig_read(rig, link), 0);
+    const int64_t before_ns = shmframe_now_ns();
+    ck_assert(bell_arm(&link->reader));
+    rig_publish(rig);
+    const int64_t rung_ns = link->bell->rung_ns;
+    ck_assert_int_gt(rung_ns, before_ns);
+    ck_assert_int_le(rung_ns, shmframe_now_ns());
+    rig_publish(rig); /* the same episode */
+    ck_assert_int_eq(link->bell->rung_ns, rung_ns);
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(all_who_sleep_are_rung_by_one_frame) {
     struct rig *rig = rig_create(4, 1, 0);
     struct rig_link *link[32];
@@ -330,9 +348,13 @@ END_TEST
 
 /* ---- a lossless writer ---- */
 
+static struct rig_link *join_lossless_deep(struct rig *rig, uint32_t depth) {
+    return rig_join(
+        rig, (struct rig_want){.depth = depth, .is_lossless = true, .begin = RING_BEGIN_FIRST});
+}
+
 static struct rig_link *join_lossless(struct rig *rig) {
-    return rig_join(rig,
-                    (struct rig_want){.depth = 1, .is_lossless = true, .begin = RING_BEGIN_FIRST});
+    return join_lossless_deep(rig, 1);
 }
 
 START_TEST(a_writer_that_waits_says_so_and_is_woken_by_the_next_acquire) {
@@ -356,6 +378,25 @@ START_TEST(a_writer_that_waits_says_so_and_is_woken_by_the_next_acquire) {
     rig_publish(rig);
     ck_assert_int_eq(rig_read(rig, link), 2);
     ck_assert_uint_eq(link->lease->space, 1); /* nobody waits: nothing to tell */
+    rig_destroy(rig);
+}
+END_TEST
+
+/* The reader may take no more for long. */
+START_TEST(I4_a_writer_that_waits_is_woken_as_soon_as_there_is_room) {
+    enum { DEPTH = 8 };
+    struct rig *rig = rig_create(DEPTH + 4, 1, 0);
+    struct rig_link *link = join_lossless_deep(rig, DEPTH);
+    rig_publish_many(rig, DEPTH);
+    for (int64_t sequence = 1; sequence <= 2 * DEPTH; sequence++) {
+        struct futex_word words[3];
+        ck_assert_ptr_eq(ring_writer_behind(rig->writer), &link->core);
+        ck_assert_uint_eq(bell_arm_space(rig->writer, &link->core, &NOBODY, words), 1);
+        ck_assert_int_eq(rig_read(rig, link), sequence);
+        ck_assert_int_eq(bell_sleep(words, 1, SHMFRAME_NOW), 0);
+        bell_disarm_space(&link->core);
+        rig_publish(rig);
+    }
     rig_destroy(rig);
 }
 END_TEST
@@ -440,6 +481,7 @@ int main(void) {
     const struct suite_test tests[] = {
         {nobody_is_rung_for_who_does_not_wait},
         {a_sleeper_is_rung_once_an_episode},
+        {the_bell_tells_when_it_was_rung},
         {all_who_sleep_are_rung_by_one_frame},
         {who_asked_for_a_byte_gets_one},
         {B1_a_reader_that_joins_between_loan_and_publish_is_rung},
@@ -455,6 +497,7 @@ int main(void) {
         {a_signal_ends_a_wait_with_EINTR},
         {spinning_ends_with_a_frame_a_notice_an_interrupt_or_its_time},
         {a_writer_that_waits_says_so_and_is_woken_by_the_next_acquire},
+        {I4_a_writer_that_waits_is_woken_as_soon_as_there_is_room},
         {I4_a_writer_that_goes_to_sleep_looks_at_the_cursor_once_more},
         {a_lossless_writer_and_its_reader_take_turns_asleep},
         {a_futex_that_has_changed_does_not_wait},

@@ -18,6 +18,7 @@ START_TEST(values_below_32_are_kept_as_they_are) {
     for (int64_t value = 0; value < 32; value++) {
         ck_assert_uint_eq(histogram_bucket(value), (uint32_t)value);
         ck_assert_int_eq(histogram_edge_ns((uint32_t)value), value);
+        ck_assert_int_eq(shmframe_histogram_edge_ns((uint32_t)value), value);
     }
     ck_assert_uint_eq(histogram_bucket(-1), 0);
     ck_assert_uint_eq(histogram_bucket(INT64_MIN), 0);
@@ -31,6 +32,10 @@ START_TEST(buckets_meet_without_gap_or_overlap) {
         ck_assert_uint_eq(histogram_bucket(edge_ns + 1), bucket + 1);
     }
     ck_assert_int_eq(histogram_edge_ns(SHMFRAME_HISTOGRAM_BUCKETS - 1), LAST_EDGE_NS);
+    ck_assert_int_eq(shmframe_histogram_edge_ns(SHMFRAME_HISTOGRAM_BUCKETS - 2),
+                     histogram_edge_ns(SHMFRAME_HISTOGRAM_BUCKETS - 2));
+    ck_assert_int_eq(shmframe_histogram_edge_ns(SHMFRAME_HISTOGRAM_BUCKETS - 1), INT64_MAX);
+    ck_assert_int_eq(shmframe_histogram_edge_ns(UINT32_MAX), INT64_MAX);
 }
 END_TEST
 

@@ -72,7 +72,7 @@ START_TEST(I8_a_wild_grant_is_cut_to_what_the_layout_has) {
         atomic_fetch_add_explicit(&rig->notice->word, 1, memory_order_release);
         link->core.state = RING_LINK_OFFERED;
         ring_writer_refresh(rig->writer);
-        ck_assert_uint_le(rig->writer->leases, SHMFRAME_LEASES_MAX);
+        ck_assert_uint_le(rig->writer->leased_slots, SHMFRAME_LEASES_MAX);
         ck_assert_uint_ge(rig->writer->history, 1);
         ck_assert_uint_le(rig->writer->history, 3);
         ck_assert_uint_le(rig->writer->active_count, 1);
@@ -196,6 +196,25 @@ START_TEST(I8_a_head_that_lies_breaks_the_protocol) {
 }
 END_TEST
 
+/* Each time that it is asked: not only as long as the lie is new to the reader. */
+START_TEST(I8_frames_beyond_what_a_lease_word_holds_are_refused_each_time) {
+    struct rig *rig = rig_create(4, 2, SEQUENCE_MAX - 2);
+    struct rig_link *link = rig_join(rig, (struct rig_want){.depth = 2});
+    rig_publish_many(rig, 2);
+    ck_assert_int_eq(rig_read(rig, link), (int64_t)SEQUENCE_MAX);
+    const uint64_t next = SEQUENCE_MAX + 1;
+    atomic_store(&rig->ring->index[next % RING_INDEX], place_word(next, 1));
+    atomic_store(&rig->ring->slot[1].state, slot_word(next, SLOT_PUBLISHED));
+    atomic_store(&rig->ring->head, place_word(next + 4, 1));
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t retries;
+        ck_assert_int_eq(acquire_code(link, &retries), -EPROTO);
+        ck_assert(!ring_reader_holds(&link->reader));
+    }
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(I8_index_tail_and_first_that_lie_end_in_an_error) {
     struct rig *rig = rig_create(8, 4, 0);
     struct rig_link *link = rig_join(rig, (struct rig_want){.depth = 4, .begin = RING_BEGIN_FIRST});
@@ -316,6 +335,7 @@ int main(void) {
         {I8_a_wild_waiting_word_costs_one_ring_a_change},
         {I8_a_full_or_closed_socket_neither_blocks_nor_kills_the_writer},
         {I8_a_head_that_lies_breaks_the_protocol},
+        {I8_frames_beyond_what_a_lease_word_holds_are_refused_each_time},
         {I8_index_tail_and_first_that_lie_end_in_an_error},
         {I8_a_wild_ring_state_means_closed},
         {I8_no_lie_of_the_writer_takes_a_reader_out_of_bounds},

@@ -86,6 +86,7 @@ void rig_grant(struct rig *rig, struct rig_link *link, struct rig_want want) {
                                         .bell = link->bell,
                                         .slots = rig->writer->slots,
                                         .leases = grant.leases,
+                                        .depth = grant.depth,
                                         .is_latest = want.depth == 0,
                                         .is_lossless = want.is_lossless,
                                         .begin = want.begin};

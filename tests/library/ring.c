@@ -19,6 +19,13 @@ static bool holds_slot(const struct rig *rig, uint32_t slot) {
     return ring_set_has(&rig->writer->kept, slot) || ring_set_has(&rig->writer->loaned, slot);
 }
 
+static bool has_room(const struct ring_reader *reader) {
+    bool is_so = false;
+    for (uint32_t cell = 0; cell < reader->leases; cell++)
+        is_so |= atomic_load_explicit(&reader->held[cell], memory_order_relaxed) == 0;
+    return is_so;
+}
+
 /* ---- loan and publish ---- */
 
 START_TEST(a_frame_arrives_with_its_stamps) {
@@ -211,6 +218,55 @@ START_TEST(a_batch_deeper_than_the_history_leaves_its_newest) {
 }
 END_TEST
 
+START_TEST(loans_of_a_batch_are_different_slots_as_many_as_are_free) {
+    struct rig *rig = rig_create(6, 2, 0);
+    struct rig_link *link = rig_join(rig, LATEST);
+    struct ring_frame held;
+    rig_publish(rig);
+    ck_assert_int_eq(rig_take(rig, link, &held), 0);
+    rig_publish_many(rig, 2);
+    /* Of six, two are in the history and one on lease. */
+    uint32_t slot[6], more;
+    ck_assert_int_eq(ring_loan_batch(rig->writer, slot, 6), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_ne(slot[i], held.slot);
+        ck_assert_uint_eq(rig_slot_word(rig, slot[i]), slot_word(0, SLOT_WRITING));
+        for (unsigned j = 0; j < i; j++)
+            ck_assert_uint_lt(slot[j], slot[i]);
+    }
+    ck_assert_int_eq(ring_loan_batch(rig->writer, &more, 1), -ENOSPC);
+    ring_abandon(rig->writer, slot[1]);
+    ck_assert_int_eq(ring_loan_batch(rig->writer, &slot[3], 3), 1);
+    ck_assert_uint_eq(slot[3], slot[1]);
+    rig_destroy(rig);
+}
+END_TEST
+
+/* Slots that were found free while many frames were kept, and were lent while few were. */
+START_TEST(I1_what_was_free_before_the_history_shrank_may_not_be_so_after_it_grew) {
+    enum { DEEP = 9 };
+    struct rig *rig = rig_create(2 * DEEP, 1, 0);
+    for (unsigned round = 0; round < 10; round++) {
+        struct rig_link *deep = rig_join(rig, (struct rig_want){.depth = DEEP});
+        rig_publish_many(rig, 1 + round);
+        rig_end_grant(rig, deep, ENTRY_GONE);
+        rig_publish_many(rig, 3);
+        struct rig_link *link =
+            rig_join(rig, (struct rig_want){.leases = 2, .depth = DEEP, .begin = RING_BEGIN_FIRST});
+        struct ring_frame frame;
+        rig_publish(rig);
+        ck_assert_int_eq(rig_take(rig, link, &frame), 0);
+        for (unsigned i = 0; i < 2 * DEEP; i++) {
+            rig_publish(rig);
+            ck_assert(rig_is_painted(rig->payload[frame.slot], frame.sequence));
+        }
+        ck_assert_int_eq(rig_give_back(link, &frame), 0);
+        rig_end_grant(rig, link, ENTRY_GONE);
+    }
+    rig_destroy(rig);
+}
+END_TEST
+
 /* I6, with not one slot to spare: 1 loan, the history, each reader's leases. */
 START_TEST(I6_loan_succeeds_whatever_the_readers_hold) {
     enum { DEPTH = 3, READERS = 4, LEASES = 2 };
@@ -320,11 +376,11 @@ START_TEST(a_reader_holds_as_many_leases_as_it_was_granted) {
         struct ring_frame held[SHMFRAME_LEASES_MAX], more;
         rig_publish_many(rig, 8);
         for (uint32_t i = 0; i < leases; i++) {
-            ck_assert(ring_reader_has_room(&link->reader));
+            ck_assert(has_room(&link->reader));
             ck_assert_int_eq(rig_take(rig, link, &held[i]), 0);
             ck_assert_uint_eq(held[i].sequence, i + 1);
         }
-        ck_assert(!ring_reader_has_room(&link->reader));
+        ck_assert(!has_room(&link->reader));
         ck_assert_int_eq(rig_take(rig, link, &more), -EBUSY);
         const uint32_t middle = leases / 2;
         ck_assert_int_eq(rig_give_back(link, &held[middle]), 0);
@@ -336,6 +392,160 @@ START_TEST(a_reader_holds_as_many_leases_as_it_was_granted) {
         ck_assert(!ring_reader_holds(&link->reader));
         rig_destroy(rig);
     }
+}
+END_TEST
+
+/* ---- batches ---- */
+
+static struct rig_link *join_for_batches(struct rig *rig, uint32_t leases) {
+    return rig_join(rig,
+                    (struct rig_want){.leases = leases, .depth = 8, .begin = RING_BEGIN_FIRST});
+}
+
+static int take_batch(struct rig_link *link, struct ring_frame *frames, uint32_t count) {
+    uint64_t retries = 0;
+    return ring_acquire_batch(&link->reader, frames, count, &retries);
+}
+
+static void expect_frames(const struct rig *rig, const struct ring_frame *frames, uint64_t first,
+                          uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        ck_assert_uint_eq(frames[i].sequence, first + i);
+        ck_assert(rig_is_painted(rig->payload[frames[i].slot], first + i));
+        for (uint32_t j = 0; j < i; j++)
+            ck_assert_uint_ne(frames[j].cell, frames[i].cell);
+    }
+}
+
+START_TEST(I3_a_batch_is_what_there_is_and_leases_allow) {
+    struct rig *rig = rig_create(20, 8, 0);
+    struct rig_link *link = join_for_batches(rig, 4);
+    struct ring_frame frame[6];
+    ck_assert_int_eq(take_batch(link, frame, 6), -EAGAIN);
+    rig_publish_many(rig, 3);
+    ck_assert_int_eq(take_batch(link, frame, 2), 2);
+    expect_frames(rig, frame, 1, 2);
+    ck_assert(!frame[0].is_newest && !frame[1].is_newest);
+    ck_assert_int_eq(take_batch(link, &frame[2], 4), 1);
+    expect_frames(rig, frame, 1, 3);
+    ck_assert(frame[2].is_newest);
+    rig_publish_many(rig, 4);
+    ck_assert_int_eq(take_batch(link, &frame[3], 3), 1);
+    expect_frames(rig, frame, 1, 4);
+    ck_assert_int_eq(take_batch(link, &frame[4], 2), -EBUSY);
+    for (unsigned i = 1; i < 3; i++)
+        ck_assert_int_eq(rig_give_back(link, &frame[i]), 0);
+    ck_assert_int_eq(take_batch(link, &frame[1], 6), 2);
+    expect_frames(rig, &frame[1], 5, 2);
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(I3_what_was_lost_before_a_batch_is_counted_with_its_first) {
+    struct rig *rig = rig_create(20, 8, 0);
+    struct rig_link *link = join_for_batches(rig, 6);
+    struct ring_frame frame[6];
+    rig_publish_many(rig, 1);
+    ck_assert_int_eq(rig_read(rig, link), 1);
+    rig_publish_many(rig, 11);
+    ck_assert_int_eq(take_batch(link, frame, 6), 6);
+    expect_frames(rig, frame, 5, 6);
+    ck_assert_uint_eq(frame[0].passed, 3);
+    for (unsigned i = 1; i < 6; i++)
+        ck_assert_uint_eq(frame[i].passed, 0);
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(I3_a_batch_for_who_wants_the_newest_is_that_one) {
+    struct rig *rig = rig_create(20, 8, 0);
+    struct rig_link *link = rig_join(rig, (struct rig_want){.leases = 3});
+    struct ring_frame frame[3];
+    rig_publish_many(rig, 5);
+    ck_assert_int_eq(take_batch(link, frame, 3), 1);
+    expect_frames(rig, frame, 5, 1);
+    rig_destroy(rig);
+}
+END_TEST
+
+/* I2: as if the writer came round between two looks of the reader. */
+START_TEST(I2_a_batch_ends_before_the_first_frame_that_is_not_there_any_more) {
+    for (uint64_t gone = 1; gone <= 4; gone++) {
+        struct rig *rig = rig_create(20, 8, 0);
+        struct rig_link *link = join_for_batches(rig, 6);
+        struct ring_frame frame[6];
+        rig_publish_many(rig, 4);
+        const uint32_t slot =
+            place_slot(atomic_load_explicit(&rig->ring->index[gone], memory_order_relaxed));
+        atomic_store_explicit(&rig->ring->slot[slot].state, slot_word(gone, SLOT_RETIRED),
+                              memory_order_relaxed);
+        if (gone == 1)
+            ck_assert_int_eq(take_batch(link, frame, 6), -EPROTO); /* no writer does that alone */
+        else
+            ck_assert_int_eq(take_batch(link, frame, 6), (int)gone - 1);
+        expect_frames(rig, frame, 1, (uint32_t)gone - 1);
+        ck_assert_uint_eq(link->lease->cursor, gone - 1);
+        for (uint32_t cell = 0; cell < 6; cell++)
+            ck_assert_uint_eq(link->lease->lease[cell],
+                              cell + 1 < gone ? lease_word(cell + 1, frame[cell].slot) : 0);
+        rig_destroy(rig);
+    }
+}
+END_TEST
+
+START_TEST(what_is_put_back_comes_again) {
+    struct rig *rig = rig_create(20, 8, 0);
+    struct rig_link *link = join_for_batches(rig, 6);
+    struct ring_frame frame[6];
+    rig_publish_many(rig, 5);
+    ck_assert_int_eq(take_batch(link, frame, 5), 5);
+    ring_put_back(&link->reader, &frame[2], 3);
+    ck_assert_uint_eq(link->lease->cursor, 2);
+    ck_assert_int_eq(take_batch(link, &frame[2], 6), 3);
+    expect_frames(rig, frame, 1, 5);
+    ring_put_back(&link->reader, frame, 0);
+    ck_assert_uint_eq(link->lease->cursor, 5);
+    rig_destroy(rig);
+}
+END_TEST
+
+/* The one way in which a cursor goes back: the writer may have gone by where it was before. */
+START_TEST(what_a_lossless_reader_puts_back_too_late_is_told_as_lost_and_holds_nobody_up) {
+    enum { DEPTH = 4 };
+    struct rig *rig = rig_create(DEPTH + 3 + DEPTH, 1, 0);
+    struct rig_link *link = rig_join(
+        rig, (struct rig_want){
+                 .depth = DEPTH, .leases = 3, .is_lossless = true, .begin = RING_BEGIN_FIRST});
+    struct ring_frame frame[3];
+    rig_publish_many(rig, DEPTH);
+    ck_assert_int_eq(take_batch(link, frame, 3), 3);
+    ck_assert_ptr_null(ring_writer_behind(rig->writer));
+    rig_publish_many(rig, 2); /* frames 1 and 2 are over */
+    ring_put_back(&link->reader, &frame[1], 2);
+    ck_assert_ptr_null(ring_writer_behind(rig->writer)); /* it goes by what it saw */
+    rig_publish(rig);                                    /* and 3 */
+    ck_assert_ptr_eq(ring_writer_behind(rig->writer), &link->core);
+    ck_assert_int_eq(take_batch(link, &frame[1], 1), 1);
+    ck_assert_uint_eq(frame[1].sequence, 4);
+    ck_assert_uint_eq(frame[1].passed, 2);
+    ck_assert_ptr_null(ring_writer_behind(rig->writer));
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(I1_slots_of_a_batch_stay_whole_until_each_is_given_back) {
+    enum { LEASES = 6 };
+    struct rig *rig = rig_create(1 + 8 + LEASES, 8, 0);
+    struct rig_link *link = join_for_batches(rig, LEASES);
+    struct ring_frame frame[LEASES];
+    rig_publish_many(rig, LEASES);
+    ck_assert_int_eq(take_batch(link, frame, LEASES), LEASES);
+    for (unsigned i = 0; i < LEASES; i++) {
+        rig_publish_many(rig, 20);
+        expect_frames(rig, &frame[i], 1 + i, LEASES - i);
+        ck_assert_int_eq(rig_give_back(link, &frame[i]), 0);
+    }
+    rig_destroy(rig);
 }
 END_TEST
 
@@ -418,11 +628,11 @@ START_TEST(a_writer_that_writes_the_lease_page_takes_no_lease_away) {
     ck_assert_int_eq(rig_take(rig, link, &frame), 0);
     atomic_store(&link->lease->lease[frame.cell], 0);
     ck_assert(ring_reader_holds(&link->reader));
-    ck_assert(!ring_reader_has_room(&link->reader));
+    ck_assert(!has_room(&link->reader));
     ck_assert_int_eq(rig_give_back(link, &frame), 0);
     atomic_store(&link->lease->lease[frame.cell], UINT64_MAX);
     ck_assert(!ring_reader_holds(&link->reader));
-    ck_assert(ring_reader_has_room(&link->reader));
+    ck_assert(has_room(&link->reader));
     rig_destroy(rig);
 }
 END_TEST
@@ -882,12 +1092,21 @@ int main(void) {
         {a_ring_of_256_slots_lends_each_of_them},
         {a_batch_is_put_and_announced_once},
         {a_batch_deeper_than_the_history_leaves_its_newest},
+        {loans_of_a_batch_are_different_slots_as_many_as_are_free},
+        {I1_what_was_free_before_the_history_shrank_may_not_be_so_after_it_grew},
         {I6_loan_succeeds_whatever_the_readers_hold},
         {I3_latest_takes_the_newest_and_counts_what_it_passed},
         {I3_in_order_gets_every_frame_up_to_its_depth},
         {I3_in_order_counts_exactly_what_it_lost},
         {a_reader_begins_where_it_was_told_to},
         {a_reader_holds_as_many_leases_as_it_was_granted},
+        {I3_a_batch_is_what_there_is_and_leases_allow},
+        {I3_what_was_lost_before_a_batch_is_counted_with_its_first},
+        {I3_a_batch_for_who_wants_the_newest_is_that_one},
+        {I2_a_batch_ends_before_the_first_frame_that_is_not_there_any_more},
+        {what_is_put_back_comes_again},
+        {what_a_lossless_reader_puts_back_too_late_is_told_as_lost_and_holds_nobody_up},
+        {I1_slots_of_a_batch_stay_whole_until_each_is_given_back},
         {I1_a_leased_slot_is_never_lent},
         {I2_a_slot_that_is_being_written_cannot_be_leased},
         {I2_a_retired_slot_cannot_be_leased_but_stays_whole_for_who_holds_it},

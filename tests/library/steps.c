@@ -272,6 +272,52 @@ START_TEST(I5_a_reader_may_join_at_any_instruction_of_its_writer) {
 }
 END_TEST
 
+static void loan_one(struct rig *rig) {
+    uint32_t slot;
+    if (ring_loan(rig->writer, &slot) < 0)
+        _exit(3);
+    rig_paint(rig->payload[slot], 999);
+}
+
+/* Joins after `steps` instructions of a loan for which a slot must first be retired, and takes the
+ * oldest frame there is. False: that is too late to matter. */
+static bool join_while_lending(unsigned steps) {
+    struct rig *rig = rig_create(8, 1, 0);
+    struct rig_link *deep = rig_join(rig, (struct rig_want){.depth = 6});
+    struct rig_link *lossless = rig_join(
+        rig, (struct rig_want){.depth = 1, .is_lossless = true, .begin = RING_BEGIN_FIRST});
+    struct rig_link *late = rig_offer(rig);
+    uint32_t slot;
+    rig_publish_many(rig, 6);
+    for (unsigned i = 0; i < 6; i++)
+        ck_assert_int_gt(rig_read(rig, lossless), 0);
+    rig_end_grant(rig, deep, ENTRY_GONE);
+    ck_assert_int_eq(ring_loan(rig->writer, &slot), 0);
+    ck_assert_int_eq(ring_loan(rig->writer, &slot), 0);
+    const pid_t child = begin_steps(rig, loan_one);
+    for (unsigned i = 0; i < steps; i++)
+        ck_assert(step(child, PTRACE_SINGLESTEP));
+    struct ring_frame frame;
+    rig_grant(rig, late, (struct rig_want){.depth = 3, .begin = RING_BEGIN_FIRST});
+    ck_assert_int_eq(rig_take(rig, late, &frame), 0);
+    step(child, PTRACE_CONT);
+    ck_assert_msg(rig_is_painted(rig->payload[frame.slot], frame.sequence),
+                  "overwritten, joined after %u instructions", steps);
+    ck_assert_int_eq(rig_give_back(late, &frame), 0);
+    end_steps(child);
+    const bool is_in_time = frame.sequence < 6;
+    rig_destroy(rig);
+    return is_in_time;
+}
+
+START_TEST(I5_a_reader_may_join_while_a_loan_retires_frames) {
+    unsigned steps = 0;
+    while (join_while_lending(steps))
+        steps++;
+    ck_assert_uint_gt(steps, 100);
+}
+END_TEST
+
 static struct rig_link *reading;
 
 static void take_and_give_back(struct rig *rig) {
@@ -312,6 +358,7 @@ int main(void) {
         {I1_no_instruction_of_the_writer_touches_what_is_leased},
         {I3_no_instruction_retires_what_a_lossless_reader_has_to_take},
         {I5_a_reader_may_join_at_any_instruction_of_its_writer},
+        {I5_a_reader_may_join_while_a_loan_retires_frames},
         {I7_a_reader_may_die_at_any_instruction},
     };
     return suite_run("steps", tests, SUITE_COUNT(tests));

@@ -22,7 +22,7 @@ START_TEST(every_sample_arrives_once_in_order_at_its_instant) {
     struct sound_feed feed;
     ck_assert(sound_feed_start(&feed, &stage_server));
     const pid_t pid = MICROPHONE("--sample-format", "s16", "--format", "json", "--wait-readers",
-                                 "1", "--duration", stage_seconds("8"));
+                                 "1", "--duration", stage_seconds("5"));
     struct shmframe_reader *reader = stage_open_reader();
     struct listener listener = listener_make();
     struct shmframe_lease lease;
@@ -47,7 +47,7 @@ START_TEST(every_sample_arrives_once_in_order_at_its_instant) {
     sound_feed_stop(&feed);
     ck_assert_int_eq(listener.jumps, 0);
     ck_assert_int_eq(listener.silent, 0);
-    ck_assert_int_ge(frames, 100 * (atoi(stage_seconds("8")) - 2));
+    ck_assert_int_ge(frames, 100 * (atoi(stage_seconds("5")) - 2));
 
     json_t *statistics = stage_read_statistics();
     ck_assert_int_eq(stage_read_number(statistics, "frames"), frames);
@@ -87,7 +87,7 @@ static pid_t play(int seconds) {
  * when a player begins, or is late, the sink has silence in its place, and its monitor may lack
  * what came too late for it; nothing lacks without silence. */
 START_TEST(a_monitor_is_recorded_without_gap_and_repeat) {
-    const int seconds = atoi(stage_seconds("8"));
+    const int seconds = atoi(stage_seconds("5"));
     setenv("PULSE_SOURCE", "null.monitor", 1);
     const pid_t pid = MICROPHONE("--sample-format", "s16", "--format", "json");
     struct shmframe_reader *reader = stage_open_reader();

@@ -116,6 +116,7 @@ inline ring_bell()
 proctype Writer()
 {
     byte seq, loans, history = 1, since, oldest, e, c, s, nt, seen, rung;
+    byte known; /* the cursor, as last looked at */
     bit is_active, told;
     {
         do
@@ -134,9 +135,13 @@ proctype Writer()
                 :: !is_active -> break
                 :: else
                 fi;
-                c = cursor;
                 if
-                :: NEXT - MAX(c, since) <= history -> break
+                :: NEXT - MAX(known, since) <= history -> break
+                :: else
+                fi;
+                known = cursor;
+                if
+                :: NEXT - MAX(known, since) <= history -> break
                 :: else
                 fi;
 #ifndef MUT_LATE_SPACE
@@ -144,13 +149,13 @@ proctype Writer()
 #endif
                 writer_waiting = 1;
 #ifndef MUT_NO_CURSOR_RECHECK
-                c = cursor;
+                known = cursor;
 #endif
 #ifdef MUT_LATE_SPACE
                 s = space;
 #endif
                 if
-                :: NEXT - MAX(c, since) <= history
+                :: NEXT - MAX(known, since) <= history
                 :: else ->
                     d_step {
                         if
@@ -182,10 +187,12 @@ proctype Writer()
             ring_bell();
             /* Nothing that a lossless reader has still to take leaves the history. */
             if
-            :: is_active -> c = MAX(cursor, since)
-            :: else -> c = seq
+            :: is_active && seq >= history && MAX(known, since) < seq - history ->
+                known = cursor
+            :: else
             fi;
             d_step {
+                c = (is_active -> MAX(known, since) : seq);
                 s = (seq >= history -> seq - history + 1 : 1);
 #ifndef MUT_NO_TAIL_LIMIT
                 s = (s > c + 1 -> c + 1 : s);
@@ -207,6 +214,7 @@ proctype Writer()
 proctype Reader()
 {
     byte h, t, b, nt, e, taken, from;
+    byte there; /* head, as last looked at */
     bit end;
 #ifdef MUT_START_BY_READER
     /* The reader chooses where it begins, the writer notes where it noticed it. */
@@ -280,7 +288,9 @@ proctype Reader()
             b = 0;
             nt = 0;
             end = 0;
+            there = h;
             h = 0;
+next:
             /* acquire */
             t = tail;
             assert(t <= taken + 1); /* I3: a lossless reader loses nothing */
@@ -292,7 +302,14 @@ proctype Reader()
 #else
             taken++;
             cursor = taken;
+#ifdef MUT_WAKE_TOO_LATE
+            if
+            :: there <= taken + DEPTH / 2 -> end = writer_waiting
+            :: else
+            fi;
+#else
             end = writer_waiting;
+#endif
 #endif
             if
             :: end ->
@@ -302,7 +319,13 @@ proctype Reader()
                 writer_asleep = 0
             :: else
             fi;
-            end = 0
+            end = 0;
+            /* The reader may take no more for long: a writer that has room goes on. */
+            assert(!writer_asleep || head + 1 - taken > DEPTH);
+            if
+            :: there > taken + 1 -> goto next
+            :: else
+            fi
         od;
 done:
         b = 0;
@@ -312,7 +335,7 @@ done:
             out = 1
         }
     } unless { reader_dead == 1 -> d_step {
-                   h = 0; t = 0; b = 0; nt = 0; e = 0; taken = 0; from = 0; end = 0;
+                   h = 0; t = 0; b = 0; nt = 0; e = 0; taken = 0; from = 0; end = 0; there = 0;
                    reader_dead = 2 } }
 }
 

@@ -2,65 +2,37 @@
  * reader that pauses or leaves, of a FIFO that is removed, of a stream that changes or ends
  * meanwhile.
  */
-#include "world.h"
+#include "stage.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { WIDTH = 64, HEIGHT = 48, PICTURE_BYTES = WIDTH * HEIGHT * 3 / 2, BYTES_MAX = 1 << 22 };
 
-static char fifo[128], said_path[128];
 static uint8_t got[BYTES_MAX];
-static pid_t program;
 static int from_fd;
 
 static void begin(void) {
-    world_begin();
-    snprintf(fifo, sizeof(fifo), "%s/fifo", world.folder);
-    snprintf(said_path, sizeof(said_path), "%s/said", world.folder);
-    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
-    program = -1;
+    stage_begin();
     from_fd = -1;
 }
 
 static void end(void) {
     if (from_fd >= 0)
         close(from_fd);
-    if (program > 0)
-        world_kill(program);
-    unlink(fifo);
-    unlink(said_path);
-    world_end();
+    stage_end();
 }
 
 #define START(...) start((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 static void start(const char *const *arguments) {
-    const char *argv[16] = {"shmframe-pipe", "pictures", fifo, "--as", "y4m"};
+    const char *argv[16] = {"shmframe-pipe", "pictures", stage.fifo, "--as", "y4m"};
     int count = 5;
     while (*arguments)
         argv[count++] = *arguments++;
-    const pid_t parent = getpid();
-    program = fork();
-    ck_assert_int_ge(program, 0);
-    if (program > 0)
-        return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int said = open(said_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (getppid() != parent || said < 0 || setenv("SHMFRAME_SOCKET", world.socket, 1) < 0)
-        _exit(99);
-    dup2(said, STDOUT_FILENO);
-    dup2(said, STDERR_FILENO);
-    execv(getenv("PIPE"), (char *const *)(uintptr_t)argv);
-    _exit(98);
+    stage_start(getenv("PIPE"), STDIN_FILENO, argv);
 }
 
 static struct shmframe_writer_params describe(uint32_t width) {
@@ -90,7 +62,7 @@ static void await_readers(struct shmframe_writer *writer) {
 }
 
 static void open_fifo(void) {
-    from_fd = open(fifo, O_RDONLY | O_CLOEXEC);
+    from_fd = open(stage.fifo, O_RDONLY | O_CLOEXEC);
     ck_assert_int_ge(from_fd, 0);
 }
 
@@ -110,38 +82,6 @@ static void read_pictures(unsigned count) {
     }
 }
 
-static int count_said(const char *part) {
-    char said[4096] = "";
-    int count = 0;
-    FILE *file = fopen(said_path, "re");
-    if (!file)
-        return 0;
-    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
-    fclose(file);
-    for (const char *at = said; (at = strstr(at, part)); at++)
-        count++;
-    return count;
-}
-
-static void await_said(const char *part) {
-    const int64_t deadline_ns = world_deadline();
-    while (!count_said(part)) {
-        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it does not say \"%s\"", part);
-        poll(NULL, 0, 1);
-    }
-}
-
-static void expect_exit(int code) {
-    const int64_t deadline_ns = world_deadline();
-    int status;
-    while (waitpid(program, &status, WNOHANG) == 0) {
-        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it did not end");
-        poll(NULL, 0, 2);
-    }
-    program = -1;
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "0x%x", (unsigned)status);
-}
-
 START_TEST(a_stream_that_ends_while_nobody_reads_ends_it) {
     const struct shmframe_writer_params params = describe(WIDTH);
     struct shmframe_writer *writer = open_writer(&params);
@@ -151,10 +91,10 @@ START_TEST(a_stream_that_ends_while_nobody_reads_ends_it) {
     publish(writer);
     read_pictures(1);
     close_fifo();
-    await_said("waiting for the next one");
+    stage_await_said("waiting for the next one", 1);
     shmframe_writer_close(writer);
-    expect_exit(0);
-    ck_assert(count_said("ended by end of stream"));
+    stage_expect_exit(0);
+    ck_assert(stage_count_said("ended by end of stream"));
 }
 END_TEST
 
@@ -166,11 +106,11 @@ START_TEST(a_fifo_that_is_removed_ends_it_and_no_file_takes_its_place) {
     await_readers(writer);
     publish(writer);
     read_pictures(1);
-    ck_assert_int_eq(unlink(fifo), 0);
+    ck_assert_int_eq(unlink(stage.fifo), 0);
     close_fifo();
-    expect_exit(1);
-    ck_assert(count_said("is no FIFO any more"));
-    ck_assert_int_eq(access(fifo, F_OK), -1);
+    stage_expect_exit(1);
+    ck_assert(stage_count_said("is no FIFO any more"));
+    ck_assert_int_eq(access(stage.fifo, F_OK), -1);
     shmframe_writer_close(writer);
 }
 END_TEST
@@ -197,8 +137,8 @@ START_TEST(the_last_frame_is_whole_for_a_reader_that_pauses) {
     const uint8_t *line = memchr(got, '\n', bytes);
     ck_assert_ptr_nonnull(line);
     ck_assert_uint_eq(bytes, (size_t)(line + 1 - got) + WIDE_BYTES + 6);
-    expect_exit(0);
-    ck_assert(!count_said("cut off"));
+    stage_expect_exit(0);
+    ck_assert(!stage_count_said("cut off"));
     shmframe_writer_close(writer);
 }
 END_TEST
@@ -243,8 +183,8 @@ START_TEST(a_header_that_is_not_true_any_more_ends_it) {
     read_pictures(1);
     change(writer, changes[_i].make);
     shmframe_writer_close(writer);
-    expect_exit(1);
-    ck_assert_msg(count_said("pictures changed to"), "%s", changes[_i].name);
+    stage_expect_exit(1);
+    ck_assert_msg(stage_count_said("pictures changed to"), "%s", changes[_i].name);
 }
 END_TEST
 
@@ -258,8 +198,8 @@ START_TEST(another_range_is_converted_if_that_is_wanted) {
     change(writer, change_range);
     read_pictures(2);
     shmframe_writer_close(writer);
-    expect_exit(0);
-    ck_assert(count_said("\"converted\":1"));
+    stage_expect_exit(0);
+    ck_assert(stage_count_said("\"converted\":1"));
     /* 100 of 255 is 16 + 100 * 219 / 255. */
     ck_assert_int_le(abs(got[strcspn((char *)got, "\n") + 1 + PICTURE_BYTES + 6 + 6] - 102), 1);
 }

@@ -1,5 +1,5 @@
 /* shmframe-pipe-in, whose pipe the test itself writes: times, breaks, what is cut off. */
-#include "world.h"
+#include "stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,35 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { WIDTH = 6, HEIGHT = 4, PICTURE_BYTES = WIDTH * HEIGHT * 3 / 2, FILES_MAX = 8 };
 static const char header[] = "YUV4MPEG2 W6 H4 F25:1 It C420jpeg\n";
 
-static pid_t program;
 static int to_fd; /* where its input is written */
-static char fifo[128], said_path[128];
 
 static void begin(void) {
-    world_begin();
-    snprintf(fifo, sizeof(fifo), "%s/fifo", world.folder);
-    snprintf(said_path, sizeof(said_path), "%s/said", world.folder);
-    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
-    program = -1;
+    stage_begin();
     to_fd = -1;
 }
 
 static void end(void) {
     if (to_fd >= 0)
         close(to_fd);
-    if (program > 0)
-        world_kill(program);
-    unlink(fifo);
-    unlink(said_path);
-    world_end();
+    stage_end();
 }
 
 /* Starts it with standard input from `stdin_fd`, and with up to 8 arguments. */
@@ -46,20 +33,7 @@ static void start(int stdin_fd, const char *const *arguments) {
     int count = 3;
     while (*arguments)
         argv[count++] = *arguments++;
-    const pid_t parent = getpid();
-    program = fork();
-    ck_assert_int_ge(program, 0);
-    if (program > 0)
-        return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int said = open(said_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (getppid() != parent || said < 0 || setenv("SHMFRAME_SOCKET", world.socket, 1) < 0)
-        _exit(99);
-    dup2(stdin_fd, STDIN_FILENO);
-    dup2(said, STDOUT_FILENO);
-    dup2(said, STDERR_FILENO);
-    execv(getenv("PIPE_IN"), (char *const *)(uintptr_t)argv);
-    _exit(98);
+    stage_start(getenv("PIPE_IN"), stdin_fd, argv);
 }
 
 /* Starts it with a pipe that to_fd writes. */
@@ -107,40 +81,8 @@ static void close_input(void) {
     to_fd = -1;
 }
 
-static void expect_exit(int code) {
-    const int64_t deadline_ns = world_deadline();
-    int status;
-    while (waitpid(program, &status, WNOHANG) == 0) {
-        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it did not end");
-        poll(NULL, 0, 2);
-    }
-    program = -1;
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "0x%x", (unsigned)status);
-}
-
-/* How often it has said `part`. */
-static int count_said(const char *part) {
-    char said[4096] = "";
-    int count = 0;
-    FILE *file = fopen(said_path, "re");
-    ck_assert_ptr_nonnull(file);
-    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
-    fclose(file);
-    for (const char *at = said; (at = strstr(at, part)); at++)
-        count++;
-    return count;
-}
-
 static void expect_said(const char *part) {
-    ck_assert_msg(count_said(part), "it did not say \"%s\"", part);
-}
-
-static void await_said(const char *part, int count) {
-    const int64_t deadline_ns = world_deadline();
-    while (count_said(part) < count) {
-        ck_assert_msg(shmframe_now_ns() < deadline_ns, "it does not say \"%s\"", part);
-        poll(NULL, 0, 1);
-    }
+    ck_assert_msg(stage_count_said(part), "it did not say \"%s\"", part);
 }
 
 static struct shmframe_reader *open_reader(enum shmframe_policy policy) {
@@ -197,7 +139,7 @@ START_TEST(a_picture_is_captured_when_its_first_byte_comes) {
     }
     close_input();
     expect_end(reader);
-    expect_exit(0);
+    stage_expect_exit(0);
     expect_said("5 in place, 0 copied");
 }
 END_TEST
@@ -210,7 +152,7 @@ START_TEST(a_live_stream_refuses_who_would_hold_it_up) {
     struct shmframe_reader *reader;
     ck_assert_int_eq(shmframe_reader_open(world.session, &params, &reader), -ENOTSUP);
     close_input();
-    expect_exit(0);
+    stage_expect_exit(0);
 }
 END_TEST
 
@@ -223,7 +165,7 @@ START_TEST(a_picture_that_is_cut_off_is_told_and_not_published) {
     close_input();
     take(reader, 1);
     expect_end(reader);
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("is cut off: it ends within a picture");
 }
 END_TEST
@@ -236,7 +178,7 @@ START_TEST(what_is_no_picture_ends_it) {
     write_text("FRAMEWORK\n");
     take(reader, 1);
     expect_end(reader);
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("picture 2 does not begin with FRAME");
 }
 END_TEST
@@ -244,24 +186,24 @@ END_TEST
 START_TEST(a_broken_header_is_told_before_there_is_a_stream) {
     START("--as", "y4m");
     write_text("YUV4MPEG2 W0 H4\n");
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("standard input: \"W0\" in its header makes no sense");
     close_input();
     START("--as", "y4m");
     char endless[4096];
     memset(endless, 'Y', sizeof(endless));
     write_bytes(endless, sizeof(endless));
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("it does not begin with YUV4MPEG2");
     close_input();
     START();
     close_input();
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("brings nothing");
     START("--as", "wav");
     write_text("RIFF\xff\xff\xff\xffWAVEfmt ");
     close_input();
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("ends within its header");
 }
 END_TEST
@@ -284,16 +226,16 @@ START_TEST(sound_comes_in_blocks_and_ends_with_a_shorter_one) {
         ck_assert_uint_eq(lease.data[i], 5);
     shmframe_reader_release(reader, &lease);
     expect_end(reader);
-    expect_exit(1);
+    stage_expect_exit(1);
     expect_said("is cut off: its sound is shorter");
 }
 END_TEST
 
 START_TEST(with_stay_a_fifo_goes_on_with_its_next_writer) {
-    start(STDIN_FILENO, (const char *const[]){fifo, "--unpaced", "--stay", NULL});
+    start(STDIN_FILENO, (const char *const[]){stage.fifo, "--unpaced", "--stay", NULL});
     struct shmframe_reader *reader = NULL;
     for (uint8_t i = 0; i < 3; i++) {
-        to_fd = open(fifo, O_WRONLY | O_CLOEXEC);
+        to_fd = open(stage.fifo, O_WRONLY | O_CLOEXEC);
         ck_assert_int_ge(to_fd, 0);
         if (i == 2) /* another size */
             write_text("YUV4MPEG2 W2 H2 F25:1 C420jpeg\nFRAME\n\2\2\2\2\2\2");
@@ -307,7 +249,7 @@ START_TEST(with_stay_a_fifo_goes_on_with_its_next_writer) {
         }
         close_input();
         if (i < 2)
-            await_said("is cut off", i + 1);
+            stage_await_said("is cut off", i + 1);
         const struct shmframe_lease lease = take(reader, i);
         ck_assert_uint_eq(lease.frame.flags & SHMFRAME_DISCONTINUITY,
                           i ? SHMFRAME_DISCONTINUITY : 0);
@@ -315,9 +257,9 @@ START_TEST(with_stay_a_fifo_goes_on_with_its_next_writer) {
                           i == 2 ? SHMFRAME_LEASE_NEW_FORMAT : 0);
         ck_assert_int_eq(lease.frame.pts, i);
     }
-    kill(program, SIGINT);
+    kill(stage.program, SIGINT);
     expect_end(reader);
-    expect_exit(1); /* since two pictures were cut off */
+    stage_expect_exit(1); /* since two pictures were cut off */
 }
 END_TEST
 
@@ -338,7 +280,7 @@ START_TEST(one_input_behind_another_goes_on) {
     ck_assert_uint_ne(lease.flags & SHMFRAME_LEASE_NEW_FORMAT, 0);
     ck_assert_int_eq(lease.frame.pts, 2);
     expect_end(reader);
-    expect_exit(0);
+    stage_expect_exit(0);
 }
 END_TEST
 
@@ -363,7 +305,7 @@ START_TEST(while_paused_a_live_input_is_dropped_and_counted) {
     ck_assert_int_eq(lease.frame.pts, 3);
     close_input();
     expect_end(reader);
-    expect_exit(0);
+    stage_expect_exit(0);
 }
 END_TEST
 
@@ -375,7 +317,7 @@ START_TEST(its_duration_ends_it_within_a_picture) {
     take(reader, 1);
     write_part(2, 5);
     expect_end(reader);
-    expect_exit(0);
+    stage_expect_exit(0);
 }
 END_TEST
 
@@ -389,12 +331,12 @@ START_TEST(sound_that_ends_while_paused_is_not_cut_off) {
     write_bytes(samples, sizeof(samples));
     close_input();
     expect_end(reader);
-    expect_exit(0);
+    stage_expect_exit(0);
 }
 END_TEST
 
 static void open_fifo(void) {
-    to_fd = open(fifo, O_WRONLY | O_CLOEXEC);
+    to_fd = open(stage.fifo, O_WRONLY | O_CLOEXEC);
     ck_assert_int_ge(to_fd, 0);
 }
 
@@ -407,7 +349,7 @@ static void write_wav(uint8_t bytes) {
 }
 
 START_TEST(a_first_writer_that_brings_nothing_is_not_the_last) {
-    start(STDIN_FILENO, (const char *const[]){fifo, "--unpaced", "--stay", NULL});
+    start(STDIN_FILENO, (const char *const[]){stage.fifo, "--unpaced", "--stay", NULL});
     open_fifo();
     close_input();
     open_fifo();
@@ -428,16 +370,16 @@ START_TEST(a_first_writer_that_brings_nothing_is_not_the_last) {
         ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
         shmframe_reader_release(reader, &lease);
     } while (lease.frame.samples != 2);
-    kill(program, SIGINT);
+    kill(stage.program, SIGINT);
     expect_end(reader);
-    expect_exit(0);
-    ck_assert_int_eq(count_said("does not begin"), 0);
+    stage_expect_exit(0);
+    ck_assert_int_eq(stage_count_said("does not begin"), 0);
 }
 END_TEST
 
 /* More than can be thrown away byte by byte in the time of a test. */
 START_TEST(what_is_damaged_is_passed_over_at_once) {
-    start(STDIN_FILENO, (const char *const[]){fifo, "--unpaced", "--stay", NULL});
+    start(STDIN_FILENO, (const char *const[]){stage.fifo, "--unpaced", "--stay", NULL});
     open_fifo();
     write_text(header);
     struct shmframe_reader *reader = open_reader(SHMFRAME_LOSSLESS);
@@ -463,9 +405,9 @@ START_TEST(what_is_damaged_is_passed_over_at_once) {
     } while (shmframe_reader_acquire(reader, shmframe_deadline_ns(100000000), &lease) < 0);
     ck_assert_uint_eq(lease.data[0], 2);
     shmframe_reader_release(reader, &lease);
-    kill(program, SIGINT);
+    kill(stage.program, SIGINT);
     shmframe_reader_close(reader);
-    expect_exit(1);
+    stage_expect_exit(1);
 }
 END_TEST
 
@@ -473,7 +415,7 @@ START_TEST(what_media_cannot_take_is_a_mistake) {
     START("--rate", "50");
     write_text("what is this, a file of another kind");
     close_input();
-    expect_exit(2);
+    stage_expect_exit(2);
     expect_said("leave --rate and --block out");
 }
 END_TEST
@@ -497,7 +439,7 @@ START_TEST(paced_pictures_are_captured_when_they_are_due) {
         ck_assert_int_ge(lease.frame.publish_ns, lease.frame.capture_ns);
     }
     expect_end(reader);
-    expect_exit(0);
+    stage_expect_exit(0);
     unlink(path);
 }
 END_TEST

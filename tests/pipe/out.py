@@ -144,12 +144,16 @@ class Out(unittest.TestCase):
     def test_wav_is_read_by_others(self):
         subprocess.run(["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=r=48000:d=0.5",
                         "-ac", "2", self.path("sine.wav")], check=True, timeout=SECONDS)
+        written = [self.path(name) for name in ("a.wav", "live.wav", "a.pcm")]
+        # The end of the last line is that of all others, wherever they are.
+        there = " && ".join(f"[ -f {path}.done ]" for path in written)
         done = self.call(
             f"shmframe-media --unpaced --wait-readers 3 {self.path('sine.wav')}",
-            f"shmframe-pipe media.sound {self.path('a.wav')}",
-            f"shmframe-pipe media.sound | tee {self.path('live.wav')} | wc -c > {self.path('count')}",
-            f"shmframe-pipe media.sound {self.path('a.pcm')}")
-        self.assertEqual(done.returncode, 0, done.stderr)
+            f"shmframe-pipe media.sound {written[0]} && touch {written[0]}.done",
+            f"shmframe-pipe media.sound | tee {written[1]} | wc -c > {self.path('count')} && "
+            f"touch {written[1]}.done",
+            f"shmframe-pipe media.sound {written[2]} && touch {written[2]}.done",
+            f"sh -c 'until {there}; do sleep 0.05; done'")
         with open(self.path("a.pcm"), "rb") as file:
             samples = file.read()
         self.assertEqual(len(samples), 24000 * 2 * 2)

@@ -324,6 +324,20 @@ START_TEST(an_unknown_report_format_is_a_usage_error) {
 }
 END_TEST
 
+/* No limit is told by leaving the option out. */
+START_TEST(a_limit_of_nothing_is_refused) {
+    static const struct program producer = {.name = "shmframe-test",
+                                            .options = producer_option_specs};
+    static const char *const limits[] = {"--frames=0", "--duration=0"};
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        const struct outcome outcome =
+            start_with(&producer, (const char *const[]){limits[i], NULL});
+        ck_assert_msg(outcome.exit_code == EXIT_USAGE, "%s was taken", limits[i]);
+        ck_assert_ptr_nonnull(strstr(outcome.err, "\"0\" should be"));
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("options");
     TCase *parse = tcase_create("parse");
@@ -347,6 +361,7 @@ int main(void) {
     tcase_add_exit_test(shared, a_bad_stream_name_is_a_usage_error, EXIT_USAGE);
     tcase_add_exit_test(shared, a_bad_group_name_is_a_usage_error, EXIT_USAGE);
     tcase_add_exit_test(shared, an_unknown_report_format_is_a_usage_error, EXIT_USAGE);
+    tcase_add_test(shared, a_limit_of_nothing_is_refused);
     suite_add_tcase(suite, shared);
 
     SRunner *runner = srunner_create(suite);

@@ -550,6 +550,8 @@ START_TEST(formats_and_sizes_that_cannot_be_are_usage_errors) {
         ck_assert_int_eq(wait_exit(PATTERN(bad[i][0], bad[i][1])), 2);
         expect_complaint(bad[i][0]);
     }
+    ck_assert_int_eq(wait_exit(PATTERN("--marks", "--sample-rate", "7999")), 2);
+    expect_complaint("--sample-rate");
 }
 END_TEST
 

@@ -453,6 +453,143 @@ START_TEST(every_format_can_be_painted_and_repainted_inside_its_planes) {
 }
 END_TEST
 
+/* Marks. */
+
+static bool set_up_marked(struct easel *easel, const char *pixel_format, uint32_t width,
+                          uint32_t height) {
+    int32_t least[2];
+    ck_assert_int_eq(shmframe_format_video(&easel->format, pixel_format, width, height), 0);
+    easel->format.video.frame_rate = (struct shmframe_rational){60, 1};
+    if (picture_create_marked(&easel->format, &easel->picture, &least[0], &least[1]) < 0)
+        return false;
+    easel->slot = malloc(easel->format.slot_bytes);
+    ck_assert_ptr_nonnull(easel->slot);
+    memset(easel->slot, GUARD, easel->format.slot_bytes);
+    return true;
+}
+
+static struct mark find_mark(int64_t frame) {
+    struct mark mark = scene_mark((struct shmframe_rational){60, 1}, frame);
+    mark.stream = 4711;
+    mark.capture_ns += INT64_C(123456789012345);
+    return mark;
+}
+
+/* What the cells of a strip show in a grey picture, all of whose pixels are looked at. */
+static void read_strip(const struct easel *easel, uint32_t index,
+                       uint8_t out_strip[MARK_STRIP_ROWS][MARK_STRIP_COLUMNS]) {
+    const struct scene *scene = picture_scene(easel->picture);
+    const struct rect first = scene_first_cell(scene, index);
+    unsigned others = 0;
+    for (int row = 0; row < MARK_STRIP_ROWS; row++)
+        for (int column = 0; column < MARK_STRIP_COLUMNS; column++) {
+            const int32_t left = first.left + column * scene->cell_width;
+            const int32_t top = first.top + row * scene->cell_height;
+            const unsigned value = read_byte(easel, 0, (uint32_t)left, (uint32_t)top);
+            for (int32_t y = top; y < top + scene->cell_height; y++)
+                for (int32_t x = left; x < left + scene->cell_width; x++)
+                    others += read_byte(easel, 0, (uint32_t)x, (uint32_t)y) != value;
+            others += value != 0 && value != 255;
+            out_strip[row][column] = value == 0;
+        }
+    ck_assert_uint_eq(others, 0);
+}
+
+START_TEST(three_strips_show_the_mark_whatever_moves_between_them) {
+    static const uint32_t sizes[][2] = {{1280, 720}, {1920, 1080}, {720, 1280}, {161, 143}};
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        struct easel easel;
+        ck_assert(set_up_marked(&easel, "gray", sizes[k][0], sizes[k][1]));
+        picture_paint(easel.picture, easel.slot, 0);
+        struct mark held = find_mark(0);
+        picture_draw_mark(easel.picture, easel.slot, NULL, &held);
+        for (int64_t frame = 150; frame < 200; frame += 3) { /* the box comes back to the top */
+            const struct mark mark = find_mark(frame);
+            picture_repaint(easel.picture, easel.slot, (int64_t)held.number, frame);
+            picture_draw_mark(easel.picture, easel.slot, &held, &mark);
+            uint8_t wanted[MARK_STRIP_ROWS][MARK_STRIP_COLUMNS];
+            uint8_t strip[MARK_STRIP_ROWS][MARK_STRIP_COLUMNS];
+            mark_draw(&mark, wanted);
+            for (uint32_t i = 0; i < SCENE_STRIPS; i++) {
+                read_strip(&easel, i, strip);
+                ck_assert_mem_eq(strip, wanted, sizeof(strip));
+            }
+            held = mark;
+        }
+        tear_down(&easel);
+    }
+}
+END_TEST
+
+START_TEST(a_marked_picture_brought_up_to_date_equals_a_new_one_in_every_format) {
+    int formats = 0;
+    for (const AVPixFmtDescriptor *at = NULL; (at = av_pix_fmt_desc_next(at));) {
+        struct easel easel;
+        if (at->flags & AV_PIX_FMT_FLAG_HWACCEL)
+            continue;
+        ck_assert_msg(set_up_marked(&easel, at->name, 643, 363), "%s", at->name);
+        uint8_t *fresh = malloc(easel.format.slot_bytes);
+        struct mark held = find_mark(0);
+        picture_paint(easel.picture, easel.slot, 0);
+        picture_draw_mark(easel.picture, easel.slot, NULL, &held);
+        for (int64_t frame = 1; frame < 4; frame++) {
+            const struct mark mark = find_mark(frame * frame * frame * 997);
+            picture_repaint(easel.picture, easel.slot, (int64_t)held.number, (int64_t)mark.number);
+            picture_draw_mark(easel.picture, easel.slot, &held, &mark);
+            memset(fresh, GUARD, easel.format.slot_bytes);
+            picture_paint(easel.picture, fresh, (int64_t)mark.number);
+            picture_draw_mark(easel.picture, fresh, NULL, &mark);
+            ck_assert_msg(memcmp(fresh, easel.slot, easel.format.slot_bytes) == 0, "%s", at->name);
+            held = mark;
+        }
+        free(fresh);
+        tear_down(&easel);
+        formats++;
+    }
+    ck_assert_int_gt(formats, 150);
+}
+END_TEST
+
+START_TEST(pictures_too_small_for_marks_are_refused_with_what_it_takes) {
+    static const struct {
+        const char *name;
+        int32_t width, height;
+    } formats[] = {{"yuv420p", 152, 120}, {"gray", 152, 120}, {"monob", 608, 120}};
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        for (int narrow = 0; narrow < 3; narrow++) {
+            struct shmframe_format format;
+            struct picture *picture = NULL;
+            const int32_t width = formats[i].width - (narrow == 1);
+            const int32_t height = formats[i].height - (narrow == 2);
+            int32_t least[2] = {0};
+            ck_assert_int_eq(
+                shmframe_format_video(&format, formats[i].name, (uint32_t)width, (uint32_t)height),
+                0);
+            format.video.frame_rate = (struct shmframe_rational){60, 1};
+            ck_assert_int_eq(picture_create_marked(&format, &picture, &least[0], &least[1]),
+                             narrow ? -ERANGE : 0);
+            ck_assert_int_eq(least[0], formats[i].width);
+            ck_assert_int_eq(least[1], formats[i].height);
+            picture_destroy(picture);
+        }
+}
+END_TEST
+
+START_TEST(a_mark_tells_its_flash_and_how_long_ago_that_was_due) {
+    static const struct shmframe_rational rates[] = {{60, 1},       {25, 1}, {30000, 1001},
+                                                     {24000, 1001}, {1, 3},  {1000, 1}};
+    for (size_t k = 0; k < sizeof(rates) / sizeof(rates[0]); k++)
+        for (int64_t frame = 0; frame < 3000; frame++) {
+            const struct mark mark = scene_mark(rates[k], frame);
+            ck_assert_uint_eq(mark.number, frame);
+            ck_assert_int_eq(mark.capture_ns, scene_frame_ns(rates[k], frame));
+            const int64_t second = mark.capture_ns / 1000000000;
+            ck_assert_uint_eq(mark.beat, second % 256);
+            ck_assert_uint_eq(mark.since_beat_us, mark.capture_ns % 1000000000 / 1000);
+        }
+}
+END_TEST
+
 START_TEST(what_cannot_be_painted_is_refused) {
     struct shmframe_format format;
     struct picture *picture;
@@ -490,6 +627,13 @@ int main(void) {
     tcase_add_test(frames, every_format_can_be_painted_and_repainted_inside_its_planes);
     tcase_add_test(frames, what_cannot_be_painted_is_refused);
     suite_add_tcase(suite, frames);
+    TCase *marks = tcase_create("marks");
+    tcase_set_timeout(marks, 60);
+    tcase_add_test(marks, three_strips_show_the_mark_whatever_moves_between_them);
+    tcase_add_test(marks, a_marked_picture_brought_up_to_date_equals_a_new_one_in_every_format);
+    tcase_add_test(marks, pictures_too_small_for_marks_are_refused_with_what_it_takes);
+    tcase_add_test(marks, a_mark_tells_its_flash_and_how_long_ago_that_was_due);
+    suite_add_tcase(suite, marks);
 
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -31,6 +31,8 @@ static struct {
     int64_t loan_deadline_ns;
     struct shmframe_writer_counters counters;
     uint32_t readers;
+    uint32_t writer_flags;
+    bool is_paced, was_paced_in_pause;
     bool is_interrupted, is_ended, is_closed, was_interrupted_at_end;
 } library = {.mail_fd = -1, .mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -72,13 +74,19 @@ int shmframe_writer_open(struct shmframe_session *session,
                          const struct shmframe_writer_params *params,
                          struct shmframe_writer **out_writer) {
     (void)session;
-    (void)params;
+    library.writer_flags = params->flags;
+    library.is_paced = true;
     *out_writer = (struct shmframe_writer *)&library;
     return 0;
 }
 
 void shmframe_writer_close(struct shmframe_writer *writer) {
     (void)writer;
+}
+
+void shmframe_writer_set_paced(struct shmframe_writer *writer, bool is_paced) {
+    (void)writer;
+    library.is_paced = is_paced;
 }
 
 int shmframe_writer_end(struct shmframe_writer *writer) {
@@ -196,6 +204,7 @@ START_TEST(an_unpaced_producer_does_not_wait) {
     producer.is_unpaced = true;
     ck_assert(producer_start(&producer));
     ck_assert_int_eq(producer_wait_until(&producer, INT64_MAX / 2), PRODUCER_DUE);
+    ck_assert(!library.is_paced); /* none of its frames is late */
 }
 END_TEST
 
@@ -204,6 +213,7 @@ static void *resume_after_pause(void *out_media_ns) {
     sem_wait(&library.answered);
     int64_t *media_ns = out_media_ns;
     media_ns[0] = producer_media_ns(&producer);
+    library.was_paced_in_pause = library.is_paced;
     const int64_t later_ns = shmframe_deadline_ns(5 * MS_NS);
     while (shmframe_now_ns() < later_ns)
         ;
@@ -225,6 +235,8 @@ START_TEST(the_clock_stands_still_between_pause_and_resume) {
     ck_assert_int_eq(media_ns[0], media_ns[1]);
     ck_assert_int_ge(producer.start_ns, start_ns + 5 * MS_NS);
     ck_assert(!producer.is_paused);
+    ck_assert(!library.was_paced_in_pause && library.is_paced);
+    ck_assert(library.writer_flags & SHMFRAME_WRITER_TELLS_DROPS);
     ck_assert_str_eq(library.text[pause], "paused");
     ck_assert_str_eq(library.text[pause + 1], "running");
 
@@ -431,11 +443,30 @@ START_TEST(a_refused_frame_is_counted_and_the_next_one_tells) {
     ck_assert_int_eq(library.loan_deadline_ns, SHMFRAME_NOW);
     ck_assert_int_eq(producer_loan(&producer, stream, &loan), 0);
     ck_assert_uint_eq(loan.frame.device_dropped, 2);
+    ck_assert_uint_eq(loan.own_dropped, 2);
     ck_assert(loan.frame.flags & SHMFRAME_DISCONTINUITY);
     producer_publish(stream, &loan, false);
     ck_assert_uint_eq(stream->refused, 2);
     ck_assert_int_eq(producer_loan(&producer, stream, &loan), 0);
     ck_assert_uint_eq(loan.frame.device_dropped, 0);
+    ck_assert_uint_eq(loan.own_dropped, 0);
+}
+END_TEST
+
+START_TEST(what_the_device_dropped_is_told_from_ones_own) {
+    struct producer_stream *stream = open_stream(SHMFRAME_WRITER_LIVE);
+    ck_assert(producer_start(&producer));
+    producer_count_dropped(stream, 3);
+    stream->dropped += 2;
+    struct shmframe_loan loan;
+    ck_assert_int_eq(producer_loan(&producer, stream, &loan), 0);
+    ck_assert_uint_eq(loan.frame.device_dropped, 5);
+    ck_assert_uint_eq(loan.own_dropped, 2);
+    producer_publish(stream, &loan, false);
+    stream->dropped++;
+    ck_assert_int_eq(producer_loan(&producer, stream, &loan), 0);
+    ck_assert_uint_eq(loan.frame.device_dropped, 1);
+    ck_assert_uint_eq(loan.own_dropped, 1);
 }
 END_TEST
 
@@ -553,6 +584,7 @@ int main(void) {
     tcase_add_test(run, a_device_is_watched_while_readers_are_waited_for);
     tcase_add_test(run, quit_ends_the_wait_for_readers);
     tcase_add_test(run, a_refused_frame_is_counted_and_the_next_one_tells);
+    tcase_add_test(run, what_the_device_dropped_is_told_from_ones_own);
     tcase_add_test(run, a_lossless_reader_is_waited_for);
     tcase_add_test(run, quit_is_heard_while_a_lossless_reader_is_behind);
     tcase_add_test(run, frames_are_limited_by_what_was_published);

@@ -1,6 +1,8 @@
 /* Tone: its pitch, its channels, and beeps that begin with the flash. */
 #include "tone.h"
 
+#include "burst.h"
+
 #include <check.h>
 #include <errno.h>
 #include <math.h>
@@ -108,10 +110,51 @@ START_TEST(flash_and_beep_begin_together) {
 }
 END_TEST
 
+START_TEST(a_burst_begins_with_the_sample_of_its_second) {
+    static const uint32_t sample_rates[] = {48000, 44100, 8000, 96000};
+    const int64_t rate = sample_rates[_i];
+    struct tone tone =
+        make_tone("dbl", 1, sample_rates[_i], sample_rates[_i], (struct shmframe_rational){7, 2});
+    ck_assert_int_eq(tone_use_marks(&tone), 0);
+    /* All beats, and a day later. */
+    for (int64_t second = 0; second < 86420; second += second == 17 ? 86400 - 17 : 1) {
+        double *samples = play(&tone, second * rate, (uint32_t)rate);
+        for (int64_t i = 0; i < rate; i++)
+            ck_assert_double_eq_tol(find_beep(&tone, samples[i], second * rate + i),
+                                    TONE_BEEP_LEVEL *
+                                        burst_at((uint32_t)(second % 16), (double)i / (double)rate),
+                                    1e-9);
+        free(samples);
+    }
+}
+END_TEST
+
+START_TEST(marks_stay_when_the_pitch_changes) {
+    struct tone tone = make_tone("dbl", 1, 48000, 48000, sixty);
+    ck_assert_int_eq(tone_use_marks(&tone), 0);
+    ck_assert_int_eq(tone_set_hz(&tone, 24001), -EINVAL);
+    ck_assert_int_eq(tone_set_hz(&tone, 500), 0);
+    double *samples = play(&tone, 0, 48000);
+    /* The burst, the tone after it. */
+    ck_assert_double_gt(find_level(samples + 480, 480, BURST_HIGH_HZ - 1050, 48000), 0.1);
+    ck_assert_double_eq_tol(find_level(samples + 24000, 24000, 500, 48000), TONE_LEVEL, 1e-6);
+    free(samples);
+}
+END_TEST
+
+START_TEST(a_rate_that_cannot_carry_bursts_is_refused) {
+    struct tone tone = make_tone("dbl", 1, BURST_RATE_MIN - 1, 1000, sixty);
+    ck_assert_int_eq(tone_use_marks(&tone), -ENOTSUP);
+    ck_assert(!tone.has_marks);
+}
+END_TEST
+
 START_TEST(blocks_join_without_a_seam) {
     static const uint32_t lengths[] = {1, 7, 480, 1024, 4801};
-    const struct tone tone =
+    struct tone tone =
         make_tone("dbl", 1, 44100, 44100 * 3, (struct shmframe_rational){30000, 1001});
+    if (_i)
+        ck_assert_int_eq(tone_use_marks(&tone), 0);
     double *whole = play(&tone, 0, 44100 * 3);
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
         for (uint32_t first = 0; first + lengths[i] <= 44100 * 3; first += lengths[i]) {
@@ -213,7 +256,10 @@ int main(void) {
     tcase_add_test(sound, the_beep_has_its_pitch_and_level);
     tcase_add_test(sound, a_beep_begins_at_the_exact_sample_and_lasts_a_tenth_of_a_second);
     tcase_add_test(sound, flash_and_beep_begin_together);
-    tcase_add_test(sound, blocks_join_without_a_seam);
+    tcase_add_loop_test(sound, a_burst_begins_with_the_sample_of_its_second, 0, 4);
+    tcase_add_test(sound, marks_stay_when_the_pitch_changes);
+    tcase_add_test(sound, a_rate_that_cannot_carry_bursts_is_refused);
+    tcase_add_loop_test(sound, blocks_join_without_a_seam, 0, 2);
     tcase_add_test(sound, every_sample_format_carries_the_same_sound);
     tcase_add_test(sound, channels_have_harmonics_of_their_own);
     tcase_add_test(sound, a_low_sample_rate_has_no_harmonics_above_half_of_it);

@@ -147,6 +147,18 @@ START_TEST(srt_brings_picture_and_sound_to_ffmpeg) {
 }
 END_TEST
 
+/* Plays until the receiver has something, and four seconds more; ends all of them. */
+static void play_to(pid_t receiver, const char *path, struct recording *recording,
+                    struct material *material) {
+    for (int i = 0; i < 400 && !has_begun(path); i++)
+        ck_assert_int_eq(play(material, 5), 0);
+    ck_assert_int_eq(play(material, 4 * MATERIAL_RATE), 0);
+    stop_receiver(receiver, material);
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_msg(recording_finish(recording) == 0, "%s", recording_error());
+    recording_destroy(recording);
+}
+
 static const char *const datagrams[] = {"udp", "rtp"};
 
 START_TEST(datagrams_of_mpeg_ts_are_joined_in_the_midst) {
@@ -160,13 +172,7 @@ START_TEST(datagrams_of_mpeg_ts_are_joined_in_the_midst) {
     wait_for(is_bound, &port);
     struct recording *recording = begin(&(struct recording_params){.target = url});
     struct material *material = material_begin(&live, recording);
-    for (int i = 0; i < 400 && !has_begun(path); i++)
-        ck_assert_int_eq(play(material, 5), 0);
-    ck_assert_int_eq(play(material, 4 * MATERIAL_RATE), 0);
-    stop_receiver(receiver, material);
-    ck_assert_int_eq(material_end(material), 0);
-    ck_assert_msg(recording_finish(recording) == 0, "%s", recording_error());
-    recording_destroy(recording);
+    play_to(receiver, path, recording, material);
     expect_received(path, 3 * MATERIAL_RATE);
 }
 END_TEST
@@ -183,13 +189,7 @@ START_TEST(rtp_of_its_own_per_stream_is_described_by_an_sdp) {
     wait_for(is_bound, &port);
     const int second = port + 2;
     wait_for(is_bound, &second);
-    for (int i = 0; i < 400 && !has_begun(path); i++)
-        ck_assert_int_eq(play(material, 5), 0);
-    ck_assert_int_eq(play(material, 4 * MATERIAL_RATE), 0);
-    stop_receiver(receiver, material);
-    ck_assert_int_eq(material_end(material), 0);
-    ck_assert_msg(recording_finish(recording) == 0, "%s", recording_error());
-    recording_destroy(recording);
+    play_to(receiver, path, recording, material);
     expect_received(path, 2 * MATERIAL_RATE);
 }
 END_TEST

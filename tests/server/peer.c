@@ -114,8 +114,8 @@ void supervisor_kill(struct supervisor *supervisor) {
 }
 
 void supervisor_clean(struct supervisor *supervisor) {
-    static const char *const names[] = {"socket", "socket.lock", "socket.names",
-                                        "socket.names.new"};
+    static const char *const names[] = {"socket", "socket.lock", "socket.names", "socket.names.new",
+                                        "socket.journal"};
     if (supervisor->pid > 0)
         supervisor_stop(supervisor);
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -374,10 +374,12 @@ uint32_t peer_open_ring(struct peer *peer, const struct test_ring *ring, const c
 
 void peer_send_reader(struct peer *peer, const char *stream, const struct reader_options *options) {
     struct region region;
-    int fd;
-    ck_assert_int_eq(region_create("test-record", RECORD_BYTES, &region, &fd), 0);
-    region_unmap(&region);
-    ck_assert_int_eq(region_seal(fd, REGION_SEALED), 0);
+    int fd = options->record;
+    if (fd == 0) {
+        ck_assert_int_eq(region_create("test-record", RECORD_BYTES, &region, &fd), 0);
+        region_unmap(&region);
+        ck_assert_int_eq(region_seal(fd, REGION_SEALED), 0);
+    }
     union message message;
     message_init(&message, MESSAGE_OPEN_READER, READER_COOKIE);
     message_put_text(message.open_reader.stream, sizeof(message.open_reader.stream), stream);
@@ -392,7 +394,8 @@ void peer_send_reader(struct peer *peer, const char *stream, const struct reader
     message.open_reader.serial = options->serial;
     message.open_reader.head = options->head;
     peer_send(peer, &message, &fd);
-    close(fd);
+    if (options->record == 0)
+        close(fd);
     remember(peer->reader, &peer->readers, options->reader);
 }
 

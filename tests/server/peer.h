@@ -101,6 +101,7 @@ uint32_t peer_open_ring(struct peer *peer, const struct test_ring *ring, const c
 struct reader_options {
     uint32_t reader, policy, depth, leases, flags, generation, entry, serial;
     uint64_t head;
+    int record; /* its descriptor; 0: one without content is made */
 };
 /* Sends OPEN_READER. */
 void peer_send_reader(struct peer *peer, const char *stream, const struct reader_options *options);

@@ -15,11 +15,15 @@ import tempfile
 import time
 
 SOURCES = ["ring.c", "bell.c", "futex.c", "clock.c"]
-MORE_SOURCES = {"record": ["record.c", "histogram.c", "region.c", "error.c"]}
+MORE_SOURCES = {"record": ["record.c", "record_read.c", "histogram.c", "region.c", "error.c"]}
 LUCK_S = 60  # for a race
 LIMIT_S = 60  # for one run
 
 FENCE = "atomic_thread_fence(memory_order_seq_cst);"
+BEHIND = """*writer->sequence + 1 - link->taken <= writer->history)
+            continue;
+        link->taken = cursor_of(writer, link);
+        if (*writer->sequence + 1 - link->taken > writer->history)"""
 
 
 def relax(store):
@@ -62,7 +66,7 @@ MUTANTS = [
     (
         "P state load relaxed",
         "ring.c",
-        *relax("atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_acquire)"),
+        *relax("atomic_load_explicit(&reader->ring->slot[frame->slot].state, memory_order_acquire)"),
         "edges",
         "",
     ),
@@ -92,9 +96,9 @@ MUTANTS = [
     ),
     ("R scan relaxed", "ring.c", *relax("&link->lease->lease[cell], memory_order_acquire"), "edges", ""),
     (
-        "R find_cell relaxed",
+        "R find_cells relaxed",
         "ring.c",
-        *relax("if (!atomic_load_explicit(&reader->held[cell], memory_order_acquire)) {"),
+        *relax("if (!atomic_load_explicit(&reader->held[cell], memory_order_acquire))\n            frames"),
         "edges",
         "",
     ),
@@ -122,23 +126,78 @@ MUTANTS = [
     (
         "G no look at the notice in loan",
         "ring.c",
-        "ring_writer_refresh(writer);\n    struct ring_set",
-        "struct ring_set",
+        "ring_writer_refresh(writer);\n    uint32_t found = keeps_many(",
+        "uint32_t found = keeps_many(",
         "ring",
         "",
     ),
-    ("L reader's fence", "ring.c", FENCE + "\n    /* P: the state carries", "/* P: the state carries", "races", "lease"),
+    ("L reader's fence", "ring.c", FENCE + "\n    for (; taken", "for (; taken", "races", "lease"),
+    ("L reader's fence, batch", "ring.c", FENCE + "\n    for (; taken", "for (; taken", "races", "batch"),
+    (
+        "L a batch is fenced after its first lease",
+        "ring.c",
+        "lease_word(frames[i].sequence, frames[i].slot), memory_order_release);\n    /* L, with the one in ring_announce(): all leases before the first look at a state. */\n    " + FENCE,
+        "(i == 1 ? atomic_thread_fence(memory_order_seq_cst) : (void)0, lease_word(frames[i].sequence, frames[i].slot)), memory_order_release);",
+        "races",
+        "batch",
+    ),
+    (
+        "L only the first state of a batch is looked at",
+        "ring.c",
+        "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
+        "if (taken == 0 && state != slot_word(frame->sequence, SLOT_PUBLISHED))",
+        "ring",
+        "",
+    ),
+    (
+        "a batch keeps leases of what it does not get",
+        "ring.c",
+        "for (uint32_t i = taken; i < count; i++)\n        drop_lease",
+        "for (uint32_t i = count; i < count; i++)\n        drop_lease",
+        "ring",
+        "",
+    ),
+    ("I1 what is kept is spare", "ring.c", "~busy->word[i] & mask;", "(~busy->word[i] | writer->kept.word[i]) & mask;", "races", "spare"),
+    ("I1 what is leased is spare", "ring.c", "~busy->word[i] & mask;", "~(writer->kept.word[i] | writer->loaned.word[i]) & mask;", "races", "spare"),
+    ("I1 what is lent stays spare", "ring.c", "        ring_set_remove(&writer->spare, out_slots[i]);\n", "", "ring", ""),
+    ("I1 what is lent stays spare while few frames are kept", "ring.c", "ring_set_remove(&writer->spare, out_slots[i]);", "if (keeps_many(writer))\n            ring_set_remove(&writer->spare, out_slots[i]);", "ring", ""),
+    (
+        "C the writer is woken too late",
+        "ring.c",
+        "if (!reader->is_lossless)\n        return;\n    /* C, with",
+        "if (!reader->is_lossless || place_sequence(reader->head) > sequence + reader->depth / 2)\n        return;\n    /* C, with",
+        "bell",
+        "",
+    ),
+    (
+        "I5 no look at the notice once a loan has retired frames",
+        "ring.c",
+        "ring_writer_refresh(writer); /* who joined",
+        "/* who joined",
+        "steps",
+        "",
+    ),
+    (
+        "I1 a batch lends one slot twice",
+        "ring.c",
+        "ring_set_add(&busy, slot);\n        out_slots",
+        "out_slots",
+        "ring",
+        "",
+    ),
     (
         "L no look at the state",
         "ring.c",
-        "if (state == slot_word(sequence, SLOT_PUBLISHED)) {",
-        "if (state) {",
+        "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
+        "if (!state)",
         "races",
         "lease",
     ),
     # W
     ("W writer's fence", "ring.c", FENCE + "\n    /* Links granted since the loan sleep", "/* Links granted since the loan sleep", "races", "wake"),
     ("W reader's fence", "bell.c", FENCE + "\n    int code = 0;", "int code = 0;", "races", "wake"),
+    ("W writer's fence, some readers", "ring.c", FENCE + "\n    /* Links granted since the loan sleep", "/* Links granted since the loan sleep", "sleepers", ""),
+    ("W reader's fence, poll", "bell.c", FENCE + " /* W */\n", "", "sleepers", ""),
     ("W no second look at head", "bell.c", "if (!see_any(readers, count))\n        code", "if (true)\n        code", "races", "wake"),
     ("W the same episode", "bell.c", "wait_word(++reader->episode, mode)", "wait_word(1, mode)", "bell", ""),
     ("W rung twice", "bell.c", "if (waiting == 0 || waiting == link->rung)", "if (waiting == 0)", "bell", ""),
@@ -152,7 +211,7 @@ MUTANTS = [
         "E WRITING not stored",
         "ring.c",
         "slot_word(0, SLOT_WRITING)",
-        "atomic_load_explicit(&writer->ring->slot[slot].state, memory_order_relaxed)",
+        "atomic_load_explicit(&writer->ring->slot[out_slots[i]].state, memory_order_relaxed)",
         "steps",
         "",
     ),
@@ -210,8 +269,8 @@ MUTANTS = [
     (
         "B8 own loans count",
         "ring.c",
-        "*writer->sequence + 1 - cursor_of(writer, link) > writer->history)",
-        "*writer->sequence + 1 + (uint64_t)__builtin_popcountll(writer->loaned.word[0]) -\n                cursor_of(writer, link) > writer->history)",
+        BEHIND,
+        BEHIND.replace("+ 1", "+ 1 + (uint64_t)__builtin_popcountll(writer->loaned.word[0])"),
         "ring",
         "",
     ),
@@ -235,14 +294,14 @@ MUTANTS = [
     # I8
     ("I8 lease slot not masked", "layout.h", "return (uint32_t)(lease & 0xff);", "return (uint32_t)(lease & 0xfff);", "hostile", ""),
     ("I8 grant not cut", "ring.c", "if (grant.leases > SHMFRAME_LEASES_MAX)", "if (false)", "hostile", ""),
-    ("I8 slot not checked", "ring.c", "if (slot >= reader->slots || sequence", "if (sequence", "hostile", ""),
+    ("I8 slot not checked", "ring.c", "if (place_slot(place) >= reader->slots || sequence", "if (sequence", "hostile", ""),
     ("I8 cursor not cut", "ring.c", "max_u64(min_u64(told, *writer->sequence),", "max_u64(told,", "hostile", ""),
     ("I8 a head that goes back", "ring.c", "== base ? -EAGAIN : -EPROTO", "== base ? -EAGAIN : -EAGAIN", "hostile", ""),
     ("I1 what is pinned is lent", "ring.c", " | writer->pinned.word[i];", ";", "ring", ""),
     # the flight recorder
     (
         "a flight is not looked at twice",
-        "record.c",
+        "record_read.c",
         "return sequence && atomic_load_explicit(&flight->sequence, memory_order_relaxed) == sequence;",
         "return sequence != 0;",
         "record",
@@ -256,6 +315,15 @@ MUTANTS = [
         "record",
         "",
     ),
+    ("a histogram is not looked at twice", "record_read.c", "TRIES_MAX = 256", "TRIES_MAX = 1", "record", ""),
+    (
+        "a hold goes over before its end",
+        "record.c",
+        "fold(record, taken);\n    atomic_store_explicit(&page->state.came_ns, now_ns",
+        "fold(record, taken + 1);\n    atomic_store_explicit(&page->state.came_ns, now_ns",
+        "record",
+        "",
+    ),
     ("I8 lies never end", "ring.c", "is_moving ? -EAGAIN : -EPROTO", "is_moving ? -EAGAIN : -EAGAIN", "hostile", ""),
 ]
 
@@ -263,7 +331,7 @@ MUTANTS = [
 def build(copy, program):
     source = os.path.join(copy, "shmframe/src")
     tests = os.path.join(copy, "tests")
-    folder = "stress" if program in ("edges", "races") else "library"
+    folder = "stress" if program in ("edges", "races", "sleepers") else "library"
     output = os.path.join(copy, "program")
     command = [os.path.join(tests, "stress/compile"), "cc", output] if program == "edges" else ["cc", "-O2", "-o", output]
     command += ["-std=gnu17", "-D_GNU_SOURCE", "-w", "-pthread", "-I" + source, "-I" + os.path.join(copy, "shmframe/include")]
@@ -278,7 +346,7 @@ def build(copy, program):
 def fails(copy, program, arguments, luck_s):
     """Whether it fails, once or within the time that a race is given; and how it said so."""
     command = [os.path.join(copy, "program")]
-    if program == "races":
+    if program in ("races", "sleepers"):
         command += ["5"] + arguments.split()
     if program == "edges":
         command = [os.path.join(copy, "tests/stress/under-tsan")] + command
@@ -290,7 +358,7 @@ def fails(copy, program, arguments, luck_s):
             return "does not end"
         if result.returncode:
             lines = (result.stdout + result.stderr).splitlines()
-            said = [line for line in lines if "SUMMARY" in line or ":F:" in line or ":E:" in line or "races:" in line]
+            said = [line for line in lines if "SUMMARY" in line or ":F:" in line or ":E:" in line or "races:" in line or "sleepers:" in line]
             return (said or lines or ["killed"])[0].replace(copy + "/", "")[-150:]
         if time.monotonic() > until:
             return None
@@ -331,7 +399,7 @@ def try_mutant(root, work, mutant):
             source.write(content.replace(text, instead))
         built = build(copy, program)
         if built.returncode == 0:
-            found = fails(copy, program, arguments, LUCK_S if program == "races" else 0)
+            found = fails(copy, program, arguments, LUCK_S if program in ("races", "sleepers") else 0)
         said = built.stderr[:200] if built.returncode else found or "nobody notices"
     shutil.rmtree(copy)
     return report(found is not None, name, program, arguments, said)

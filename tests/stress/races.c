@@ -3,10 +3,11 @@
  *
  *   lease   a lease against the retirement of its slot (L): a torn frame, or -ESTALE
  *   tail    the same with an in-order reader, which looks around before it takes its lease
+ *   batch   the same with several leases at once
+ *   spare   the same with more slots and a deep history: loans go by an earlier look
  *   wake    a reader that goes to sleep against a publish (W): a sleep though a frame was announced
- *   space   a lossless writer that goes to sleep against an acquire (C): the same the other way
- * round join    a grant against the next loan (G, L): a frame torn under a reader that has just
- * come
+ *   space   a lossless writer that goes to sleep against an acquire (C): likewise
+ *   join    a grant against the next loan (G, L): a frame torn under a reader that has just come
  *
  * usage: races [SECONDS [RACE...]]     SECONDS: for each
  *
@@ -112,6 +113,68 @@ static struct rig *begin_lease(void) {
 static struct rig *begin_tail(void) {
     struct rig *rig = rig_create(3, 1, 0);
     rig_join(rig, (struct rig_want){.depth = 1});
+    return rig;
+}
+
+enum { BATCH = 3 };
+
+/* Several are retired at once, so that the reader may find the first of its batch in time and the
+ * next too late. */
+static void *publish_batches(void *argument) {
+    struct rig *rig = argument;
+    while (!is_time_up()) {
+        uint32_t slot[BATCH];
+        const int count = ring_loan_batch(rig->writer, slot, BATCH);
+        for (int i = 0; i < count; i++)
+            rig_paint(rig->payload[slot[i]], rig->sequence + 1 + (unsigned)i);
+        for (int i = 0; i < count; i++) {
+            struct shmframe_frame frame = {0};
+            ring_put(rig->writer, slot[i], &frame);
+        }
+        ring_announce(rig->writer);
+    }
+    return NULL;
+}
+
+static void *read_batches(void *argument) {
+    struct rig *rig = argument;
+    struct rig_link *link = &rig->link[0];
+    uint64_t frames = 0, batches = 0, retries = 0;
+    while (!is_time_up()) {
+        struct ring_frame frame[BATCH];
+        look_at_states(rig);
+        const int count = ring_acquire_batch(&link->reader, frame, BATCH, &retries);
+        if (count == -EAGAIN)
+            continue;
+        if (count < 0)
+            fail("the ring contradicts itself");
+        for (int i = 0; i < count; i++)
+            look_hard(rig, &frame[i]);
+        for (int i = 0; i < count; i++)
+            if (rig_give_back(link, &frame[i]) != 0)
+                fail("a frame went stale while it was leased");
+        frames += (unsigned)count;
+        batches += count > 1;
+    }
+    printf("  %llu frames read of %llu, %llu times several at once, %llu retries\n",
+           (unsigned long long)frames, (unsigned long long)rig->sequence,
+           (unsigned long long)batches, (unsigned long long)retries);
+    if (batches < 100)
+        fail("hardly a batch was taken");
+    return NULL;
+}
+
+/* As deep as a batch, and not one slot more than that takes. */
+static struct rig *begin_batch(void) {
+    struct rig *rig = rig_create(BATCH + BATCH + BATCH, 1, 0);
+    rig_join(rig, (struct rig_want){.leases = BATCH, .depth = BATCH});
+    return rig;
+}
+
+static struct rig *begin_spare(void) {
+    enum { DEEP = 8, MORE = 6 };
+    struct rig *rig = rig_create(BATCH + DEEP + BATCH + MORE, 1, 0);
+    rig_join(rig, (struct rig_want){.leases = BATCH, .depth = DEEP});
     return rig;
 }
 
@@ -288,6 +351,8 @@ static const struct race {
 } races[] = {
     {"lease", begin_lease, publish_in_haste, read_hard},
     {"tail", begin_tail, publish_in_haste, read_hard},
+    {"batch", begin_batch, publish_batches, read_batches},
+    {"spare", begin_spare, publish_batches, read_batches},
     {"wake", begin_wake, publish_in_step, sleep_and_read},
     {"space", begin_space, wait_and_publish, read_at_once},
     {"join", begin_join, publish_and_offer, join_and_leave},
@@ -328,7 +393,7 @@ int main(int count, char **arguments) {
         }
     }
     if (runs == 0 || seconds <= 0) {
-        fprintf(stderr, "usage: races [SECONDS [lease|tail|wake|space|join...]]\n");
+        fprintf(stderr, "usage: races [SECONDS [lease|tail|batch|spare|wake|space|join...]]\n");
         return 2;
     }
     return 0;

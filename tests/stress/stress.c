@@ -1,7 +1,7 @@
-/* The whole core under contention: painters with several loans, readers of each policy that hold
- * several leases and give them back on other threads, readers that come, go and die through a
- * notice page that a supervisor writes. Payloads are plain memory: under ThreadSanitizer an access
- * that the protocol does not protect is a data race, elsewhere a torn frame.
+/* The whole core under contention: painters with several loans, readers of each policy that take
+ * batches, hold several leases and give them back on other threads, readers that come, go and die
+ * through a notice page that a supervisor writes. Payloads are plain memory: under ThreadSanitizer
+ * an access that the protocol does not protect is a data race, elsewhere a torn frame.
  *
  * usage: stress [SECONDS]
  */
@@ -16,10 +16,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAINTERS = 2, READERS = 4, LEASES = 3, DEPTH = 6, FRAMES_LOGGED = 1 << 16 };
+enum { PAINTERS = 2, LOANS = 2, READERS = 4, LEASES = 3, DEPTH = 9, FRAMES_LOGGED = 1 << 16 };
 /* I6: all loans, the history, and of each seat what its reader may hold and what the one before
  * left behind, as the writer may see both. */
-enum { SLOTS = PAINTERS + DEPTH + READERS * (LEASES + 1) };
+enum { SLOTS = PAINTERS * LOANS + DEPTH + READERS * (LEASES + 1) };
 
 /* ---- the stage ---- */
 
@@ -133,41 +133,49 @@ static void await_space(void) {
     }
 }
 
-static void publish(uint32_t slot, uint64_t tag) {
-    struct shmframe_frame frame = {.pts = (int64_t)tag, .capture_ns = (int64_t)~tag};
+/* The newest has this tag, those before it the ones before. */
+static void publish(const uint32_t *slots, unsigned count, uint64_t tag) {
     pthread_mutex_lock(&frame_mutex);
-    ring_put(rig->writer, slot, &frame);
+    for (unsigned i = 0; i < count; i++) {
+        const uint64_t own = tag - count + 1 + i;
+        struct shmframe_frame frame = {.pts = (int64_t)own, .capture_ns = (int64_t)~own};
+        ring_put(rig->writer, slots[i], &frame);
+    }
     ring_announce(rig->writer);
-    atomic_store_explicit(&announced_ns[frame.sequence % FRAMES_LOGGED], shmframe_now_ns(),
-                          memory_order_relaxed);
-    atomic_store_explicit(&newest_announced, frame.sequence, memory_order_relaxed);
+    for (uint64_t sequence = rig->sequence - count + 1; sequence <= rig->sequence; sequence++)
+        atomic_store_explicit(&announced_ns[sequence % FRAMES_LOGGED], shmframe_now_ns(),
+                              memory_order_relaxed);
+    atomic_store_explicit(&newest_announced, rig->sequence, memory_order_relaxed);
     settle();
     pthread_mutex_unlock(&frame_mutex);
 }
 
-static uint32_t loan(void) {
-    uint32_t slot;
+static unsigned loan(uint32_t *slots, unsigned count) {
     pthread_mutex_lock(&frame_mutex);
     await_space();
-    if (ring_loan(rig->writer, &slot) != 0)
+    const int lent = ring_loan_batch(rig->writer, slots, count);
+    if (lent < 0)
         fail("no slot is free, though there are enough for all loans, leases and the history");
     pthread_mutex_unlock(&frame_mutex);
-    return slot;
+    return (unsigned)lent;
 }
 
 static void *paint_frames(void *argument) {
     uint32_t random = (uint32_t)(uintptr_t)argument * 2654435761u | 1;
     uint64_t tag = (uint64_t)(uintptr_t)argument << 40;
     while (!is_time_up()) {
-        const uint32_t slot = loan();
-        rig_paint(rig->payload[slot], ++tag);
+        uint32_t slot[LOANS];
+        unsigned count = loan(slot, 1 + draw(&random) % LOANS);
         if (draw(&random) % 16 == 0) {
             pthread_mutex_lock(&frame_mutex);
-            ring_abandon(rig->writer, slot);
+            ring_abandon(rig->writer, slot[--count]);
             pthread_mutex_unlock(&frame_mutex);
-            continue;
         }
-        publish(slot, tag);
+        for (unsigned i = 0; i < count; i++)
+            rig_paint(rig->payload[slot[i]], ++tag);
+        if (count == 0)
+            continue;
+        publish(slot, count, tag);
         if (draw(&random) % 32 == 0) /* so that readers get to sleep */
             usleep(draw(&random) % 400);
     }
@@ -271,27 +279,29 @@ static void live(struct seat *of, struct rig_link *link, uint32_t *random) {
     _Atomic unsigned held = 0;
     const unsigned frames = 1 + draw(random) % 400;
     uint64_t last = 0, retries = 0;
-    for (unsigned i = 0; i < frames && !is_time_up();) {
-        struct ring_frame frame;
-        const int code = ring_acquire(&link->reader, &frame, &retries);
+    for (unsigned taken = 0; taken < frames && !is_time_up();) {
+        struct ring_frame frame[LEASES];
+        const int code =
+            ring_acquire_batch(&link->reader, frame, 1 + draw(random) % LEASES, &retries);
         if (code == -EAGAIN)
             wait_for_frame(of, link);
         else if (code == -EBUSY)
             sched_yield();
         else if (code < 0)
             fail("the ring contradicts itself");
-        if (code < 0)
-            continue;
-        check_order(link, &frame, last);
-        verify(link, &frame);
-        last = frame.sequence;
-        of->lost += frame.passed;
-        of->read++;
-        i++;
-        if (draw(random) % 2)
-            hand_over(of, link, &frame, &held);
-        else if (ring_release(&link->reader, frame.cell, frame.sequence, frame.slot) != 0)
-            fail("a lease could not be given back");
+        for (int i = 0; i < code; i++) {
+            check_order(link, &frame[i], last);
+            last = frame[i].sequence;
+            of->lost += frame[i].passed;
+        }
+        for (int i = 0; i < code; i++, taken++) {
+            verify(link, &frame[i]);
+            if (draw(random) % 2)
+                hand_over(of, link, &frame[i], &held);
+            else if (rig_give_back(link, &frame[i]) != 0)
+                fail("a lease could not be given back");
+        }
+        of->read += code > 0 ? (unsigned)code : 0;
     }
     while (atomic_load_explicit(&held, memory_order_acquire))
         sched_yield();

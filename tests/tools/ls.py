@@ -76,8 +76,8 @@ class Pipeline(unittest.TestCase):
         done = self.call("ls")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         lines = done.stdout.splitlines()
-        self.assertEqual(lines[0].split(), ["STREAM", "GROUP", "FORMAT", "GEN", "STATE", "WRITER",
-                                            "PID", "READERS", "HEAD", "MEMORY"])
+        self.assertEqual(lines[0].split(), ["STREAM", "GROUP", "FORMAT", "GEN", "STATE", "RATE",
+                                            "WRITER", "PID", "READERS", "LOST", "HEAD", "MEMORY"])
         self.assertEqual([line.split()[0] for line in lines[1:]], ["cam", "cam.sound"])
         self.assertEqual({len(line) for line in lines}, {len(lines[0])})
 
@@ -89,7 +89,30 @@ class Pipeline(unittest.TestCase):
         self.assertEqual((reader["name"], reader["policy"]), ("shmframe-latency", "in-order"))
         self.assertEqual((reader["depth"], reader["leases"], reader["generation"]), (6, 2, 1))
         self.assertGreater(reader["number"], 0)
-        self.assertIn("shmframe-latency", self.call("ls", "cam").stdout)
+        title, line = self.call("ls", "cam").stdout.splitlines()
+        self.assertEqual(title.split(), ["READER", "NAME", "PID", "POLICY", "GEN", "STATE", "RATE",
+                                         "HELD", "LOST", "AGE", "p50", "AGE", "p99"])
+        self.assertRegex(line, r"^ *\d+  shmframe-latency +\d+  in-order 6 +1  (asleep|away)")
+
+    def test_what_a_reader_measures_is_seen_from_outside(self):
+        def reader():
+            return json.loads(self.call("ls", "cam", "--format", "json").stdout)["readers"][0]
+        first = reader()
+        self.assertTrue(first["is_measured"])
+        self.assertEqual(first["uid"], os.getuid())
+        end = time.monotonic() + 20
+        while reader()["counters"]["delivered"] < first["counters"]["delivered"] + 20:
+            self.assertLess(time.monotonic(), end)
+        now = reader()
+        self.assertEqual(set(now["hops"]), {"produce", "wake", "transit", "hold", "age", "display"})
+        self.assertGreater(now["hops"]["age"]["count"], first["hops"]["age"]["count"])
+        # As many as are there: a machine under load takes some from the rate, and never adds.
+        self.assertGreater(now["rate_hz"], 1)
+        self.assertLess(now["rate_hz"], 40)
+        self.assertEqual(now["lost"], now["counters"]["lost_late"] + now["counters"]["lost_restart"])
+        self.assertLessEqual(now["held"], 2)
+        self.assertEqual(now["process"]["pid"], now["pid"])
+        self.assertGreater(now["process"]["resident_bytes"], now["process"]["private_bytes"])
 
     def test_an_unknown_stream_is_told_in_one_line(self):
         for arguments in (["ls", "nowhere"], ["ask", "nowhere", "pause"]):

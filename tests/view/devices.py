@@ -10,10 +10,7 @@ import subprocess
 import time
 import unittest
 
-from display import Display, wait_for
-
-VIEW = os.environ["VIEW"]
-PATTERN = os.environ["PATTERN"]
+from display import PATTERN, VIEW, Display, wait_for
 
 
 class Devices(Display):
@@ -43,13 +40,6 @@ class Devices(Display):
         server.send_signal(signal.SIGSTOP)
         self.addCleanup(server.send_signal, signal.SIGCONT)
 
-    def start_view(self, *arguments):
-        return self.start(VIEW, "--format", "json", *arguments, stdout=subprocess.PIPE)
-
-    def said(self):
-        with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
-            return file.read()
-
     @staticmethod
     def wait_until_it_stands(process):
         """Until its main thread has not run for half a second; pictures would make it."""
@@ -74,7 +64,7 @@ class Devices(Display):
         self.assertEqual(view.returncode, 1)
         self.assertGreater(report["shown"], 0)
         self.assertEqual(report["streams"][0]["stream"], "demo")
-        self.assertIn("shmframe-view: the display does not answer: it is left alone\n", self.said())
+        self.assertIn("shmframe-view: the display does not answer: it is left alone\n", self.errors())
 
     def test_sigint_ends_it_with_its_report_while_the_sound_server_hangs(self):
         server = self.start_sound_server()
@@ -90,7 +80,7 @@ class Devices(Display):
         report = json.loads(view.communicate(timeout=30)[0])
         self.assertEqual(view.returncode, 0)
         self.assertEqual({stream["stream"] for stream in report["streams"]}, {"demo", "demo.sound"})
-        self.assertIn("shmframe-view: a device does not answer: it is left alone\n", self.said())
+        self.assertIn("shmframe-view: a device does not answer: it is left alone\n", self.errors())
 
     def test_there_are_pictures_and_keys_while_the_sound_server_hangs_from_the_beginning(self):
         self.stop(self.start_sound_server())
@@ -98,7 +88,7 @@ class Devices(Display):
         view = self.start_view()
         window = self.find_window(view)
         self.assertIn("shmframe-view: the sound device does not answer: nobody hears the sound\n",
-                      wait_for(lambda: "answer" in self.said() and self.said(), "the complaint"))
+                      wait_for(lambda: "answer" in self.errors() and self.errors(), "the complaint"))
         self.point(window, 10, 10)
         self.screenshot()
         self.key("q")
@@ -112,10 +102,10 @@ class Devices(Display):
         view = self.start_view()
         wait_for(self.count_inputs, "the sound")
         server.kill()
-        wait_for(lambda: "nobody hears it" in self.said(), "the complaint")
+        wait_for(lambda: "nobody hears it" in self.errors(), "the complaint")
         self.start_sound_server()
         wait_for(self.count_inputs, "the sound again")
-        wait_for(lambda: "shmframe-view: the sound device is back\n" in self.said(), "the word of it")
+        wait_for(lambda: "shmframe-view: the sound device is back\n" in self.errors(), "the word of it")
         view.send_signal(signal.SIGINT)
         self.assertEqual(view.wait(30), 0)
 
@@ -134,7 +124,7 @@ class Devices(Display):
             view = self.start_view("--sound-device", name)
             wait_for(self.count_inputs, f"the sound of {name}")
             view.send_signal(signal.SIGINT)
-            self.assertEqual(view.wait(30), 0, self.said())
+            self.assertEqual(view.wait(30), 0, self.errors())
             wait_for(lambda: self.count_inputs() == 0, "the end of it")
 
 

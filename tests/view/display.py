@@ -117,6 +117,11 @@ class Display(unittest.TestCase):
             with open(os.path.join(self.folder, "errors"), encoding="utf-8") as file:
                 raise AssertionError(f"{error}; {process.poll()}: {file.read()}") from error
 
+    def geometry(self, window):
+        words = dict(line.split("=") for line in
+                     self.ask("getwindowgeometry", "--shell", window).split("\n"))
+        return int(words["WIDTH"]), int(words["HEIGHT"])
+
     def point(self, window, x, y):
         self.ask("mousemove", "--window", window, x, y)
 
@@ -154,9 +159,8 @@ class Display(unittest.TestCase):
     def aim(self, view):
         """The window of a view, with the mouse in its middle, so that it has the keys."""
         window = self.find_window(view)
-        size = dict(line.split("=") for line in
-                    self.ask("getwindowgeometry", "--shell", window).split("\n"))
-        self.point(window, int(size["WIDTH"]) // 2, int(size["HEIGHT"]) // 2)
+        width, height = self.geometry(window)
+        self.point(window, width // 2, height // 2)
         return window
 
     def view(self, *arguments):

@@ -42,7 +42,7 @@ class Source(Display):
                  for others in ([], ["nothing"])]
         self.wait_read("left")
         self.assertEqual(self.run_view("left", "nothing", "--picture-delay", "500ms", "--duration",
-                                       "3", "--no-sound")["shown"], 0)
+                                       "1", "--no-sound")["shown"], 0)
         self.do(twins, "ll")
         for view in views:
             self.aim(view)
@@ -75,14 +75,14 @@ class Source(Display):
     # ---- accounts ----
 
     def test_a_delay_that_is_asked_for_costs_no_picture(self):
-        self.finite("--rate", "60", "--frames", "180", "--no-sound")
+        self.finite("--rate", "60", "--frames", "90", "--no-sound")
         report = self.run_view("--picture-delay", "500ms")
-        self.assertEqual(self.assert_accounted(report, 180), 0)
+        self.assertEqual(self.assert_accounted(report, 90), 0)
 
     def test_a_writer_that_waits_loses_none_to_the_sound(self):
-        self.finite("--rate", "30", "--frames", "120", "--unpaced")
+        self.finite("--rate", "30", "--frames", "60", "--unpaced")
         report = self.run_view("--policy", "lossless")
-        self.assertEqual(self.assert_accounted(report, 120), 0)
+        self.assertEqual(self.assert_accounted(report, 60), 0)
 
     def test_what_comes_while_the_stream_is_opened_anew_is_counted(self):
         self.finite("--rate", "2000", "--frames", "5000", "--no-sound")

@@ -3,7 +3,7 @@
  *   wait -> acquire a lease -> read the slot -> release it
  *
  * Life: open on a session, close; leases are released before that.
- * Threads: one at a time; shmframe_reader_release() may come from any thread.
+ * Threads: one at a time; shmframe_reader_release() and its batch may come from any thread.
  * Timing: acquire and release make no system call while frames are there. A reader that sleeps is
  *   woken through a futex of its own. While frames come less than 18 ms apart, a reader that waits
  *   for one stream listens to its writer alone for 20 ms, since that wakes it quicker: it then hears
@@ -50,6 +50,7 @@ struct shmframe_reader_params {
 enum shmframe_lease_flag {
     SHMFRAME_LEASE_RESTARTED = 1 << 0,  /**< first frame of a new writer */
     SHMFRAME_LEASE_NEW_FORMAT = 1 << 1, /**< first frame of another format */
+    SHMFRAME_LEASE_STALE = 1 << 2, /**< after its release: overwritten while it was read (-ESTALE) */
 };
 
 /** A frame on lease. */
@@ -90,8 +91,12 @@ shmframe_reader_format(const struct shmframe_reader *reader);
 SHMFRAME_API int shmframe_reader_acquire(struct shmframe_reader *reader, int64_t deadline_ns,
                                          struct shmframe_lease *out_lease);
 
-/** Takes up to `count` frames that are there, at least one; returns how many, or an error as
- * acquire. */
+/** Takes the next `count` frames by policy, as far as they are there and leases are left; waits, until
+ * the deadline, for the first alone. They are of one ring, with one acquire_ns; each has its own
+ * statistics. A latest-only reader gets the newest. Returns how many, at least one. `count` beyond
+ * SHMFRAME_LEASES_MAX is cut.
+ * Errors: -EINVAL `count` is 0; else as acquire, with nothing taken. What a single call would answer
+ * after the first frame is left to the next call. */
 SHMFRAME_API int shmframe_reader_acquire_batch(struct shmframe_reader *reader, int64_t deadline_ns,
                                                struct shmframe_lease *out_leases, uint32_t count);
 
@@ -100,6 +105,13 @@ SHMFRAME_API int shmframe_reader_acquire_batch(struct shmframe_reader *reader, i
  * was read may be torn; -EINVAL not a lease. The lease is over in any case. */
 SHMFRAME_API int shmframe_reader_release(struct shmframe_reader *reader,
                                          struct shmframe_lease *lease);
+
+/** Ends `count` leases, acquired in a batch or one by one, at one instant. Any thread. All of them are
+ * over in any case.
+ * Errors: -EINVAL one was no lease; -ESTALE one was overwritten while it was read: flags tell of each,
+ * as SHMFRAME_LEASE_STALE. */
+SHMFRAME_API int shmframe_reader_release_batch(struct shmframe_reader *reader,
+                                               struct shmframe_lease *leases, uint32_t count);
 
 /** Tells when the frame was shown or heard, for the `display` hop. Call before release. */
 SHMFRAME_API void shmframe_reader_present(struct shmframe_reader *reader,
@@ -141,7 +153,7 @@ struct shmframe_reader_event {
     uint64_t first; /**< lost: sequence of the first */
     uint64_t count; /**< lost: how many */
     uint32_t generation;
-    uint32_t reserved;
+    uint32_t why; /**< lost: enum shmframe_cause, see stats.h */
 };
 
 /** Takes the next event, oldest first; the last 64 are kept. Errors: -EAGAIN there is none. */

@@ -24,7 +24,8 @@ struct shmframe_session_params {
     /** Path of the supervisor's socket. NULL: $SHMFRAME_SOCKET, else
      * $XDG_RUNTIME_DIR/shmframe/socket. */
     const char *socket;
-    /** What this process is called in lists and reports; NULL: the program's file name. */
+    /** What this process is called in lists and reports; NULL: the name of the node
+     * that it is of, $SHMFRAME_NODE, else the program's file name. */
     const char *name;
     /** Until when to wait for a supervisor that is not there yet; 0: do not. */
     int64_t deadline_ns;

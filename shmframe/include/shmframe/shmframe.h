@@ -4,6 +4,7 @@
  *   error.h    errno, one meaning each         frame.h    the stamps of a frame
  *   session.h  this process at the supervisor  writer.h   loan, fill, publish
  *   stats.h    lists, counters, histograms     reader.h   wait, acquire, release
+ *   supervisor.h  what it noted, and its nodes
  */
 #ifndef SHMFRAME_H
 #define SHMFRAME_H
@@ -15,6 +16,7 @@
 #include <shmframe/reader.h>
 #include <shmframe/session.h>
 #include <shmframe/stats.h>
+#include <shmframe/supervisor.h>
 #include <shmframe/writer.h>
 
 SHMFRAME_BEGIN

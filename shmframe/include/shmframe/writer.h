@@ -4,7 +4,7 @@
  *
  * Life: open on a session; close ends the stream, if shmframe_writer_end() did not.
  * Threads: one at a time. With SHMFRAME_WRITER_THREADED, loan, publish, abandon, pin and unpin may
- *   come from any thread at once.
+ *   come from any thread at once, their batches too.
  * Timing: loan and publish do not allocate, lock (unless THREADED) or log. Publish makes one system
  *   call for each reader that sleeps, none otherwise. Once a second, or when the supervisor has
  *   written, a loan also does the session's upkeep.
@@ -23,6 +23,9 @@ struct shmframe_lease;
 enum shmframe_writer_flag {
     SHMFRAME_WRITER_THREADED = 1 << 0, /**< see Threads */
     SHMFRAME_WRITER_LIVE = 1 << 1,     /**< a live source: lossless readers are refused */
+    /** Frames that are missing are told with those that come, in device_dropped and own_dropped: a gap
+     * between capture times does not mean that the writer was late. Without this it does. */
+    SHMFRAME_WRITER_TELLS_DROPS = 1 << 2,
 };
 
 /** What before_seal is told of the ring. */
@@ -52,6 +55,23 @@ struct shmframe_writer_params {
     void *user;
 };
 
+/** What a ring takes. */
+struct shmframe_ring_plan {
+    uint64_t ring_bytes;   /**< address space: of all slots, whether they have memory or not */
+    uint64_t slot_bytes;   /**< memory of a slot: whole pages */
+    uint64_t memory_bytes; /**< of the ring, once `slots_used` slots have theirs */
+    uint32_t slots;        /**< that there is room for */
+    uint32_t slots_used;   /**< that get memory: loans, history and leases */
+};
+
+/** Tells what ring an open with `params` makes (stream, group and deadline do not matter), and what of
+ * it gets memory for readers of which the deepest has `depth` (latest-only: 0) and all together have
+ * `leases`; 0: for none yet. Of a lossless reader one lease less counts: the newest frame that it has
+ * stays in the history until it has the next one. Pure.
+ * Errors: -EINVAL, -ENOTSUP parameters or format; -ENOSPC the ring has no room for that. */
+SHMFRAME_API int shmframe_ring_plan(const struct shmframe_writer_params *params, uint32_t depth,
+                                    uint32_t leases, struct shmframe_ring_plan *out_plan);
+
 /** A slot on loan. */
 struct shmframe_loan {
     uint8_t *data;                        /**< the slot; plane i begins at data + format->plane[i].offset */
@@ -59,6 +79,8 @@ struct shmframe_loan {
     struct shmframe_frame frame;          /**< fill what is marked (w) before publish */
     uint32_t slot;                        /**< number of the slot in its ring */
     uint32_t ring;                        /**< the library's */
+    uint32_t own_dropped;                 /**< (w) of frame.device_dropped, those that this program lost:
+                                             it was late, or got no slot. Not shown to readers */
 };
 
 /** Opens the stream and its ring; readers that waited for it are linked when this returns.
@@ -91,13 +113,20 @@ SHMFRAME_API int shmframe_writer_set_format(struct shmframe_writer *writer,
 SHMFRAME_API int shmframe_writer_loan(struct shmframe_writer *writer, int64_t deadline_ns,
                                       struct shmframe_loan *out_loan);
 
+/** Lends up to `count` slots at one instant, as far as they are free, have memory and are within the
+ * loans that were asked for at open; waits for the first alone. Returns how many, at least one.
+ * Errors: -EINVAL `count` is 0; else as loan, with nothing lent. */
+SHMFRAME_API int shmframe_writer_loan_batch(struct shmframe_writer *writer, int64_t deadline_ns,
+                                            struct shmframe_loan *out_loans, uint32_t count);
+
 /** Publishes a loan and wakes the readers that sleep; fills frame.sequence and frame.publish_ns.
  * A reader that joined since the loan may begin behind this frame: who lends slots long before they
  * are published, as decoders do, calls shmframe_writer_readers() where nobody should miss one.
  * Errors: -EINVAL not on loan; -ESTALE its ring was closed by a later one (the slot is given back). */
 SHMFRAME_API int shmframe_writer_publish(struct shmframe_writer *writer, struct shmframe_loan *loan);
 
-/** Publishes `count` loans of one ring in order and rings each reader once.
+/** Publishes `count` loans of one ring in order, at one instant, and rings each reader once. A batch that
+ * is longer than a reader's depth overtakes that reader.
  * Errors: as publish, before anything is published. */
 SHMFRAME_API int shmframe_writer_publish_batch(struct shmframe_writer *writer,
                                                struct shmframe_loan *loans, uint32_t count);
@@ -110,6 +139,10 @@ SHMFRAME_API int shmframe_writer_abandon(struct shmframe_writer *writer, struct 
 SHMFRAME_API int shmframe_writer_pin(struct shmframe_writer *writer,
                                      const struct shmframe_loan *loan);
 SHMFRAME_API int shmframe_writer_unpin(struct shmframe_writer *writer, uint32_t ring, uint32_t slot);
+
+/** Whether frames are due at the rate of the format, as they are at first. Not while a program is paused,
+ * or where frames come when they come: then none is late, and no stall is reported. */
+SHMFRAME_API void shmframe_writer_set_paced(struct shmframe_writer *writer, bool is_paced);
 
 /** Ends the stream: readers hear of it once everything is delivered. Loans must be back (-EBUSY). */
 SHMFRAME_API int shmframe_writer_end(struct shmframe_writer *writer);
@@ -166,7 +199,10 @@ struct shmframe_writer_counters {
     uint64_t loans_refused; /**< -EAGAIN, -ETIMEDOUT, -ENOSPC, -EBUSY of loan */
     uint64_t loans_cold;    /**< slots that had to be backed with memory on the frame path */
     uint64_t bells_rung;    /**< wake-ups, each one system call */
-    uint64_t device_dropped;
+    uint64_t device_dropped; /**< as told with frames, own_dropped included */
+    uint64_t late;          /**< frames missing because none was published when one was due, and no reader
+                               kept the writer from it */
+    uint64_t waits;         /**< loans that had to wait for a lossless reader */
     uint32_t generation;
     uint32_t slots_used; /**< slots of the ring that have memory */
 };

@@ -1,0 +1,97 @@
+/* Commands to the supervisor, from whoever it belongs to. */
+#include "pipeline.h"
+
+#include "error.h"
+#include "server.h"
+#include "upgrade.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Others' places in a client's queue must not be filled by one answer. */
+enum { LINES_MAX = 100 };
+
+struct answer {
+    struct client *client;
+    uint32_t cookie;
+    unsigned lines;
+};
+
+static void send_line(struct answer *answer, const char *text) {
+    union message message;
+    message_init(&message, MESSAGE_LINE, answer->cookie);
+    message_put_text(message.line.text, sizeof(message.line.text), text);
+    client_send(answer->client, &message, NULL);
+}
+
+static void on_line(void *user, const char *text) {
+    struct answer *answer = user;
+    answer->lines++;
+    if (answer->lines < LINES_MAX)
+        send_line(answer, text);
+    else if (answer->lines == LINES_MAX)
+        send_line(answer, "... and more");
+}
+
+static int reload(struct client *client, const struct message_command *command) {
+    struct answer answer = {.client = client, .cookie = command->header.cookie};
+    const struct pipeline_listener listener = {on_line, &answer};
+    if (command->node[0])
+        return error_set(-EINVAL, "'reload' is for the whole file: no node is named");
+    return pipeline_reload(client->server, &listener);
+}
+
+/* All is as before if that cannot be. */
+static int upgrade(struct client *client, const struct message_command *command) {
+    struct answer answer = {.client = client, .cookie = command->header.cookie};
+    if (command->node[0])
+        return error_set(-EINVAL, "'upgrade' is for the supervisor: no node is named");
+    const int code = upgrade_check(on_line, &answer);
+    client->server->is_upgrade_due = code == 0;
+    return code;
+}
+
+static int start(struct client *client, const struct message_command *command) {
+    return pipeline_start(client->server, command->node);
+}
+
+static int stop(struct client *client, const struct message_command *command) {
+    return pipeline_stop(client->server, command->node);
+}
+
+static int restart(struct client *client, const struct message_command *command) {
+    return pipeline_restart(client->server, command->node);
+}
+
+static const struct {
+    const char *verb;
+    int (*act)(struct client *, const struct message_command *);
+    bool needs_file;
+} commands[] = {
+    {"start", start, true},   {"stop", stop, true},        {"restart", restart, true},
+    {"reload", reload, true}, {"upgrade", upgrade, false},
+};
+
+static int act(struct client *client, const struct message_command *command) {
+    if (client->uid != 0 && client->uid != geteuid())
+        return error_set(-EACCES, "only root and the supervisor's user may do that");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(commands[i].verb, command->verb) != 0)
+            continue;
+        if (commands[i].needs_file && !client->server->pipeline.plan)
+            return error_set(-ENOTSUP, "the supervisor has no nodes: start it with --config FILE");
+        return commands[i].act(client, command);
+    }
+    return error_set(-EINVAL, "the supervisor has no command '%s'", command->verb);
+}
+
+int command_do(struct client *client, struct channel_mail *mail) {
+    const struct message_command *command = &mail->message.command;
+    const int code = act(client, command);
+    if (code < 0)
+        client_refuse(client, command->header.cookie, code, "%s", shmframe_last_error());
+    else
+        client_done(client, command->header.cookie);
+    return 0;
+}

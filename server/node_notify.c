@@ -1,0 +1,130 @@
+/* What nodes say of themselves by sd_notify(3). One socket for all; the kernel tells who speaks. */
+#include "pipeline.h"
+
+#include "log.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { MESSAGES_A_TURN = 64, MESSAGE_BYTES_MAX = 4096 };
+
+static void take_word(struct node *node, const char *word) {
+    if (strcmp(word, "READY=1") == 0) {
+        node_set_reason(node, "said that it is ready");
+        node_handle(node, NODE_READY);
+    } else if (strcmp(word, "WATCHDOG=1") == 0) {
+        node->is_hang_told = node->is_hang_said = false;
+        if (node->config->watchdog.limit_ns > 0)
+            node->watchdog_ns = shmframe_now_ns() + node->config->watchdog.limit_ns;
+    } else if (strcmp(word, "WATCHDOG=trigger") == 0) {
+        if (node->config->watchdog.limit_ns <= 0)
+            return;
+        node->is_hang_said = true;
+        node->watchdog_ns = 0;
+    } else if (strncmp(word, "STATUS=", 7) == 0) {
+        client_put_text(node->status, sizeof(node->status), word + 7);
+    }
+}
+
+static pid_t find_sender(struct msghdr *message) {
+    struct ucred sender;
+    struct cmsghdr *part = CMSG_FIRSTHDR(message);
+    if (!part || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS)
+        return 0;
+    memcpy(&sender, CMSG_DATA(part), sizeof(sender));
+    return sender.pid;
+}
+
+/* False: there is none. Descriptors that come along are refused by the kernel: no room for them. */
+static bool take_message(struct server *server, int fd) {
+    char text[MESSAGE_BYTES_MAX + 1];
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+    struct iovec part = {.iov_base = text, .iov_len = MESSAGE_BYTES_MAX};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    const ssize_t length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return false;
+    text[length] = '\0';
+    struct node *node = pipeline_find_process(server, find_sender(&message));
+    char *rest = text;
+    for (char *word; node && !node->has_ended && (word = strsep(&rest, "\n"));)
+        take_word(node, word);
+    return true;
+}
+
+static int on_message(sd_event_source *source, int fd, uint32_t events, void *user) {
+    (void)source, (void)events;
+    for (unsigned i = 0; i < MESSAGES_A_TURN && take_message(user, fd); i++) {
+    }
+    return 0;
+}
+
+/* The folder is closed to others, or they may speak: nobody but nodes is listened to. */
+static int bind_socket(int fd, const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat info;
+    if (lstat(path, &info) == 0 && (!S_ISSOCK(info.st_mode) || info.st_uid != geteuid()))
+        return -EEXIST;
+    strcpy(address.sun_path, path);
+    unlink(path);
+    const mode_t mask = umask(0);
+    const int result = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+    const int code = -errno;
+    umask(mask);
+    return result < 0 ? code : 0;
+}
+
+static int open_socket(struct server *server, const char *path) {
+    const int yes = 1;
+    struct pipeline *pipeline = &server->pipeline;
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return -ENAMETOOLONG;
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int code = setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0 ? -errno : 0;
+    if (code == 0)
+        code = bind_socket(fd, path);
+    if (code == 0)
+        code = sd_event_add_io(server->event, &pipeline->notify_source, fd, EPOLLIN, on_message,
+                               server);
+    if (code < 0)
+        close(fd);
+    return code < 0 ? code : 0;
+}
+
+/* In the folder that is ours alone, which may be another than the socket's. */
+static int find_path(const struct server *server, char *out, size_t out_bytes) {
+    char link[32], folder[PATH_BYTES];
+    const char *name = strrchr(server->socket_path, '/');
+    if (server->listener.folder < 0)
+        return -ENOENT;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", server->listener.folder);
+    const ssize_t length = readlink(link, folder, sizeof(folder) - 1);
+    if (length < 0)
+        return -errno;
+    folder[length] = '\0';
+    const int bytes = snprintf(out, out_bytes, "%s%s.notify", folder, name);
+    return bytes < 0 || (size_t)bytes >= out_bytes ? -ENAMETOOLONG : 0;
+}
+
+void notify_open(struct server *server) {
+    char path[sizeof(server->notify_path)] = "";
+    int code = find_path(server, path, sizeof(path));
+    if (code == 0)
+        code = open_socket(server, path);
+    if (code == 0)
+        memcpy(server->notify_path, path, strlen(path) + 1);
+    else
+        log_trouble("event=no-notify-socket path=%s reason=%s", log_quote(path).text,
+                    log_quote(strerror(-code)).text);
+}

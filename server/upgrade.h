@@ -1,0 +1,36 @@
+/* Upgrade: this process runs the program anew, from its file as it is now.
+ *
+ * The listening socket and its lock stay open, so nobody is refused meanwhile; nodes stay children
+ * of this process. All else is as after a restart: sessions come back with what they have.
+ */
+#ifndef SERVER_UPGRADE_H
+#define SERVER_UPGRADE_H
+
+#include <stdbool.h>
+
+struct listener;
+
+/* Remembers how the program was called, and where it lies: before anything is parsed. */
+void upgrade_remember(int argc, char **argv);
+
+/* What the program before this one, in this process, left open. */
+struct upgrade_kept {
+    int socket;
+    int lock;      /* -1: none */
+    bool is_bound; /* the socket was made by it, not by a service manager */
+};
+/* Whether there was one. Asking again gives the same answer. */
+bool upgrade_take(struct upgrade_kept *out_kept);
+
+/* Whether the file can be run, takes the same options and pipeline file, and speaks with the
+ * sessions that there are. Errors: any, with its sentence, and whatever the program printed passed
+ * on by `on_line`. */
+int upgrade_check(void (*on_line)(void *user, const char *text), void *user);
+
+/* Does not return, unless it fails; then all is as before. */
+int upgrade_run(const struct listener *listener);
+
+/* What `--check` prints first, for upgrade_check(). */
+void upgrade_print_version(void);
+
+#endif

@@ -1,0 +1,152 @@
+"""The supervisor's upgrade: the process goes on with another file, or as it was if that is no good."""
+
+import json
+import os
+import subprocess
+import unittest
+
+import manager
+
+
+class Upgrade(unittest.TestCase):
+    def setUp(self):
+        self.manager = manager.Manager()
+        self.addCleanup(self.manager.close)
+        self.program = os.path.join(self.manager.folder, "shmframed")
+        os.symlink(manager.SHMFRAMED, self.program)
+
+    def replace(self, target):
+        """What an installation does: the name is another file's from one moment to the next."""
+        os.symlink(target, self.program + ".new")
+        os.rename(self.program + ".new", self.program)
+
+    def replace_by_script(self, text):
+        path = os.path.join(self.manager.folder, "script")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n" + text)
+        os.chmod(path, 0o755)
+        self.replace(path)
+
+    def start(self, *options):
+        self.pid = self.manager.start(*options, program=self.program).pid
+        self.writer = self.manager.pattern()
+        self.await_writer()
+
+    def await_writer(self):
+        def is_there():
+            stream = self.manager.ls().get("demo")
+            return stream and stream["writer_pid"] == self.writer.pid
+        manager.wait_for(is_there, "the writer")
+
+    def upgrade(self):
+        self.manager.messages = []
+        status, output = self.manager.command("upgrade")
+        return status, output
+
+    def told_of_supervisors(self):
+        done = subprocess.run([manager.SHMFRAME, "events", "--format", "json"], check=True,
+                              env=self.manager.env, capture_output=True, text=True,
+                              timeout=manager.DEADLINE_S)
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        return [event["text"] for event in events if event["type"] == "supervisor"]
+
+    def expect_refusal(self, *texts):
+        status, output = self.upgrade()
+        self.assertEqual(status, 1, output)
+        for text in texts:
+            self.assertIn(text, output)
+        # As before, and with the same sessions.
+        self.assertIsNone(self.manager.service.poll())
+        self.assertEqual(self.manager.ls()["demo"]["writer_pid"], self.writer.pid)
+        self.manager.take()
+        self.assertFalse([m for m in self.manager.messages if "READY" in m])
+
+    def test_goes_on_as_the_file_that_has_its_name_now(self):
+        self.start()
+        copy = os.path.join(self.manager.folder, "another")
+        with open(manager.SHMFRAMED, "rb") as source, open(copy, "wb") as target:
+            target.write(source.read())
+        os.chmod(copy, 0o755)
+        for target in (copy, manager.SHMFRAMED, copy):
+            self.replace(target)
+            self.assertEqual(self.upgrade(), (0, ""))
+            self.manager.await_message("READY", "1")
+            self.assertEqual(os.readlink(f"/proc/{self.pid}/exe"), target)
+            self.await_writer()
+            self.assertEqual(self.manager.ls()["demo"]["generation"], 1)
+        self.assertEqual(self.told_of_supervisors(), ["started"] + 3 * ["was upgraded"])
+        with open(f"/proc/{self.pid}/environ", "rb") as file:
+            self.assertEqual(file.read().count(b"SHMFRAMED_KEPT="), 1)
+
+    def test_nobody_else_gets_the_place_meanwhile(self):
+        self.start()
+        self.assertEqual(self.upgrade(), (0, ""))
+        self.manager.await_message("READY", "1")
+        other = subprocess.run([manager.SHMFRAMED, "--socket", self.manager.socket],
+                               env=self.manager.env, capture_output=True, text=True,
+                               timeout=manager.DEADLINE_S, check=False)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn(f"another supervisor (pid {self.pid})", other.stderr)
+        # It still knows that the socket is its own to remove.
+        self.manager.service.terminate()
+        self.manager.service.wait(manager.DEADLINE_S)
+        self.assertFalse(os.path.exists(self.manager.socket))
+
+    def test_takes_its_readiness_for_told(self):
+        ours, theirs = os.pipe()
+        os.set_inheritable(theirs, True)
+        self.pid = self.manager.start("--ready-fd", str(theirs), program=self.program,
+                                      pass_fds=[theirs]).pid
+        os.close(theirs)
+        self.assertEqual(os.read(ours, 10), b"\n")
+        os.close(ours)
+        self.assertEqual(self.upgrade(), (0, ""))
+        self.manager.await_message("READY", "1")
+
+    def test_refuses_a_file_that_is_broken(self):
+        self.start()
+        self.replace_by_script("echo it is broken >&2\nexit 3\n")
+        self.expect_refusal("it is broken", "its --check failed")
+
+    def test_takes_what_is_too_much_to_pass_on(self):
+        self.start()
+        self.replace_by_script("head -c 300000 /dev/zero | tr '\\0' x\nexit 3\n")
+        self.expect_refusal("its --check failed")
+
+    @unittest.skipUnless(os.environ.get("LONG"), "a check may take 5 s: suite long")
+    def test_refuses_a_file_that_closes_its_output_and_goes_on(self):
+        self.start()
+        self.replace_by_script("exec sleep 1000 >&- 2>&-\n")
+        self.expect_refusal("did not end its --check in time")
+
+    def test_refuses_a_file_that_is_not_there(self):
+        self.start()
+        self.replace("/no/such/file")
+        self.expect_refusal("No such file")
+
+    def test_refuses_another_layout(self):
+        self.start()
+        self.replace_by_script("echo shmframed 9.9 layout 99\n")
+        self.expect_refusal("memory layout 99")
+
+    def test_refuses_a_pipeline_file_with_mistakes(self):
+        config = self.manager.write_config("[consumer one]\ncommand = sleep 1000\n")
+        self.start("--config", config)
+        self.manager.write_config("[consumer one]\ncomand = sleep 1000\n")
+        self.expect_refusal(f"{config}:2:", "its --check failed")
+
+    def test_goes_on_as_it_was_if_the_file_vanishes_in_between(self):
+        self.start()
+        checked = subprocess.run([manager.SHMFRAMED, "--check"], capture_output=True, text=True,
+                                 check=True, timeout=manager.DEADLINE_S)
+        self.replace_by_script(f'rm "$0"\necho {checked.stdout}')
+        done = subprocess.run([manager.SHMFRAME, "upgrade"], env=self.manager.env,
+                              capture_output=True, text=True, timeout=manager.DEADLINE_S, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("was not upgraded", done.stderr)
+        manager.wait_for(lambda: "event=upgrade-failed" in self.manager.read_log(), "the failure")
+        self.assertEqual(self.manager.ls()["demo"]["writer_pid"], self.writer.pid)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,79 @@
+"""shmframe events: filters, both formats, and following over the end of a supervisor."""
+
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+from supervised import Supervised
+
+
+class Events(Supervised):
+    def follow(self, *arguments):
+        return self.start("shmframe", "events", "--follow", *arguments, stdout=subprocess.PIPE)
+
+    def test_the_supervisor_s_start_is_the_first(self):
+        event = self.json_lines("events")[0]
+        self.assertEqual((event["id"], event["type"], event["pid"]),
+                         (1, "supervisor", self.supervisor.pid))
+        self.assertIn("started", event["words"])
+        line = self.call("events").stdout.splitlines()[0]
+        self.assertRegex(line, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} shmframed \(pid \d+\): started")
+
+    def test_what_is_not_wanted_is_left_out(self):
+        self.assertEqual(self.json_lines("events", "--type", "loss"), [])
+        self.assertEqual(self.json_lines("events", "--stream", "nowhere"), [])
+        self.assertEqual(self.json_lines("events", "--since", "2199-01-01 12:00"), [])
+        every = self.json_lines("events", "--since", "2000-01-01", "--type", "node",
+                                "--type", "supervisor")
+        self.assertEqual({event["type"] for event in every}, {"supervisor"})
+        self.assertEqual(len(self.json_lines("events", "--since", "1h", "--last", "1")), 1)
+
+    def test_mistakes_are_usage_errors_in_one_line(self):
+        for arguments in (["--type", "joy"], ["--since", "yesterday"], ["--since", "25:61"],
+                          ["--stream", "A B"], ["--last", "0"], ["--format", "xml"], ["cam"]):
+            done = self.call("events", *arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_following_ends_with_a_signal(self):
+        follower = self.follow()
+        self.assertIn("started", follower.stdout.readline())
+        follower.send_signal(signal.SIGINT)
+        self.assertEqual(follower.wait(30), 0)
+
+
+class Restart(Supervised):
+    def test_following_goes_on_at_the_next_supervisor(self):
+        follower = self.start("shmframe", "events", "--follow", "--type", "supervisor", "--format",
+                              "json", stdout=subprocess.PIPE)
+        first = json.loads(follower.stdout.readline())
+        self.assertEqual(first["pid"], self.supervisor.pid)
+        self.supervisor.kill()
+        self.supervisor.wait(30)
+        self.start_supervisor()
+        event = json.loads(follower.stdout.readline())
+        while event.get("pid") != self.supervisor.pid:
+            event = json.loads(follower.stdout.readline())
+        self.assertEqual(event["type"], "supervisor")
+        self.assertGreater(event["id"], first["id"])
+
+    def test_another_journal_is_told_and_read_from_its_begin(self):
+        follower = self.start("shmframe", "events", "--follow", "--type", "supervisor", "--format",
+                              "json", stdout=subprocess.PIPE)
+        first = json.loads(follower.stdout.readline())
+        self.assertEqual(first["type"], "supervisor")
+        self.supervisor.kill()
+        self.supervisor.wait(30)
+        os.unlink(self.socket + ".journal")
+        self.start_supervisor()
+        lines = [json.loads(follower.stdout.readline())]
+        while lines[-1].get("pid") != self.supervisor.pid:
+            lines.append(json.loads(follower.stdout.readline()))
+        self.assertIn({"begins_anew": True}, lines)
+        self.assertEqual(lines[-1]["id"], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
