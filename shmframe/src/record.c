@@ -171,8 +171,9 @@ static __attribute__((noinline)) void fold(struct record *record, uint64_t taken
 }
 
 /* How many flights wait to be folded: a few when there is time for it, at most so many. The pages
- * of the histograms are cold then, but one time in so many. */
-enum { FOLD_FEW = 32, FOLD_MOST = 64 };
+ * of the histograms are cold then, but one time in so many; and who looks on needs the time between
+ * two folds to copy the buckets, which takes as long as sixty frames of a saturated reader. */
+enum { FOLD_FEW = 32, FOLD_MOST = 128 };
 
 static uint64_t count_due(const struct record_page *page, uint64_t taken) {
     return taken - atomic_load_explicit(&page->folded, memory_order_relaxed);
