@@ -4,6 +4,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -372,6 +373,7 @@ static int say_hello(struct client *client, struct channel_mail *mail) {
     message.welcome.pid = (int32_t)getpid();
     client_send(client, &message, &fd);
     close(fd);
+    STEP(PEER_WELCOMED);
     client_log(client, "event=client-welcome");
     return 0;
 }
@@ -487,6 +489,7 @@ void client_accept(struct server *server, int socket) {
     server->client_count++;
     if (start_listening(client) < 0)
         client_drop(client, "the supervisor has no memory");
+    STEP(PEER_ACCEPTED);
 }
 
 void client_drop(struct client *client, const char *reason) {

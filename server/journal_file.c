@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "server.h"
+#include "step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,8 +195,10 @@ static bool put_line(struct journal_file *file, int fd, uint64_t id) {
     const struct journal_line *line = journal_file_line(file, id);
     const struct journal_line *kept = keep(file, line);
     file->newest = id;
-    const bool is_put = put(file, fd, line, sizeof(*line)) &&
-                        (!kept || put(file, fd, kept, sizeof(*kept))) && put_numbers(file, fd);
+    bool is_put =
+        put(file, fd, line, sizeof(*line)) && (!kept || put(file, fd, kept, sizeof(*kept)));
+    STEP(JOURNAL_WRITTEN);
+    is_put = is_put && put_numbers(file, fd);
     return put_mark(file, fd, id) && is_put;
 }
 

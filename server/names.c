@@ -9,6 +9,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,6 +94,7 @@ void names_save(struct server *server) {
     char beside[sizeof(listener->names) + 4];
     snprintf(beside, sizeof(beside), "%s.new", listener->names);
     int code = write_file(server, beside);
+    STEP(NAMES_WRITTEN);
     if (code == 0 && renameat(listener->folder, beside, listener->folder, listener->names) < 0)
         code = -errno;
     if (code == 0)

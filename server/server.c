@@ -4,6 +4,7 @@
 #include "error.h"
 #include "limits.h"
 #include "notify.h"
+#include "step.h"
 #include "store.h"
 #include "upgrade.h"
 
@@ -42,6 +43,7 @@ void server_process_died(struct server *server, struct process *process) {
     if (process->is_dead)
         return;
     process->is_dead = true;
+    STEP(DEATH_SEEN);
     process_reference(process);
     struct client *client;
     while ((client = find_client_of(server, process))) {
@@ -346,6 +348,7 @@ int server_run(const struct server_params *params) {
     int code = listener_open(&server.listener, params->socket);
     if (code < 0)
         return code;
+    STEP(SERVER_LISTENS);
     set_socket_path(&server);
     server.reserve_fd = open_reserve();
     code = add_sources(&server);
@@ -357,6 +360,7 @@ int server_run(const struct server_params *params) {
         code = closer_start(server.fds_limit);
     if (code == 0) {
         names_load(&server);
+        STEP(NAMES_LOADED);
         store_restore_streams(&server);
         if (params->plan)
             code = pipeline_open(&server, params->config, params->plan);
@@ -367,6 +371,7 @@ int server_run(const struct server_params *params) {
                   (int)getpid(), SHMFRAME_VERSION);
         watch_begin(&server);
         tell_ready(&server);
+        STEP(SERVER_READY);
         code = sd_event_loop(server.event);
         notify_stopping();
         watch_finish(&server);

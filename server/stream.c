@@ -3,6 +3,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 #include "store.h"
 
 #include <errno.h>
@@ -185,8 +186,10 @@ void stream_set_gone(struct stream *stream, enum shmframe_stream_state state) {
     stream->gone_generation = stream->generation;
     stream_note_idle(stream);
     names_save(stream->server); /* before any reader can know of it */
+    STEP(GONE_NAMED);
     store_remove_ring(stream->name, stream->generation);
     stream_tell_readers(stream);
+    STEP(GONE_TOLD);
 }
 
 void stream_watch_owner(struct stream *stream) {

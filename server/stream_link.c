@@ -4,6 +4,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -138,18 +139,21 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
     reader->link_serial = link->serial;
     notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
                      process->start_time);
+    STEP(LINK_GRANTED);
     if (stream_followed(writer->stream) != writer->stream->followed_saved)
         names_save(writer->stream->server); /* before it can know of any frame */
     /* A lossless one that comes late begins where the writer has noticed it: what it took before
      * that would be followed by frames that nobody kept for it. */
     const bool is_from_start = is_announced || (is_follower && !link->grant.is_lossless);
     send_link(link, is_from_start ? MESSAGE_FROM_START : 0);
+    STEP(LINK_SENT);
     close_link_fds(link);
     client_log(reader->client, "event=reader-linked stream=%s generation=%u reader=%u name=%s",
                writer->stream->name, ring->generation, reader->number,
                log_quote(reader->name).text);
     send_reader_event(writer, reader->number, process->pid, reader->name,
                       is_follower ? MESSAGE_FOLLOWS : 0);
+    STEP(LINK_TOLD);
 }
 
 /* One that has not had a link yet fails to open; one that followed stays and waits for another
@@ -171,6 +175,7 @@ static void answer_opened(struct stream_ring *ring) {
     message.opened.sequence = stream_head(ring->writer->stream);
     ring->is_opened = true;
     client_send(ring->writer->client, &message, NULL);
+    STEP(RING_ANSWERED);
 }
 
 static void want_links(struct stream_ring *ring, uint32_t waiting) {
@@ -238,6 +243,7 @@ void stream_link_end(struct stream_link *link, enum entry_state state) {
     link->grant.state = state;
     notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
                      process->start_time);
+    STEP(LINK_ENDED);
     send_reader_event(writer, reader ? reader->number : 0, process->pid, reader ? reader->name : "",
                       MESSAGE_LEFT);
     stream_link_destroy(link);
@@ -256,6 +262,7 @@ bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {
         process_release(link->holder);
         link->holder = NULL;
         reader->link = link;
+        STEP(LINK_CLAIMED);
         return true;
     }
     return false;

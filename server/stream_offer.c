@@ -4,6 +4,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -205,6 +206,7 @@ int stream_offer_held(struct client *client, struct channel_mail *mail) {
         tell_entry(client, held, grant);
     }
     ring->held_to_come--;
+    STEP(HELD_TAKEN);
     stream_writer_complete(writer);
     return 0;
 }

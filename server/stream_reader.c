@@ -3,6 +3,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,6 +79,7 @@ void stream_reader_destroy(struct stream_reader *reader) {
 void stream_reader_leave(struct stream_reader *reader, const char *reason) {
     struct stream *stream = reader->stream;
     watch_reader_left(reader, reason);
+    STEP(READER_GONE);
     client_log(reader->client, "event=reader-left stream=%s reader=%u name=%s", stream->name,
                reader->number, log_quote(reader->name).text);
     stream_reader_destroy(reader);
@@ -224,6 +226,7 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
     stream_watch_owner(stream);
     if (!server_is_in_grace(stream->server) || (stream->owner && process_is_dead(stream->owner)))
         stream_end_grace(stream);
+    STEP(RETURN_TAKEN);
     return 0;
 }
 
@@ -248,6 +251,7 @@ static int join(struct stream_reader *reader, const struct message_open_reader *
     message.reader_ok.reader = reader->entry;
     message.reader_ok.number = reader->number;
     client_send(reader->client, &message, NULL);
+    STEP(READER_ANSWERED);
     client_log(reader->client, "event=reader-opened stream=%s reader=%u name=%s", stream->name,
                reader->number, log_quote(reader->name).text);
     stream_link_readers(stream);
@@ -286,6 +290,7 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
                          ? names_number_reader(client->server, reader->record_id, client->process)
                          : ++client->server->next_reader;
     client->server->names_changed = true;
+    STEP(READER_TAKEN);
     code = join(reader, open);
     if (code == 0)
         return 0;

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "step.h"
 #include "store.h"
 
 #include <errno.h>
@@ -79,8 +80,10 @@ void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state
         client_log(writer->client, "event=stream-%s stream=%s generation=%u sequence=%llu",
                    state == SHMFRAME_STREAM_ENDED ? "ended" : "gone", stream->name,
                    stream->generation, (unsigned long long)stream_head(stream));
-    if (was_writing)
+    if (was_writing) {
         watch_writer_gone(writer, state, reason);
+        STEP(WRITER_GONE);
+    }
     destroy_writer(writer);
     if (was_writing) {
         stream->former_followed = 0;
@@ -289,7 +292,9 @@ static void complete(struct stream_writer *writer) {
     if (!ring->is_resync) /* of one that comes back other readers may tell yet */
         stream->former_followed = 0;
     stream_check_former(stream);
+    STEP(RING_NUMBERED);
     names_save(stream->server); /* before any reader can know of this generation */
+    STEP(RING_NAMED);
     store_put_ring(stream->name, ring->generation, ring->fd);
     if (!ring->is_resync)
         store_remove_ring(stream->name, ring->generation - 1);
@@ -345,6 +350,7 @@ static int announce(struct client *client, const struct message_open_ring *open,
     ring->held_to_come = ring->is_resync ? open->held : 0;
     writer->opening = ring;
     stream->opener = writer;
+    STEP(RING_TAKEN);
     stream_writer_complete(writer);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "bell.h"
 
 #include "clock.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -35,8 +36,10 @@ static __attribute__((noinline, hot)) void wake_all(struct ring_link *const *due
     /* All words first: their cache lines come while the first are woken. */
     for (uint32_t i = 0; i < count; i++)
         change(due[i]->bell, now_ns);
+    STEP(PUBLISH_BELL);
     for (uint32_t i = 0; i < count; i++)
         wake(due[i]);
+    STEP(PUBLISH_WOKEN);
 }
 
 void bell_ring(struct ring_writer *writer) {
@@ -131,10 +134,14 @@ wait_with(struct futex_word *words, struct ring_reader *const *readers, uint32_t
     }
     /* W, with the one in ring_announce() and ring_end(). */
     atomic_thread_fence(memory_order_seq_cst);
+    STEP(WAIT_SET);
     int code = 0;
-    if (!see_any(readers, count))
+    if (!see_any(readers, count)) {
+        STEP(WAIT_CHECKED);
         code = count == 1 ? sleep_for_frame(words, others, deadline_ns)
                           : bell_sleep(words, add_others(words, count, others), deadline_ns);
+        STEP(WAIT_SLEPT);
+    }
     for (uint32_t i = 0; i < count; i++)
         say_awake(readers[i]);
     return code;
@@ -174,6 +181,7 @@ bool bell_spin(struct ring_reader *const *readers, uint32_t count, const struct 
 bool bell_arm(struct ring_reader *reader) {
     say_waiting(reader, WAIT_SOCKET);
     atomic_thread_fence(memory_order_seq_cst); /* W */
+    STEP(POLL_ARMED);
     return !see_any(&reader, 1);
 }
 
@@ -196,6 +204,7 @@ uint32_t bell_arm_space(struct ring_writer *writer, struct ring_link *link,
     atomic_store_explicit(&page->writer_waiting, 1, memory_order_relaxed);
     /* C, with the one in acquire. */
     atomic_thread_fence(memory_order_seq_cst);
+    STEP(SPACE_ASKED);
     return ring_writer_behind(writer) == link ? add_others(out_words, 1, others) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "error.h"
 #include "format.h"
+#include "step.h"
 
 #include <errno.h>
 #include <string.h>
@@ -124,6 +125,7 @@ static __attribute__((noinline, cold)) bool move_on(struct shmframe_reader *read
         tell(reader, SHMFRAME_FORMAT);
     }
     destroy_left(reader);
+    STEP(RING_LEFT);
     return true;
 }
 

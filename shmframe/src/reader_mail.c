@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +37,17 @@ static int send_open(struct shmframe_reader *reader) {
     reader->object.cookie = message.header.cookie;
     reader->answer = READER_ASKED;
     int code = session_send(session, &message, &reader->record.fd);
+    if (reader->was_accepted)
+        STEP(RETURN_SENT);
+    else
+        STEP(READER_SENT);
     /* The newest last: whoever has seen that one waits for no more. */
     for (uint32_t i = 0; i < reader->rings && reader->was_accepted && code >= 0; i++) {
         message_init(&message, MESSAGE_HELD_RING, 0);
         message.held_ring.reader = reader->object.number;
         message.held_ring.generation = reader->ring[i].generation;
         code = session_send(session, &message, &reader->ring[i].fd);
+        STEP(RETURN_SHOWN);
     }
     return code;
 }
@@ -52,6 +58,7 @@ static void send_close(struct shmframe_reader *reader) {
     message.close_reader.reader = reader->object.number;
     if (reader->object.session->is_welcome)
         session_send(reader->object.session, &message, NULL);
+    STEP(READER_CLOSED);
 }
 
 /* ---- what it hears; the session's mutex is held ---- */
@@ -93,6 +100,7 @@ static void keep_link(struct shmframe_reader *reader, struct channel_mail *mail)
     reader->link_entry = link->entry;
     reader->link_serial = link->serial;
     STAILQ_INSERT_TAIL(&reader->mail, kept, next);
+    STEP(LINK_CAME);
 }
 
 static void take_mail(struct session_object *object, struct channel_mail *mail) {
@@ -191,6 +199,7 @@ static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
     if (link->gone_generation > reader->gone_generation && link->gone_generation < link->generation)
         reader->gone_generation = link->gone_generation;
     TAILQ_INSERT_TAIL(&reader->next, link, next);
+    STEP(LINK_READY);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "region.h"
 
 #include "error.h"
+#include "step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,11 +170,13 @@ int region_map_lease(int fd, size_t bytes, struct region *out_region) {
         return error_set(code, "a lease page cannot be mapped: no memory");
     if (code < 0)
         return error_set(-EPROTO, "a lease page cannot be mapped for writing: %s", strerror(-code));
+    STEP(LEASE_MAPPED);
     if (fcntl(fd, F_ADD_SEALS, SEALS_END) < 0) {
         code = error_set(-EPROTO, "a lease page cannot be sealed: %s", strerror(errno));
         region_unmap(&region);
         return code;
     }
+    STEP(LEASE_SEALED);
     *out_region = region;
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "ring.h"
 
 #include "bell.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -93,6 +94,7 @@ static void update_link(struct ring_writer *writer, struct ring_link *link) {
     } else if (link->state == RING_LINK_ACTIVE || (is_ours && grant.state != ENTRY_NONE)) {
         link->state = RING_LINK_OVER;
         writer->links_over++;
+        STEP(LINK_OVER);
     }
 }
 
@@ -190,12 +192,14 @@ static void retire(struct ring_writer *writer) {
     if (tail == writer->tail)
         return;
     atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);
+    STEP(PUBLISH_TAIL);
     for (uint64_t sequence = writer->tail; sequence < tail; sequence++) {
         const uint32_t slot = writer->slot_at[sequence % RING_INDEX];
         /* L: before the fence in ring_announce(). Release, so that who finds it retired finds the
          * new tail too. */
         atomic_store_explicit(&writer->ring->slot[slot].state, slot_word(sequence, SLOT_RETIRED),
                               memory_order_release);
+        STEP(PUBLISH_RETIRED);
         ring_set_remove(&writer->kept, slot);
     }
     writer->tail = tail;
@@ -271,6 +275,7 @@ static inline __attribute__((always_inline)) int lend(struct ring_writer *writer
     }
     if (found == 0)
         return -ENOSPC;
+    STEP(LOAN_FOUND);
     for (uint32_t i = 0; i < found; i++) {
         ring_set_add(&writer->loaned, out_slots[i]);
         ring_set_remove(&writer->spare, out_slots[i]);
@@ -279,6 +284,7 @@ static inline __attribute__((always_inline)) int lend(struct ring_writer *writer
     }
     /* E: WRITING is visible before any byte of the payload changes. */
     atomic_thread_fence(memory_order_release);
+    STEP(LOAN_MARKED);
     return (int)found;
 }
 
@@ -327,18 +333,23 @@ void ring_put(struct ring_writer *writer, uint32_t slot, struct shmframe_frame *
     const uint64_t place = place_word(sequence, slot);
     frame->sequence = sequence;
     write_header(&ring->slot[slot], frame);
+    STEP(PUBLISH_STAMPED);
     /* P: each of these carries what stands before it; readers come by way of head or index. */
     atomic_store_explicit(&ring->slot[slot].state, slot_word(sequence, SLOT_PUBLISHED),
                           memory_order_release);
+    STEP(PUBLISH_STATE);
     atomic_store_explicit(&ring->index[sequence % RING_INDEX], place, memory_order_release);
+    STEP(PUBLISH_INDEX);
     if (writer->first == 0) {
         /* Before head, so that a reader never sees a ring with a frame and without these, even if
          * we die in between. */
         writer->first = writer->tail = sequence;
         atomic_store_explicit(&ring->first, sequence, memory_order_relaxed);
         atomic_store_explicit(&ring->tail, sequence, memory_order_release);
+        STEP(PUBLISH_FIRST);
     }
     atomic_store_explicit(&ring->head, place, memory_order_release);
+    STEP(PUBLISH_HEAD);
     writer->newest = sequence;
     writer->slot_at[sequence % RING_INDEX] = (uint8_t)slot;
     ring_set_add(&writer->kept, slot);
@@ -468,6 +479,7 @@ try_leases(struct ring_reader *reader, const struct ring_frame *frames, uint32_t
                               lease_word(frames[i].sequence, frames[i].slot), memory_order_release);
     /* L, with the one in ring_announce(): all leases before the first look at a state. */
     atomic_thread_fence(memory_order_seq_cst);
+    STEP(ACQUIRE_LEASED);
     for (; taken < count; taken++) {
         const struct ring_frame *frame = &frames[taken];
         /* P: the state carries header and payload. */
@@ -478,6 +490,7 @@ try_leases(struct ring_reader *reader, const struct ring_frame *frames, uint32_t
         /* Only we write it until then: release and its free cell are ordered by the clearing. */
         atomic_store_explicit(&reader->held[frame->cell], lease_word(frame->sequence, frame->slot),
                               memory_order_relaxed);
+        STEP(ACQUIRE_CHECKED);
     }
     for (uint32_t i = taken; i < count; i++)
         drop_lease(reader, &frames[i]);
@@ -488,6 +501,7 @@ static void wake_writer(struct lease_page *page) {
     const uint32_t space = atomic_load_explicit(&page->space, memory_order_relaxed);
     atomic_store_explicit(&page->space, space + 1, memory_order_relaxed); /* only we write it */
     futex_wake(&page->space, SPACE_SLEEPERS_MAX);
+    STEP(SPACE_RUNG);
 }
 
 static void tell_cursor(struct ring_reader *reader, uint64_t sequence) {
@@ -495,6 +509,7 @@ static void tell_cursor(struct ring_reader *reader, uint64_t sequence) {
     reader->is_begun = true;
     struct lease_page *page = reader->lease;
     atomic_store_explicit(&page->cursor, sequence, memory_order_relaxed);
+    STEP(ACQUIRE_TOLD);
     if (!reader->is_lossless)
         return;
     /* C, with the one in bell_arm_space(): either the writer sees the cursor, or we see it wait. */
@@ -620,8 +635,10 @@ int ring_release(struct ring_reader *reader, uint32_t cell, uint64_t sequence, u
         atomic_load_explicit(&reader->ring->slot[slot].state, memory_order_relaxed);
     const bool is_whole =
         state == slot_word(sequence, SLOT_PUBLISHED) || state == slot_word(sequence, SLOT_RETIRED);
+    STEP(RELEASE_CHECKED);
     /* R: from here on the writer may have the slot. */
     atomic_store_explicit(&reader->lease->lease[cell], 0, memory_order_release);
+    STEP(RELEASE_CLEARED);
     /* From here on the cell is free, and the link may go. */
     atomic_store_explicit(&reader->held[cell], 0, memory_order_release);
     return is_whole ? 0 : -ESTALE;
@@ -634,6 +651,7 @@ void ring_reader_leave(struct ring_reader *reader) {
         atomic_store_explicit(&reader->held[cell], 0, memory_order_relaxed);
     }
     atomic_store_explicit(&page->waiting, 0, memory_order_relaxed);
+    STEP(LINK_LEFT);
     if (!reader->is_lossless)
         return;
     /* C: as if it had taken all there is and will be. */

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,6 +140,7 @@ static void disconnect(struct shmframe_session *session) {
     session->notice = NULL;
     clear_out(session);
     session_drop_calls(session);
+    STEP(SESSION_LOST);
     if (was_welcome) {
         session->backoff_ns = BACKOFF_FIRST_NS;
         struct session_object *object;
@@ -173,6 +175,7 @@ static void say_hello(struct shmframe_session *session) {
     message_put_text(message.hello.name, sizeof(message.hello.name), session->name);
     message.hello.now_ns = shmframe_now_ns();
     session_send(session, &message, NULL);
+    STEP(HELLO_SENT);
 }
 
 int session_connect(struct shmframe_session *session, int64_t now_ns) {
@@ -204,6 +207,7 @@ static int take_welcome(struct shmframe_session *session, struct channel_mail *m
     session->backoff_ns = BACKOFF_FIRST_NS;
     session->mail_seen = 0;
     set_timer(session, 0);
+    STEP(WELCOME_TAKEN);
     struct session_object *object;
     TAILQ_FOREACH (object, &session->objects, next)
         object->ops->welcome(object);

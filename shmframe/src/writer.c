@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "error.h"
 #include "format.h"
+#include "step.h"
 
 #include <errno.h>
 
@@ -84,6 +85,7 @@ static int sleep_for(struct shmframe_writer *writer, struct ring_link *link, int
     const uint32_t count = bell_arm_space(&ring->core, link, &others, words);
     writer_unlock(writer);
     int code = count ? bell_sleep(words, count, deadline_ns) : 0;
+    STEP(SPACE_SLEPT);
     writer_lock(writer);
     ring->sleepers--;
     if (--link->sleepers == 0)
@@ -308,8 +310,10 @@ static int give_back_stale(struct shmframe_writer *writer, struct writer_ring *r
 /* The first frame of a ring says that nothing follows in older ones. */
 static void close_older(struct writer_ring *ring) {
     for (struct writer_ring *older = ring->next; older; older = older->next)
-        if (!is_closed(older))
+        if (!is_closed(older)) {
             ring_end(&older->core, RING_CLOSED);
+            STEP(RING_CLOSED);
+        }
 }
 
 static inline __attribute__((always_inline)) void put_all(struct shmframe_writer *writer,
@@ -412,9 +416,11 @@ static void end_rings(struct shmframe_writer *writer) {
     ledger_lent(&writer->ledger, writer->sequence + 1, clock_now_ns());
     close_older(writer->ring);
     ring_end(&writer->ring->core, RING_ENDED);
+    STEP(RING_ENDED);
     session_lock(writer->object.session);
     writer->is_ended = true;
     writer_send_close(writer, MESSAGE_ENDED);
+    STEP(WRITER_CLOSED);
     session_unlock(writer->object.session);
 }
 

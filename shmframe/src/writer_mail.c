@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 static void give_back(struct shmframe_writer *writer, struct ring_link *link) {
     session_give_entry(writer->object.session, link->entry);
     link_writer_destroy((struct link_writer *)link);
+    STEP(LINK_BACK);
 }
 
 /* Makes a link, offers it for `generation`, and adds it to the ring. */
@@ -39,7 +41,9 @@ static int offer_link(struct shmframe_writer *writer, struct writer_ring *ring,
     message.offer_link.serial = link->core.serial;
     /* In the ring's list before anyone can be granted it (I5). */
     ring_writer_add(&ring->core, &link->core);
+    STEP(LINK_ADDED);
     code = session_send(session, &message, fds);
+    STEP(LINK_OFFERED);
     for (unsigned i = 0; i < LINK_OFFER_FDS; i++)
         close(fds[i]);
     return code;
@@ -93,7 +97,9 @@ static int send_held(struct shmframe_writer *writer, const struct writer_ring *r
     message.held_link.pid = atomic_load_explicit(&entry->pid, memory_order_relaxed);
     message.held_link.start_time = atomic_load_explicit(&entry->start_time, memory_order_relaxed);
     message.held_link.word = atomic_load_explicit(&entry->word, memory_order_acquire);
-    return session_send(writer->object.session, &message, NULL);
+    const int code = session_send(writer->object.session, &message, NULL);
+    STEP(HELD_SENT);
+    return code;
 }
 
 /* The page may still change, if it was only the connection that broke: what is announced is sent.
@@ -137,6 +143,10 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
     writer->object.cookie = message.header.cookie;
     writer->answer = WRITER_ASKED;
     int code = session_send(session, &message, &ring->fd);
+    if (is_resync)
+        STEP(RESYNC_SENT);
+    else
+        STEP(RING_SENT);
     if (code == 0 && is_resync)
         code = send_chosen(writer, ring);
     for (unsigned i = 0; i < links && code == 0; i++)
@@ -193,6 +203,7 @@ static void follow_supervisor(struct shmframe_writer *writer) {
     if (writer->ring->is_resynced) {
         writer->ring->is_resynced = false;
         writer_ring_set_notice(writer->ring, writer->object.session->notice);
+        STEP(RESYNC_FOLLOWED);
         end_unclaimed(writer->ring);
         while (writer->links_owed > 0 &&
                offer_link(writer, writer->ring, writer->ring->generation) == 0)
@@ -417,6 +428,7 @@ static void take_opened(struct shmframe_writer *writer, const struct message_ope
     writer->opened_sequence = opened->sequence;
     writer->opened_generation = opened->generation;
     writer->is_resync_opened = writer->is_resync_sent;
+    STEP(RING_OPENED);
 }
 
 static void take_error(struct shmframe_writer *writer, const struct message_error *error) {

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ static void adopt(struct shmframe_writer *writer, struct writer_ring *ring) {
     writer->ring = ring;
     writer->ledger.counters.generation = ring->generation;
     ledger_enter(&writer->ledger, ring->core.ring, &ring->format, ring->core.warm);
+    STEP(RING_ADOPTED);
 }
 
 /* Readers that were linked to it before its opening failed go on to the next one. */

@@ -2,6 +2,7 @@
 #include "writer.h"
 
 #include "error.h"
+#include "step.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -77,7 +78,11 @@ static int fill_ring(struct shmframe_writer *writer, struct writer_ring *ring,
     code = writer_ring_warm(ring, writer_ring_warm_target(writer, ring));
     if (code == 0)
         code = let_attach(writer, ring);
-    return code == 0 ? region_seal(ring->fd, REGION_SEALED) : code;
+    STEP(RING_MADE);
+    if (code == 0)
+        code = region_seal(ring->fd, REGION_SEALED);
+    STEP(RING_SEALED);
+    return code;
 }
 
 int writer_ring_create(struct shmframe_writer *writer, const struct shmframe_format *format,
