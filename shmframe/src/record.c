@@ -170,10 +170,11 @@ static __attribute__((noinline)) void fold(struct record *record, uint64_t taken
     }
 }
 
-/* How many flights wait to be folded: a few when there is time for it, at most so many. The pages
- * of the histograms are cold then, but one time in so many; and who looks on needs the time between
- * two folds to copy the buckets, which takes as long as sixty frames of a saturated reader. */
-enum { FOLD_FEW = 32, FOLD_MOST = 128 };
+/* How many flights wait to be folded: a few when there is time for it, at most RECORD_FOLD_MOST.
+ * The pages of the histograms are cold then, but one time in so many; and who looks on needs the
+ * time between two folds to copy the buckets, which takes as long as sixty frames of a saturated
+ * reader. */
+enum { FOLD_FEW = 32 };
 
 static uint64_t count_due(const struct record_page *page, uint64_t taken) {
     return taken - atomic_load_explicit(&page->folded, memory_order_relaxed);
@@ -200,7 +201,7 @@ void record_acquired(struct record *record, struct shmframe_lease *leases, uint3
     /* Release: who finds them counted finds their flights. */
     atomic_store_explicit(&page->counter[RECORD_DELIVERED], taken, memory_order_release);
     atomic_store_explicit(&page->state.came_ns, leases[0].acquire_ns, memory_order_relaxed);
-    if (count_due(page, taken) > FOLD_MOST)
+    if (count_due(page, taken) > RECORD_FOLD_MOST)
         fold(record, taken);
 }
 

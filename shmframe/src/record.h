@@ -37,6 +37,10 @@ enum record_counter {
     RECORD_LATE_AWAY,
 };
 
+/* How many flights wait at most to be folded, and with those of a batch that was just taken: who
+ * looks at a record that has more waiting looks at a lie. */
+enum { RECORD_FOLD_MOST = 128, RECORD_DUE_MAX = RECORD_FOLD_MOST + SHMFRAME_LEASES_MAX };
+
 /* By the reader's own thread. */
 void record_count(struct record *record, enum record_counter counter, uint64_t more);
 /* Leases that began at one instant, at least one. Notes in each one's cell, in its second byte and

@@ -2,6 +2,7 @@
 #include "record.h"
 
 #include "error.h"
+#include "futex.h"
 #include "layout.h"
 
 #include <errno.h>
@@ -82,14 +83,30 @@ static void add_flight(const struct shmframe_flight *flight, bool is_hold_due,
     shmframe_histogram_add(out, record_between_ns(from_ns, to_ns));
 }
 
+/* How many flights from that of number `first` on are not folded yet, of `taken`. False: look
+ * again. A peer's words: where more wait than can, and none was folded meanwhile, nothing is
+ * believed. */
+static bool count_due(const struct record_page *page, uint64_t first, uint64_t taken,
+                      uint64_t *out_due) {
+    *out_due = taken - first;
+    if (*out_due <= RECORD_DUE_MAX)
+        return true;
+    *out_due = 0;
+    /* Relaxed: what was folded before they were taken came with `taken`. */
+    return atomic_load_explicit(&page->folded, memory_order_relaxed) == first;
+}
+
 /* Those whose times are in no histogram yet, from that of number `first` on. False: some were
  * overwritten by later ones meanwhile. */
 static bool add_flights(const struct record_page *page, uint64_t first, enum shmframe_hop hop,
                         struct shmframe_histogram *out) {
     const _Atomic uint64_t *taken_word = &page->counter[RECORD_DELIVERED];
-    /* Acquire: brings their flights. A peer's word: no more than there are lines. */
+    /* Acquire: brings their flights. */
     const uint64_t taken = atomic_load_explicit(taken_word, memory_order_acquire);
-    for (unsigned i = 0; i < SHMFRAME_FLIGHTS && first + i < taken; i++) {
+    uint64_t due;
+    if (!count_due(page, first, taken, &due))
+        return false;
+    for (uint64_t i = 0; i < due; i++) {
         const struct record_flight *line = &page->flight[(first + i) % SHMFRAME_FLIGHTS];
         struct shmframe_flight flight;
         /* Acquire: how long it was held is told behind its end. */
@@ -98,25 +115,41 @@ static bool add_flights(const struct record_page *page, uint64_t first, enum shm
             add_flight(&flight, is_hold_due, hop, out);
     }
     atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(taken_word, memory_order_relaxed) - first <=
-           SHMFRAME_FLIGHTS - SHMFRAME_LEASES_MAX;
+    return atomic_load_explicit(taken_word, memory_order_relaxed) - taken <=
+           SHMFRAME_FLIGHTS - RECORD_DUE_MAX - SHMFRAME_LEASES_MAX;
+}
+
+/* Waits until no flight is on its way into the histograms, as long as looks are left: who died, or
+ * was stopped, just there does not get out of it. */
+static bool await_folded(const struct record_page *page, unsigned *looks, uint64_t *out_folded) {
+    for (;;) {
+        *out_folded = atomic_load_explicit(&page->folded, memory_order_acquire);
+        if (atomic_load_explicit(&page->folding, memory_order_relaxed) == *out_folded)
+            return true;
+        if (*looks == 0)
+            return false;
+        --*looks;
+        futex_relax();
+    }
 }
 
 /* Flights that go over while the buckets are copied would count in both, or in neither: looked at
- * again. Of a reader that died, or was stopped, just there, one look's frames may count twice. */
+ * again. Of a reader that died, or was stopped, just there, one look's frames may count twice. Of a
+ * page that lies nothing is right, and a look costs no more than one at the busiest reader's. */
 int record_get_histogram(const struct record_page *page, enum shmframe_hop hop,
                          struct shmframe_histogram *out) {
-    enum { TRIES_MAX = 256 };
+    enum { COPIES_MAX = 256, LOOKS_MAX = 2000 };
+    unsigned looks = LOOKS_MAX;
     if ((unsigned)hop >= SHMFRAME_HOPS)
         return error_set(-EINVAL, "there is no hop %d, only 0 to %d", (int)hop, SHMFRAME_HOPS - 1);
-    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
-        const uint64_t folded = atomic_load_explicit(&page->folded, memory_order_acquire);
+    for (unsigned copies = 1; copies <= COPIES_MAX; copies++) {
+        uint64_t folded;
+        const bool is_last = !await_folded(page, &looks, &folded) || copies == COPIES_MAX;
         copy_buckets(&page->histogram[hop], out);
         atomic_thread_fence(memory_order_acquire);
         const bool is_still = atomic_load_explicit(&page->folding, memory_order_relaxed) == folded;
-        if ((!is_still && tries + 1 < TRIES_MAX) || !add_flights(page, folded, hop, out))
-            continue;
-        break;
+        if ((is_still || is_last) && (add_flights(page, folded, hop, out) || is_last))
+            break;
     }
     return 0;
 }
