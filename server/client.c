@@ -214,7 +214,10 @@ static void close_mail(struct channel_mail *mail) {
 }
 
 static unsigned count_fds(const struct client *client) {
-    unsigned count = client->reader_count; /* a record each */
+    unsigned count = 0;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &client->readers, of_client)
+        count += stream_reader_count_fds(reader);
     const struct stream_writer *writer;
     TAILQ_FOREACH (writer, &client->writers, of_client)
         count += stream_writer_count_fds(writer);

@@ -184,6 +184,7 @@ void stream_note_idle(struct stream *stream) {
 void stream_set_gone(struct stream *stream, enum shmframe_stream_state state) {
     stream->state = state;
     stream->gone_generation = stream->generation;
+    stream_check_former(stream);
     stream_note_idle(stream);
     names_save(stream->server); /* before any reader can know of it */
     STEP(GONE_NAMED);
@@ -226,9 +227,13 @@ static bool has_held(const struct stream_ring *ring) {
 void stream_check_former(struct stream *stream) {
     if (stream->former_rings == 0)
         return;
-    const bool is_over = stream->writer
-                             ? stream_ring_head(stream->writer->ring) != 0
-                             : stream->reader_count == 0 && !server_is_in_grace(stream->server);
+    bool is_over;
+    if (stream->writer)
+        is_over = stream_ring_head(stream->writer->ring) != 0;
+    else if (stream->is_numbered && stream->gone_generation == stream->generation)
+        is_over = true; /* nobody publishes in them any more */
+    else
+        is_over = stream->reader_count == 0 && !server_is_in_grace(stream->server);
     if (is_over) /* they kept whole rings in memory */
         stream_forget_former(stream);
 }

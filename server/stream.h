@@ -151,7 +151,8 @@ bool stream_waits_for_return(const struct stream *stream);
 void stream_take_former_ring(struct stream *stream, struct stream_ring *ring);
 /* The former ring is of no more use: the newest sequence is kept. */
 void stream_forget_former(struct stream *stream);
-/* Does so, if there is a frame in the current ring, or nobody is left who might come back. */
+/* Does so, if there is a frame in the current ring, if its writer is gone, or if nobody is left who
+ * might come back. */
 void stream_check_former(struct stream *stream);
 /* The generation of which a next supervisor would have to see a reader's ring, to know how far the
  * stream came; 0: none. */
@@ -184,6 +185,9 @@ int stream_writer_refuse_ring(struct client *client, const struct message_open_r
                               int code);
 /* Descriptors that its rings and unused links keep here. */
 unsigned stream_writer_count_fds(const struct stream_writer *writer);
+/* Likewise a reader's: its record, and the rings that its stream keeps for want of a writer, if it is
+ * the first who waits for one. */
+unsigned stream_reader_count_fds(const struct stream_reader *reader);
 /* The session's writer of that number; NULL: it has none. */
 struct stream_writer *stream_writer_find(const struct client *client, uint32_t number);
 /* Makes the announced ring the stream's, if everything announced has come. */

@@ -97,6 +97,12 @@ void stream_reader_set_evicted(struct stream_reader *reader, const char *reason)
                log_quote(reason).text);
 }
 
+unsigned stream_reader_count_fds(const struct stream_reader *reader) {
+    const struct stream *stream = reader->stream;
+    const bool is_first = TAILQ_FIRST(&stream->readers) == reader;
+    return 1 + (is_first && !stream->writer ? stream->former_rings : 0);
+}
+
 /* ---- OPEN_READER ---- */
 
 static int check_numbers(const struct message_open_reader *open) {
@@ -320,6 +326,7 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
         stream_take_former_ring(reader->stream, ring);
         if (held->generation >= reader->stream->former_followed)
             reader->stream->is_former_shown = true;
+        stream_check_former(reader->stream);
     } else {
         stream_ring_destroy(ring);
     }

@@ -112,7 +112,9 @@ static unsigned count_ring_fds(const struct stream_ring *ring) {
 }
 
 unsigned stream_writer_count_fds(const struct stream_writer *writer) {
-    return count_ring_fds(writer->ring) + count_ring_fds(writer->opening);
+    const struct stream *stream = writer->stream;
+    return count_ring_fds(writer->ring) + count_ring_fds(writer->opening) +
+           (stream->writer == writer ? stream->former_rings : 0);
 }
 
 /* ---- OPEN_RING: may it? ---- */

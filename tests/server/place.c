@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../region/descriptors.h"
+
 static struct supervisor supervisor;
 static char text[4096];
 
@@ -281,6 +283,46 @@ START_TEST(who_takes_many_descriptors_costs_nobody_the_connection) {
 }
 END_TEST
 
+/* Comes back as reader `i` of a stream of its own, and shows the rings that may be shown. */
+static int show_rings(struct peer *peer, uint32_t i) {
+    char name[SHMFRAME_NAME_BYTES];
+    struct test_ring former;
+    snprintf(name, sizeof(name), "former%u", i);
+    ring_make(&former, name, 8);
+    peer_send_reader(
+        peer, name,
+        &(struct reader_options){.reader = i, .flags = MESSAGE_RESYNC, .generation = 4, .head = 9});
+    struct channel_mail mail;
+    ck_assert_int_eq(poll(&(struct pollfd){.fd = peer->socket, .events = POLLIN}, 1, DEADLINE_MS),
+                     1);
+    ck_assert_int_eq(channel_receive(peer->socket, &mail), 0);
+    for (uint32_t generation = 1; generation <= HELD_RINGS_MAX; generation++) {
+        union message message;
+        message_init(&message, MESSAGE_HELD_RING, 0);
+        message.held_ring.reader = i;
+        message.held_ring.generation = generation;
+        peer_send(peer, &message, &former.fd);
+    }
+    peer_expect_silence(peer);
+    ring_drop(&former);
+    return mail.message.header.type == MESSAGE_ERROR ? mail.message.error.code : 0;
+}
+
+START_TEST(rings_that_are_shown_count_as_the_sessions_that_shows_them) {
+    struct peer peer;
+    int code = 0;
+    supervisor.fds_limit = 300;
+    supervisor_start(&supervisor); /* who comes back within 2 s may show rings */
+    peer_open(&peer, &supervisor, "greedy");
+    for (uint32_t i = 0; code == 0 && i < 75; i++)
+        code = show_rings(&peer, i);
+    ck_assert(code == 0 || code == -EMFILE);
+    /* Half of them, and what is under way. */
+    ck_assert_int_le(descriptors_count(supervisor.pid), 300 / 2 + 16);
+    peer_close(&peer);
+}
+END_TEST
+
 /* ---- other users ---- */
 
 START_TEST(a_user_who_cannot_reach_the_socket_is_named_at_the_start) {
@@ -428,6 +470,7 @@ int main(void) {
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
+    tcase_add_test(cases, rings_that_are_shown_count_as_the_sessions_that_shows_them);
     tcase_add_test(cases, another_user_does_not_use_up_the_sessions);
     tcase_add_test(cases, readers_are_not_for_other_users_to_see_or_evict);
     Suite *suite = suite_create("place");

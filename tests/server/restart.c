@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../region/descriptors.h"
+
 static struct supervisor supervisor;
 static struct peer writer, reader;
 static struct test_ring ring;
@@ -386,6 +388,36 @@ START_TEST(a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_
 }
 END_TEST
 
+/* What was learnt of it counts; the ring itself is a whole ring in memory, for as long as the
+ * reader waits. */
+START_TEST(a_ring_that_is_shown_is_not_kept_once_its_writer_is_dead) {
+    const pid_t child = start_child_writer();
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&reader);
+    peer_expect_silence(&reader); /* the names' file knows of it by now */
+    supervisor_kill(&supervisor);
+    kill_child(child);
+    supervisor_start(&supervisor);
+    peer_vanish(&reader);
+    return_reader(&link);
+    peer_expect_gone(&reader, 6, link.generation);
+    peer_expect_silence(&reader);
+    struct supervisor before = supervisor;
+    before.fds = descriptors_count(supervisor.pid);
+    show_ring(&reader, 6, link.generation, 77);
+    supervisor_expect_fds_back(&before);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2, .first_entry = 8});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.sequence, 77);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
 /* One that had not come back to the former supervisor either knows older rings only. */
 START_TEST(the_next_writer_waits_for_a_reader_of_the_newest_ring) {
     supervisor_kill(&supervisor);
@@ -696,6 +728,7 @@ int main(void) {
         cases, a_next_writer_hears_not_yet_until_the_readers_have_shown_how_far_the_stream_came);
     tcase_add_loop_test(cases, a_reader_of_a_former_generation_gets_the_newest, SHMFRAME_LATEST,
                         SHMFRAME_LOSSLESS + 1);
+    tcase_add_test(cases, a_ring_that_is_shown_is_not_kept_once_its_writer_is_dead);
     tcase_add_test(cases, the_next_writer_waits_for_a_reader_of_the_newest_ring);
     tcase_add_test(cases, who_has_not_come_back_yet_is_waited_for_by_each_supervisor);
     tcase_add_test(cases, a_reader_is_not_believed_how_far_a_stream_came_that_others_know);
