@@ -98,6 +98,11 @@ int bell_sleep(const struct futex_word *words, uint32_t count, int64_t deadline_
     return futex_wait(words, count, slice_ns < deadline_ns ? slice_ns : deadline_ns);
 }
 
+int bell_rest(const struct bell_others *others, int64_t deadline_ns) {
+    struct futex_word words[2];
+    return bell_sleep(words, add_others(words, 0, others), deadline_ns);
+}
+
 static bool see_others(const struct bell_others *others) {
     /* Relaxed: they only tell that it is worth a look. */
     return (others->notice && atomic_load_explicit(&others->notice->word, memory_order_relaxed) !=

@@ -42,6 +42,9 @@ uint32_t bell_arm_space(struct ring_writer *writer, struct ring_link *link,
                         const struct bell_others *others, struct futex_word *out_words);
 void bell_disarm_space(struct ring_link *link);
 
+/* As bell_sleep(), on nothing but `others`: for what calls nobody. */
+int bell_rest(const struct bell_others *others, int64_t deadline_ns);
+
 /* futex_wait(), at most BELL_SLEEP_MAX_NS. */
 int bell_sleep(const struct futex_word *words, uint32_t count, int64_t deadline_ns);
 

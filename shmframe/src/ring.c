@@ -141,6 +141,22 @@ struct ring_link *ring_writer_behind(struct ring_writer *writer) {
     return NULL;
 }
 
+/* A peer's words, that may change meanwhile: whoever is named here, the writer only waits. */
+struct ring_link *ring_writer_overdrawn(const struct ring_writer *writer) {
+    for (uint32_t i = 0; i < writer->active_count; i++) {
+        struct ring_link *link = writer->active[i];
+        uint32_t kept_by_it = 0;
+        for (uint32_t cell = 0; cell < link->grant.leases && link->grant.is_lossless; cell++) {
+            const uint64_t lease =
+                atomic_load_explicit(&link->lease->lease[cell], memory_order_relaxed);
+            kept_by_it += lease && !ring_set_has(&writer->kept, lease_slot(lease));
+        }
+        if (kept_by_it > grant_slots(link->grant))
+            return link;
+    }
+    return NULL;
+}
+
 uint32_t ring_writer_backlog(const struct ring_writer *writer, const struct ring_link *link) {
     return (uint32_t)(*writer->sequence - cursor_of(writer, link));
 }

@@ -99,6 +99,10 @@ void ring_writer_refresh(struct ring_writer *writer);
  */
 struct ring_link *ring_writer_behind(struct ring_writer *writer);
 
+/* A lossless link whose leases keep more slots from being lent than it was given: its reader says
+ * that it has taken frames, but holds others than those. NULL: there is none. */
+struct ring_link *ring_writer_overdrawn(const struct ring_writer *writer);
+
 /* How many frames of a lossless link's reader are still to be taken by it. */
 uint32_t ring_writer_backlog(const struct ring_writer *writer, const struct ring_link *link);
 

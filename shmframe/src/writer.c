@@ -157,6 +157,24 @@ static int check_may_lend(struct shmframe_writer *writer, int64_t now_ns) {
                      writer->stream, writer->ring->out);
 }
 
+/* Sleeps for a moment, without the writer's mutex. */
+static int rest(struct shmframe_writer *writer, int64_t now_ns, int64_t deadline_ns) {
+    enum { MOMENT_NS = 2000000 };
+    struct writer_ring *ring = writer->ring;
+    const struct bell_others others = {.notice = ring->core.notice,
+                                       .notice_seen = ring->core.notice_seen,
+                                       .interrupt = &writer->object.session->interrupt};
+    const int64_t until_ns = now_ns + MOMENT_NS;
+    ring->sleepers++;
+    writer_unlock(writer);
+    int code = session_is_interrupted(writer->object.session) ? -EINTR : 0;
+    if (code == 0)
+        code = bell_rest(&others, until_ns < deadline_ns ? until_ns : deadline_ns);
+    writer_lock(writer);
+    ring->sleepers--;
+    return session_is_interrupted(writer->object.session) ? -EINTR : code;
+}
+
 /* Up to `count` slots, at least one; returns how many. `*now_ns` becomes when they were there, if
  * they were not at once. */
 static inline __attribute__((always_inline)) int take_slots(struct shmframe_writer *writer,
@@ -188,6 +206,37 @@ static inline __attribute__((always_inline)) int take_slots(struct shmframe_writ
     return found;
 }
 
+/* A lossless reader holds other frames than those that it was waited for, in a ring without a slot
+ * to spare: waited for like any that is behind. The end of a lease calls nobody, so it is looked
+ * for now and then. */
+static __attribute__((noinline, cold)) int take_after_release(struct shmframe_writer *writer,
+                                                              int64_t *now_ns, int64_t deadline_ns,
+                                                              uint32_t *out_slots, uint32_t count) {
+    bool has_waited = false;
+    int code = -ENOSPC;
+    while (code == -ENOSPC) {
+        const struct ring_link *link = ring_writer_overdrawn(&writer->ring->core);
+        if (!link)
+            break;
+        ledger_blocked_by(&writer->ledger, &writer->ring->core, link, *now_ns);
+        if (*now_ns >= deadline_ns) {
+            code = deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
+            break;
+        }
+        if (!has_waited)
+            ledger_waits(&writer->ledger, *now_ns);
+        has_waited = true;
+        code = rest(writer, *now_ns, deadline_ns);
+        *now_ns = clock_now_ns();
+        attend(writer, *now_ns);
+        if (code != -EINTR)
+            code = take_slots(writer, now_ns, deadline_ns, out_slots, count);
+    }
+    if (has_waited)
+        ledger_waited(&writer->ledger, *now_ns);
+    return code;
+}
+
 static void fill_loan(const struct writer_ring *ring, uint32_t slot, int64_t now_ns,
                       struct shmframe_loan *out_loan) {
     const struct shmframe_format *format = &ring->format;
@@ -215,7 +264,9 @@ static inline __attribute__((always_inline)) int lend(struct shmframe_writer *wr
     writer_lock(writer);
     int64_t now_ns = clock_now_ns();
     attend(writer, now_ns);
-    const int code = take_slots(writer, &now_ns, deadline_ns, slots, count);
+    int code = take_slots(writer, &now_ns, deadline_ns, slots, count);
+    if (code == -ENOSPC)
+        code = take_after_release(writer, &now_ns, deadline_ns, slots, count);
     if (code > 0) {
         ledger_lent(&writer->ledger, writer->sequence + 1, now_ns);
         for (int i = 0; i < code; i++)

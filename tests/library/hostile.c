@@ -107,6 +107,42 @@ START_TEST(I8_a_wild_cursor_neither_pushes_frames_out_nor_crashes) {
 }
 END_TEST
 
+/* They say that they have taken everything, and hold other frames than those: the writer knows whom
+ * it waits for, and whom no longer. */
+START_TEST(I8_lossless_readers_that_hold_more_than_they_take_are_named) {
+    enum { HISTORY = 2, LEASES = 2, LIARS = 2, SLOTS = 1 + HISTORY + LIARS * (LEASES - 1) + 1 };
+    struct rig *rig = rig_create(SLOTS, HISTORY, 0);
+    struct rig_link *liar[LIARS];
+    for (unsigned i = 0; i < LIARS; i++) {
+        liar[i] = rig_join(rig, (struct rig_want){.leases = LEASES,
+                                                  .depth = HISTORY,
+                                                  .is_lossless = true,
+                                                  .begin = RING_BEGIN_FIRST});
+        atomic_store_explicit(&liar[i]->lease->cursor, UINT64_MAX, memory_order_relaxed);
+    }
+    rig_publish_many(rig, 10);
+    ck_assert_ptr_null(ring_writer_overdrawn(rig->writer));
+    uint32_t slot = 0, cell = 0;
+    for (; slot < SLOTS; slot++) {
+        if (ring_set_has(&rig->writer->kept, slot))
+            continue;
+        atomic_store_explicit(&liar[cell / LEASES]->lease->lease[cell % LEASES],
+                              lease_word(1, slot), memory_order_relaxed);
+        cell++;
+    }
+    ck_assert_uint_eq(cell, SLOTS - HISTORY);
+    ck_assert_int_eq(ring_loan(rig->writer, &slot), -ENOSPC);
+    ck_assert_ptr_null(ring_writer_behind(rig->writer));
+    ck_assert_ptr_nonnull(ring_writer_overdrawn(rig->writer));
+    atomic_store_explicit(&liar[1]->lease->lease[0], 0, memory_order_relaxed);
+    ck_assert_ptr_eq(ring_writer_overdrawn(rig->writer), &liar[0]->core);
+    atomic_store_explicit(&liar[0]->lease->lease[1], 0, memory_order_relaxed);
+    ck_assert_ptr_null(ring_writer_overdrawn(rig->writer));
+    ck_assert_int_eq(ring_loan(rig->writer, &slot), 0);
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(I8_a_wild_waiting_word_costs_one_ring_a_change) {
     struct rig *rig = rig_create(4, 1, 0);
     struct rig_link *link = rig_join(rig, (struct rig_want){0});
@@ -332,6 +368,7 @@ int main(void) {
         {I8_lease_words_that_were_not_granted_do_not_count},
         {I8_a_wild_grant_is_cut_to_what_the_layout_has},
         {I8_a_wild_cursor_neither_pushes_frames_out_nor_crashes},
+        {I8_lossless_readers_that_hold_more_than_they_take_are_named},
         {I8_a_wild_waiting_word_costs_one_ring_a_change},
         {I8_a_full_or_closed_socket_neither_blocks_nor_kills_the_writer},
         {I8_a_head_that_lies_breaks_the_protocol},

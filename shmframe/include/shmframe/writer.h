@@ -105,7 +105,8 @@ SHMFRAME_API int shmframe_writer_set_format(struct shmframe_writer *writer,
                                             const struct shmframe_format *format,
                                             int64_t deadline_ns);
 
-/** Lends a slot. Waits, until the deadline, only if a lossless reader has not caught up.
+/** Lends a slot. Waits, until the deadline, only if a lossless reader has not caught up, or holds
+ * other frames than it was waited for and leaves no slot free.
  * Errors: -EAGAIN (deadline SHMFRAME_NOW) or -ETIMEDOUT a lossless reader is behind; -EBUSY as many
  * loans are out as were asked for; -ENOSPC no slot is free (leased, pinned or loaned all);
  * -ENOMEM a slot never used before has no memory; -ENODATA the stream has ended; -ESTALE it is lost:
