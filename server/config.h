@@ -141,7 +141,7 @@ struct config {
  * -ENOMEM. Both out_ arguments are written always, and are to be destroyed. */
 int config_load(const char *path, struct config *out_config, struct config_problems *out_problems);
 /* The same of text in memory; relative paths in it begin in the folder of `path`. */
-int config_parse(const char *text, size_t bytes, const char *path, struct config *out_config,
+int config_parse(const char *bytes, size_t count, const char *path, struct config *out_config,
                  struct config_problems *out_problems);
 void config_destroy(struct config *config);
 

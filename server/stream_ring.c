@@ -79,7 +79,7 @@ uint64_t stream_ring_memory_bytes(const struct stream_ring *ring) {
         if (link->state == LINK_UNUSED)
             bytes += region_memory_bytes(link->fd[0]) + region_memory_bytes(link->fd[1]);
         else
-            bytes += 2 * LINK_PAGE_BYTES; /* passed on; both pages are in use */
+            bytes += UINT64_C(2) * LINK_PAGE_BYTES; /* passed on; both pages are in use */
     }
     return bytes;
 }

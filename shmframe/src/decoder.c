@@ -138,7 +138,7 @@ static int64_t find_room(const struct level *levels, size_t count, int number) {
             return levels[i].room;
     return 0;
 }
-#define FIND_ROOM(levels, number) find_room(levels, sizeof(levels) / sizeof(levels[0]), number)
+#define FIND_ROOM(levels, number) find_room(levels, sizeof(levels) / sizeof((levels)[0]), number)
 
 /* Pictures in the decoded picture buffer, at most: by level and size, 16 where these are not told.
  */

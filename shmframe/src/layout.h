@@ -381,7 +381,7 @@ struct record_page {
 };
 #define RECORD_MAGIC UINT64_C(0x3144524f43455253) /* "SRECORD1" */
 #define RECORD_BYTES ((sizeof(struct record_page) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES)
-static_assert(sizeof(struct shmframe_reader_counters) <= RECORD_COUNTERS * 8, "counters fit");
+static_assert(sizeof(struct shmframe_reader_counters) <= RECORD_COUNTERS * sizeof(uint64_t), "counters fit");
 
 /* ---- arithmetic and its checks --------------------------------------------------------------- */
 

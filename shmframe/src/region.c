@@ -191,7 +191,7 @@ int region_populate(const struct region *region, uint64_t offset, uint64_t bytes
                     bool is_writable) {
     if (offset > region->bytes || bytes > region->bytes - offset)
         return error_set(-EINVAL, "bytes %llu to %llu are not in a region of %zu",
-                         (unsigned long long)offset, (unsigned long long)(offset + bytes),
+                         (unsigned long long)offset, (unsigned long long)offset + bytes,
                          region->bytes);
     if (bytes == 0)
         return 0;
