@@ -118,7 +118,7 @@ class Stage:
             raise Stopped
         self.build = find_build()
         self.folder = tempfile.mkdtemp(prefix="shmframe-")
-        self.programs = []
+        self.programs, self.started = [], 0
         self.has_own_display = self.has_own_sound = False
         folders = [os.path.dirname(path) for pattern in ("*/shmframe*", "consumers/*/shmframe-*")
                    for path in glob.glob(os.path.join(self.build, pattern))
@@ -142,7 +142,8 @@ class Stage:
 
     def start(self, title, arguments, **options):
         """Starts a program in a process group of its own."""
-        log = os.path.join(self.folder, f"{len(self.programs)}.log")
+        log = os.path.join(self.folder, f"{self.started}.log")
+        self.started += 1
         env = dict(self.env, **options.pop("env", {}))
         with open(log, "wb") as file:
             settings = dict(stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env,

@@ -4,13 +4,15 @@ import collections
 import csv
 import json
 import os
+import shutil
 import subprocess
 
 import flat
 import sample
 
 # What may be used more at the end of the second half than at its beginning. Memory: allocators give
-# back late, and stacks and libraries are touched for the first time late in life.
+# back late, stacks and libraries are touched for the first time late in life, and who looks on
+# remembers those that left for a minute.
 ALLOWED = {"private_kib": 1024, "descriptors": 1, "mappings": 4, "threads": 0}
 TAIL_ALLOWED_NS = 5_000_000
 # Streams whose producers are never ended: how far their frames may be from the clock, and by which share.
@@ -238,3 +240,10 @@ class Result:
                     lines = [line for line in file if not line.startswith("{")][-4:]
                 if lines:
                     print(f"--- {name}\n{''.join(lines)}", end="")
+
+    def keep_logs(self, folders):
+        """Beside the plots: what it said, and what was told of it."""
+        for folder in folders:
+            for name in os.listdir(folder):
+                if name.endswith(".log"):
+                    shutil.copy(os.path.join(folder, name), self.output)

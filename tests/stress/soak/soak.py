@@ -128,15 +128,16 @@ class Soak:
         self.done[what] = self.done.get(what, 0) + 1
 
     def plan(self):
-        """(seconds since the beginning, what), in that order. The last fifth is left in peace."""
-        end = self.options.seconds * 0.8
-        # In a long run the supervisor is not away more often than each five minutes.
-        rare = max(end / 2, min(300, self.options.seconds / 4))
+        """(seconds since the beginning, what), in that order. The last fifth is left in peace, and in
+        the second half the supervisor is, whose own growth would not be seen otherwise."""
+        seconds = self.options.seconds
+        rare = min(300, seconds / 5)
         plan = []
-        for what, period in ((self.come_and_go, 6), (self.pause, 17), (self.save, 23),
-                             (self.kill_a_node, 9), (self.kill_the_supervisor, rare), (self.upgrade, rare * 1.3)):
+        for what, period, end in ((self.come_and_go, 6, 0.8), (self.pause, 17, 0.8), (self.save, 23, 0.8),
+                                  (self.kill_a_node, 9, 0.8), (self.kill_the_supervisor, rare, 0.45),
+                                  (self.upgrade, rare * 1.3, 0.45)):
             at = period * self.random.uniform(0.5, 1)
-            while at < end:
+            while at < end * seconds:
                 plan.append((at, what))
                 at += period * self.random.uniform(0.8, 1.2)
         return sorted(plan, key=lambda item: item[0])
@@ -215,6 +216,7 @@ def main():
         verdict.tell()
         if verdict.faults:
             verdict.tell_logs(soak.folder)
+            verdict.keep_logs([soak.folder, here.folder])
     sys.exit(1 if verdict.faults else 0)
 
 
