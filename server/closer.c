@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A ring with room for every descriptor there can be: none is in it twice, so it is never full. */
@@ -29,10 +31,45 @@ static int take(void) {
     return fd;
 }
 
+static void ignore(int signal) {
+    (void)signal;
+}
+
+/* A signal for this thread alone, again and again while it is armed. False: there is none, and a
+ * close takes as long as it takes. */
+static bool make_timer(timer_t *out_timer) {
+    const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART: it ends a wait */
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
+    event._sigev_un._tid = gettid();
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    sigaction(SIGRTMIN, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    return timer_create(CLOCK_MONOTONIC, &event, out_timer) == 0;
+}
+
+/* Whoever sent it may have told the kernel to wait, for hours, until the other end has everything:
+ * that wait ends with a signal. Also of descriptors in a socket's queue, that nobody has read. */
+static void close_soon(int fd, const timer_t *timer) {
+    enum { PATIENCE_NS = 5000000 };
+    const struct linger linger = {.l_onoff = 0};
+    const struct itimerspec armed = {{.tv_nsec = PATIENCE_NS}, {.tv_nsec = PATIENCE_NS}};
+    const struct itimerspec calm = {0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)); /* fails, if it is no socket */
+    if (timer)
+        timer_settime(*timer, 0, &armed, NULL);
+    close(fd);
+    if (timer)
+        timer_settime(*timer, 0, &calm, NULL);
+}
+
 static void *run(void *nothing) {
     (void)nothing;
+    timer_t timer;
+    const bool has_timer = make_timer(&timer);
     for (;;)
-        close(take());
+        close_soon(take(), has_timer ? &timer : NULL);
     return NULL;
 }
 

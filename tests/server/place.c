@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -283,6 +284,52 @@ START_TEST(who_takes_many_descriptors_costs_nobody_the_connection) {
 }
 END_TEST
 
+/* Its close waits for an hour, as the other end reads nothing. Returns it, and that end. */
+static int make_lingering(int *out_other) {
+    static char bytes[1 << 16];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof(address);
+    const struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *out_other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(*out_other, (struct sockaddr *)&address, length) < 0 || listen(*out_other, 1) < 0 ||
+        getsockname(*out_other, (struct sockaddr *)&address, &length) < 0 ||
+        connect(fd, (struct sockaddr *)&address, length) < 0)
+        return -1; /* no network at all */
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        continue;
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    return fd;
+}
+
+/* In hand, or still in the queue of a connection that is cut. */
+START_TEST(a_descriptor_that_blocks_on_close_holds_up_no_other) {
+    enum { SENT = 20 };
+    int other[SENT];
+    supervisor_start(&supervisor);
+    for (unsigned i = 0; i < SENT; i++) {
+        struct peer peer;
+        const int fd = make_lingering(&other[i]);
+        if (fd < 0)
+            return;
+        if (i % 2)
+            peer_open(&peer, &supervisor, "lingering");
+        else
+            peer = (struct peer){.socket = peer_connect(&supervisor)};
+        union message message;
+        message_init(&message, MESSAGE_OPEN_READER, 3);
+        for (unsigned k = 0; k < 3; k++) /* it may be cut after the first */
+            channel_send(peer.socket, &message, &fd);
+        close(fd);
+        peer_expect_error(&peer, -EPROTO);
+        peer_vanish(&peer);
+    }
+    supervisor_expect_fds_back(&supervisor);
+    for (unsigned i = 0; i < SENT; i++)
+        close(other[i]);
+}
+END_TEST
+
 /* Comes back as reader `i` of a stream of its own, and shows the rings that may be shown. */
 static int show_rings(struct peer *peer, uint32_t i) {
     char name[SHMFRAME_NAME_BYTES];
@@ -470,6 +517,7 @@ int main(void) {
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
+    tcase_add_test(cases, a_descriptor_that_blocks_on_close_holds_up_no_other);
     tcase_add_test(cases, rings_that_are_shown_count_as_the_sessions_that_shows_them);
     tcase_add_test(cases, another_user_does_not_use_up_the_sessions);
     tcase_add_test(cases, readers_are_not_for_other_users_to_see_or_evict);
