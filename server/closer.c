@@ -18,6 +18,7 @@ static struct {
     pthread_cond_t is_filled;
     int *fd;
     size_t room, first, count;
+    uint64_t taken; /* so far */
 } closer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .is_filled = PTHREAD_COND_INITIALIZER};
 
 static int take(void) {
@@ -27,6 +28,7 @@ static int take(void) {
     const int fd = closer.fd[closer.first];
     closer.first = (closer.first + 1) % closer.room;
     closer.count--;
+    closer.taken++;
     pthread_mutex_unlock(&closer.mutex);
     return fd;
 }
@@ -95,6 +97,14 @@ int closer_start(size_t fds) {
     closer.room = fds;
     pthread_mutex_unlock(&closer.mutex);
     return 0;
+}
+
+size_t closer_backlog(uint64_t *out_closed) {
+    pthread_mutex_lock(&closer.mutex);
+    const size_t count = closer.count;
+    *out_closed = closer.taken;
+    pthread_mutex_unlock(&closer.mutex);
+    return count;
 }
 
 void closer_close(int fd) {

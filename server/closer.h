@@ -8,10 +8,13 @@
 #define SERVER_CLOSER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* `fds`: how many descriptors there can be. Errors: any, with its sentence. */
 int closer_start(size_t fds);
 /* Takes `fd`; never waits. Before closer_start() it closes at once. */
 void closer_close(int fd);
+/* How many are still to be closed, and how many were so far. */
+size_t closer_backlog(uint64_t *out_closed);
 
 #endif

@@ -12,6 +12,7 @@ enum {
     LIMIT_STREAMS_KNOWN = 1024,  /* names remembered, with or without a writer */
     LIMIT_FDS_RESERVED = 64,     /* descriptors that new connections may not take */
     LIMIT_FDS_LAST = 16,         /* descriptors that messages may not take either */
+    LIMIT_CLOSING = 128,         /* descriptors still to be closed, while nobody is accepted */
 
     /* One session. */
     LIMIT_SESSIONS_OF_PROCESS = 64,

@@ -220,10 +220,40 @@ static void refuse_without_descriptors(struct server *server) {
     server->reserve_fd = open_reserve();
 }
 
+/* Whoever is thrown out comes again: no quicker than what he sent can be closed, or descriptors
+ * would run out. Others wait with him for that moment; not for a close that never ends. */
+static bool must_rest(const struct server *server, size_t backlog_most, uint64_t *out_closed) {
+    return closer_backlog(out_closed) > backlog_most && *out_closed != server->closed_seen;
+}
+
+static void rest_from_accepting(struct server *server, uint64_t closed) {
+    enum { REST_US = 2000 };
+    server->closed_seen = closed;
+    sd_event_source_set_enabled(server->accept_source, SD_EVENT_OFF);
+    sd_event_source_set_time_relative(server->rest_source, REST_US);
+    sd_event_source_set_enabled(server->rest_source, SD_EVENT_ONESHOT);
+}
+
+static int on_rested(sd_event_source *source, uint64_t usec, void *user) {
+    (void)source, (void)usec;
+    struct server *server = user;
+    uint64_t closed;
+    if (must_rest(server, LIMIT_CLOSING / 2, &closed))
+        rest_from_accepting(server, closed);
+    else
+        sd_event_source_set_enabled(server->accept_source, SD_EVENT_ON);
+    return 0;
+}
+
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user) {
     (void)source;
     (void)events;
     struct server *server = user;
+    uint64_t closed;
+    if (must_rest(server, LIMIT_CLOSING, &closed)) {
+        rest_from_accepting(server, closed);
+        return 0;
+    }
     int socket = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (socket >= 0)
         client_accept(server, socket);
@@ -308,6 +338,11 @@ static int add_sources(struct server *server) {
     if (code >= 0)
         code = sd_event_add_time_relative(server->event, &server->tick_source, CLOCK_MONOTONIC,
                                           TICK_NS / 1000, 0, on_tick, server);
+    if (code >= 0)
+        code = sd_event_add_time_relative(server->event, &server->rest_source, CLOCK_MONOTONIC, 0,
+                                          0, on_rested, server);
+    if (code >= 0)
+        code = sd_event_source_set_enabled(server->rest_source, SD_EVENT_OFF);
     if (code >= 0)
         code = sd_event_add_post(server->event, &server->after_source, on_after_event, server);
     if (code >= 0)

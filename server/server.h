@@ -27,8 +27,9 @@ struct server_params {
 struct server {
     const struct server_params *params;
     sd_event *event;
-    sd_event_source *accept_source, *tick_source, *after_source;
+    sd_event_source *accept_source, *rest_source, *tick_source, *after_source;
     struct listener listener;
+    uint64_t closed_seen;         /* what had been closed when accepting was given a rest */
     int reserve_fd;               /* closed for a moment to refuse a peer when no other is left */
     uint64_t fds_limit;           /* RLIMIT_NOFILE */
     struct rlimit nofile_born;    /* before it was raised: for nodes */
