@@ -35,7 +35,8 @@ static struct run {
 } run = {.attack_ns = 500000000, .calm_ns = 180000000, .control_ns = 180000000, .seed = 1};
 
 static const struct attack *const tables[] = {attacks_of_readers, attacks_of_writers,
-                                              attacks_with_descriptors};
+                                              attacks_with_descriptors, attacks_with_geometry,
+                                              attacks_with_messages};
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 /* ---- slices ---- */

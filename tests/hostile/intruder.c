@@ -126,7 +126,7 @@ enum verdict intruder_judge(struct intruder *intruder) {
         if (code < 0)
             return VERDICT_CUT;
         channel_close_fds(&mail);
-        if (mail.message.header.cookie != PING)
+        if (mail.message.header.cookie != PING || intruder->code != -ENOENT)
             continue;
         intruder->code = said; /* the answer is an ERROR itself */
         return said ? VERDICT_REFUSED : VERDICT_HARMLESS;
