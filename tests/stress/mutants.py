@@ -9,6 +9,7 @@ tries: two threads must meet. Exit: 0 each was found, 1 some was not, 2 usage.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,9 @@ SOURCES = ["ring.c", "bell.c", "futex.c", "clock.c"]
 MORE_SOURCES = {"record": ["record.c", "record_read.c", "histogram.c", "region.c", "error.c"]}
 LUCK_S = 60  # for a race
 LIMIT_S = 60  # for one run
+STEPKILL_SOURCES = ["stepkill.c", "stepper.c", "scene.c", "writers.c", "readers.c"]
+STEPKILL_LIMIT_S = 200
+STEPKILL_POINTS = "--kill 20 --stop 100 --evict 100".split()
 
 FENCE = "atomic_thread_fence(memory_order_seq_cst);"
 BEHIND = """*writer->sequence + 1 - link->taken <= writer->history)
@@ -330,6 +334,159 @@ MUTANTS = [
         "record",
         "",
     ),
+    # killed, or stopped, at every instruction
+    (
+        "steps: stamps behind the head",
+        "ring.c",
+        "write_header(&ring->slot[slot], frame);",
+        "atomic_store_explicit(&ring->slot[slot].state, slot_word(sequence, SLOT_PUBLISHED), memory_order_release);\n    atomic_store_explicit(&ring->head, place, memory_order_release);\n    write_header(&ring->slot[slot], frame);",
+        "stepkill",
+        "--only 'loan and publish'",
+    ),
+    (
+        "steps: head before the slot's state",
+        "ring.c",
+        "write_header(&ring->slot[slot], frame);",
+        "write_header(&ring->slot[slot], frame);\n    atomic_store_explicit(&ring->head, place, memory_order_release);",
+        "stepkill",
+        "--only 'loan and publish'",
+    ),
+    (
+        "steps: first and tail after head",
+        "ring.c",
+        "atomic_store_explicit(&ring->first, sequence, memory_order_relaxed);\n        atomic_store_explicit(&ring->tail, sequence, memory_order_release);\n    }\n    atomic_store_explicit(&ring->head, place, memory_order_release);",
+        "}\n    atomic_store_explicit(&ring->head, place, memory_order_release);\n    if (writer->first == sequence) {\n        atomic_store_explicit(&ring->first, sequence, memory_order_relaxed);\n        atomic_store_explicit(&ring->tail, sequence, memory_order_release);\n    }",
+        "stepkill",
+        "--only 'first frame of a later ring'",
+    ),
+    (
+        "steps: retired before the tail",
+        "ring.c",
+        "    atomic_store_explicit(&writer->ring->tail, tail, memory_order_release);\n    for (",
+        "    for (",
+        "stepkill",
+        "--only 'loan and publish'",
+    ),
+    (
+        "steps: RETIRED left out",
+        "ring.c",
+        "slot_word(sequence, SLOT_RETIRED),\n                              memory_order_release",
+        "slot_word(sequence, SLOT_PUBLISHED),\n                              memory_order_release",
+        "stepkill",
+        "--only 'one after the other'",
+    ),
+    (
+        "steps: WRITING left out",
+        "ring.c",
+        "slot_word(0, SLOT_WRITING)",
+        "atomic_load_explicit(&writer->ring->slot[out_slots[i]].state, memory_order_relaxed)",
+        "stepkill",
+        "--only 'loan and publish'",
+    ),
+    (
+        "steps: nobody is rung",
+        "ring.c",
+        "ring_writer_refresh(writer);\n    bell_ring(writer);\n}\n\nvoid ring_end",
+        "ring_writer_refresh(writer);\n}\n\nvoid ring_end",
+        "stepkill",
+        "--only 'loan and publish'",
+    ),
+    (
+        "steps: nobody hears of the end",
+        "ring.c",
+        "ring_writer_refresh(writer);\n    bell_ring(writer);\n}\n\n/* ---- acquire",
+        "ring_writer_refresh(writer);\n}\n\n/* ---- acquire",
+        "stepkill",
+        "--only 'end of the stream'",
+    ),
+    (
+        "steps: the slot is not looked at once it is leased",
+        "ring.c",
+        "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
+        "if (!state)",
+        "stepkill",
+        "--only 'acquire and release, newest'",
+    ),
+    (
+        "steps: the lease ends before the last look",
+        "ring.c",
+        "/* E: our last look at the payload comes before this look at the state. */\n",
+        "atomic_store_explicit(&reader->lease->lease[cell], 0, memory_order_release);\n",
+        "stepkill",
+        "--only 'acquire and release, newest'",
+    ),
+    (
+        "steps: no last look",
+        "ring.c",
+        "return is_whole ? 0 : -ESTALE;",
+        "(void)is_whole;\n    return 0;",
+        "stepkill",
+        "--only 'acquire and release, newest'",
+    ),
+    (
+        "steps: the last look takes another frame for it",
+        "ring.c",
+        "state == slot_word(sequence, SLOT_PUBLISHED) || state ==",
+        "(state & 3) == SLOT_PUBLISHED || state ==",
+        "stepkill",
+        "--only 'acquire and release, newest'",
+    ),
+    (
+        "steps: one lease of a reader counts",
+        "ring.c",
+        "cell < link->grant.leases; cell++",
+        "cell < 1; cell++",
+        "stepkill",
+        "--only 'holds two of three'",
+    ),
+    (
+        "steps: the dead keep their leases",
+        "ring.c",
+        "link->state == RING_LINK_ACTIVE || (is_ours && grant.state != ENTRY_NONE)",
+        "is_ours && grant.state == ENTRY_EVICTED",
+        "stepkill",
+        "--only 'acquire and release, newest'",
+    ),
+    (
+        "steps: the writer waits for the dead",
+        "ring.c",
+        "    if (word == writer->notice_seen && !writer->is_notice_new)\n        return;\n",
+        "    if (writer->lossless && !writer->is_notice_new)\n        return;\n",
+        "stepkill",
+        "--only 'release, lossless'",
+    ),
+    (
+        "steps: a lossless reader takes, and its writer sleeps on",
+        "ring.c",
+        "        return;\n    wake_writer(page);\n}\n\n/* More frames",
+        "        return;\n}\n\n/* More frames",
+        "stepkill",
+        "--only 'lossless, the writer asleep'",
+    ),
+    (
+        "steps: a lossless reader leaves, and its writer sleeps on",
+        "ring.c",
+        "    wake_writer(page);\n}\n\nbool ring_reader_holds",
+        "}\n\nbool ring_reader_holds",
+        "stepkill",
+        "--only 'leave, lossless'",
+    ),
+    (
+        "steps: who leaves keeps a lease",
+        "ring.c",
+        "atomic_store_explicit(&page->lease[cell], 0, memory_order_release); /* R */",
+        "if (cell)\n            atomic_store_explicit(&page->lease[cell], 0, memory_order_release);",
+        "stepkill",
+        "--only 'leave, holding two'",
+    ),
+    (
+        "steps: the dead are rung again and again",
+        "bell.c",
+        "if (waiting == 0 || waiting == link->rung)",
+        "if (waiting == 0)",
+        "stepkill",
+        "--only 'wait, '",
+    ),
     ("I8 lies never end", "ring.c", "is_moving ? -EAGAIN : -EPROTO", "is_moving ? -EAGAIN : -EAGAIN", "hostile", ""),
 ]
 
@@ -342,7 +499,11 @@ def build(copy, program):
     command = [os.path.join(tests, "stress/compile"), "cc", output] if program == "edges" else ["cc", "-O2", "-o", output]
     command += ["-std=gnu17", "-D_GNU_SOURCE", "-w", "-pthread", "-I" + source, "-I" + os.path.join(copy, "shmframe/include")]
     command += [os.path.join(source, name) for name in SOURCES + MORE_SOURCES.get(program, [])]
-    command += [os.path.join(tests, "library/rig.c"), os.path.join(tests, folder, program + ".c")]
+    command += [os.path.join(tests, "library/rig.c")]
+    if program == "stepkill":
+        command += ["-Wl,-z,now"] + [os.path.join(tests, "stress/stepkill", name) for name in STEPKILL_SOURCES]
+        return subprocess.run(command, capture_output=True, text=True)
+    command += [os.path.join(tests, folder, program + ".c")]
     if folder == "library":
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", "check"], capture_output=True, text=True, check=True)
         command += flags.stdout.split()
@@ -354,17 +515,19 @@ def fails(copy, program, arguments, luck_s):
     command = [os.path.join(copy, "program")]
     if program in ("races", "sleepers"):
         command += ["5"] + arguments.split()
+    if program == "stepkill":
+        command += STEPKILL_POINTS + shlex.split(arguments)
     if program == "edges":
         command = [os.path.join(copy, "tests/stress/under-tsan")] + command
     until = time.monotonic() + luck_s
     while True:
         try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=STEPKILL_LIMIT_S if program == "stepkill" else LIMIT_S)
         except subprocess.TimeoutExpired:
             return "does not end"
         if result.returncode:
             lines = (result.stdout + result.stderr).splitlines()
-            said = [line for line in lines if "SUMMARY" in line or ":F:" in line or ":E:" in line or "races:" in line or "sleepers:" in line]
+            said = [line for line in lines if "SUMMARY" in line or ":F:" in line or ":E:" in line or "races:" in line or "sleepers:" in line or "stepkill:" in line]
             return (said or lines or ["killed"])[0].replace(copy + "/", "")[-150:]
         if time.monotonic() > until:
             return None

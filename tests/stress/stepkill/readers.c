@@ -323,7 +323,7 @@ static void meet(struct scene *scene) {
     reclaim(scene);
 }
 
-#define AFTERWARDS .survive = survive, .go_on = go_on, .meet = meet, .is_evictable = true
+#define AFTERWARDS .survive = survive, .go_on = go_on, .meet = meet
 #define LATEST     .leases = 1
 #define IN_ORDER   .depth = SCENE_DEPTH, .begin = RING_BEGIN_FIRST
 #define LOSSLESS   .depth = 2, .is_lossless = true, .begin = RING_BEGIN_FIRST
@@ -369,6 +369,7 @@ const struct operation reader_operations[] = {
      AFTERWARDS},
     {.name = "acquire and release, lossless, the writer asleep",
      .prepare = prepare_full,
+     .is_held_up = true,
      .work = work_read,
      .want = {.leases = 1, LOSSLESS},
      .frames = 1,
@@ -414,6 +415,7 @@ const struct operation reader_operations[] = {
      AFTERWARDS},
     {.name = "leave, lossless, the writer asleep",
      .prepare = prepare_full,
+     .is_held_up = true,
      .work = work_leave,
      .want = {.leases = 1, LOSSLESS},
      AFTERWARDS},

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <shmframe/clock.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,11 @@ static struct rig_link *join_latest(struct scene *scene) {
 static uint32_t count_slots(const struct operation *operation, unsigned loans, bool has_victim) {
     const struct rig_want want = operation->want;
     const uint32_t victim = has_victim ? want.leases - want.is_lossless : 0;
-    const uint32_t late = has_victim ? 0 : 1;
+    /* The late one joins when the evicted one is gone. */
+    const uint32_t slow_and_late = has_victim ? 0 : 2;
     /* Loans, history, and a lease each of holder, follower, newest and who sleeps. */
-    return loans + SCENE_DEPTH + 3 + operation->sleepers + operation->is_polling + victim + late;
+    return loans + SCENE_DEPTH + 3 + operation->sleepers + operation->is_polling + victim +
+           slow_and_late;
 }
 
 static void join_all(struct scene *scene, bool has_victim) {
@@ -60,10 +63,13 @@ static void join_all(struct scene *scene, bool has_victim) {
         scene->sleeper[i] = (struct sleeper){.scene = scene, .link = join_latest(scene)};
     if (operation->is_polling)
         scene->polling = join_latest(scene);
-    if (has_victim)
+    if (has_victim) {
         scene->victim = rig_offer(scene->rig);
-    else
-        scene->late = rig_offer(scene->rig);
+        return;
+    }
+    scene->slow = rig_join(scene->rig, in_order);
+    scene->evicted = join_latest(scene);
+    scene->late = rig_offer(scene->rig);
 }
 
 void scene_create(struct scene *scene, unsigned loans, uint64_t sequence, bool has_victim) {
@@ -71,12 +77,11 @@ void scene_create(struct scene *scene, unsigned loans, uint64_t sequence, bool h
     scene->rig = rig_create(slots, 1, sequence);
     scene->followed = sequence;
     scene->told = rig_map(sizeof(*scene->told));
-    scene->holder = scene->follower = scene->newest = scene->victim = scene->late = NULL;
-    scene->polling = NULL;
+    scene->victim = scene->slow = scene->evicted = scene->late = scene->polling = NULL;
     memset(scene->sleeper, 0, sizeof(scene->sleeper));
     scene->space = (struct sleeper){.scene = scene};
-    scene->held = scene->late_frame = (struct ring_frame){0};
-    scene->is_late_leased = false;
+    scene->held = scene->slow_frame = (struct ring_frame){0};
+    scene->evicted_frame = scene->late_frame = (struct ring_frame){0};
     join_all(scene, has_victim);
 }
 
@@ -178,6 +183,37 @@ void scene_publish(struct scene *scene, unsigned frames) {
     }
 }
 
+void scene_lease(struct scene *scene, struct rig_link *link, struct ring_frame *out_frame) {
+    uint64_t retries = 0;
+    const uint64_t head = atomic_load_explicit(&scene->rig->ring->head, memory_order_acquire);
+    const int code = ring_acquire(&link->reader, out_frame, &retries);
+    if (code != 0)
+        *out_frame = (struct ring_frame){0};
+    if (code != 0 && (code != -EAGAIN || head != 0))
+        scene_fault(scene, "a frame cannot be taken: %s", strerror(-code));
+    if (code == 0)
+        scene_must(scene, is_whole(scene, link, out_frame), "a frame is torn when it is taken");
+}
+
+void scene_release(struct scene *scene, struct rig_link *link, const struct ring_frame *frame) {
+    if (frame->sequence == 0)
+        return;
+    scene_must(scene, is_whole(scene, link, frame), "a frame on lease is damaged");
+    scene_must(scene, rig_give_back(link, frame) == 0, "a frame on lease was taken away");
+}
+
+void scene_release_evicted(struct scene *scene) {
+    const struct ring_frame *frame = &scene->evicted_frame;
+    if (frame->sequence == 0)
+        return;
+    const bool was_whole = is_whole(scene, scene->evicted, frame);
+    const int code = rig_give_back(scene->evicted, frame);
+    scene_must(scene, code == 0 || code == -ESTALE, "an evicted one's release fails");
+    scene_must(scene, was_whole || code == -ESTALE,
+               "a frame is torn, and its release says that it was whole");
+    scene->outcome[OUTCOME_STALE] += code == -ESTALE;
+}
+
 void scene_check_held(struct scene *scene) {
     scene_must(scene, is_whole(scene, scene->holder, &scene->held), "a held frame is damaged");
 }
@@ -186,6 +222,26 @@ void scene_release_held(struct scene *scene) {
     scene_check_held(scene);
     scene_must(scene, rig_give_back(scene->holder, &scene->held) == 0,
                "the release of a held frame says stale");
+}
+
+static uint64_t add_words(uint64_t sum, const volatile void *base, size_t bytes) {
+    const volatile uint64_t *word = base;
+    for (size_t i = 0; i < bytes / sizeof(*word); i++)
+        sum = (sum ^ word[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    return sum;
+}
+
+uint64_t scene_sum(const struct scene *scene) {
+    const struct rig *rig = scene->rig;
+    const uint32_t slots = rig->writer->slots;
+    uint64_t sum = add_words(0, rig->ring, offsetof(struct ring, geometry));
+    sum = add_words(sum, rig->ring->slot, slots * sizeof(rig->ring->slot[0]));
+    sum = add_words(sum, rig->payload, slots * (size_t)RIG_PAYLOAD_BYTES);
+    for (uint32_t i = 0; i < rig->links; i++) {
+        sum = add_words(sum, rig->link[i].lease, sizeof(struct lease_page));
+        sum = add_words(sum, rig->link[i].bell, sizeof(struct bell_page));
+    }
+    return sum;
 }
 
 unsigned scene_count_free(struct scene *scene) {
@@ -218,6 +274,13 @@ static uint32_t look_at_notice(const struct scene *scene) {
     return atomic_load_explicit(&scene->rig->notice->word, memory_order_acquire);
 }
 
+/* It sleeps again and again; not for ever. */
+static bool is_patient(struct sleeper *sleeper) {
+    const int64_t patience_ns = INT64_C(10000000000);
+    sleeper->is_patient = shmframe_now_ns() < sleeper->since_ns + patience_ns;
+    return sleeper->is_patient;
+}
+
 /* A reader: until there is something to take, nothing will follow, or the supervisor has written.
  */
 static void *sleep_for_frame(void *argument) {
@@ -231,7 +294,7 @@ static void *sleep_for_frame(void *argument) {
         sleeper->begin_ns = shmframe_now_ns();
         sleeper->code = bell_wait(&reader, 1, &others, SHMFRAME_FOREVER);
     } while (ring_look(reader, NULL) == RING_NOTHING &&
-             look_at_notice(scene) == sleeper->notice_seen);
+             look_at_notice(scene) == sleeper->notice_seen && is_patient(sleeper));
     atomic_store(&sleeper->is_over, true);
     return NULL;
 }
@@ -243,7 +306,7 @@ static void *sleep_for_space(void *argument) {
     struct ring_link *behind;
     atomic_store(&sleeper->tid, (pid_t)syscall(SYS_gettid));
     ring_writer_refresh(rig->writer);
-    while ((behind = ring_writer_behind(rig->writer)) != NULL) {
+    while ((behind = ring_writer_behind(rig->writer)) != NULL && is_patient(sleeper)) {
         const struct bell_others others = {.notice = rig->notice,
                                            .notice_seen = rig->writer->notice_seen};
         struct futex_word words[3];
@@ -260,7 +323,10 @@ static void *sleep_for_space(void *argument) {
 /* `says`: the word by which it says that it sleeps. */
 static void start(struct sleeper *sleeper, void *(*sleep_in)(void *),
                   const _Atomic uint32_t *says) {
+    atomic_store(&sleeper->is_over, false);
     sleeper->notice_seen = look_at_notice(sleeper->scene);
+    sleeper->since_ns = shmframe_now_ns();
+    sleeper->is_patient = true;
     if (pthread_create(&sleeper->thread, NULL, sleep_in, sleeper) != 0) {
         perror("pthread_create");
         exit(1);
@@ -271,15 +337,17 @@ static void start(struct sleeper *sleeper, void *(*sleep_in)(void *),
         sched_yield();
 }
 
+void scene_sleep_for_space(struct scene *scene) {
+    start(&scene->space, sleep_for_space, &scene->victim->bell->writer_waiting);
+}
+
 void scene_sleep(struct scene *scene) {
+    if (scene->operation->is_held_up)
+        scene_sleep_for_space(scene);
     for (unsigned i = 0; i < scene->operation->sleepers; i++)
         start(&scene->sleeper[i], sleep_for_frame, &scene->sleeper[i].link->lease->waiting);
     if (scene->polling)
         scene_must(scene, bell_arm(&scene->polling->reader), "there is something before it waits");
-}
-
-void scene_sleep_for_space(struct scene *scene) {
-    start(&scene->space, sleep_for_space, &scene->victim->bell->writer_waiting);
 }
 
 void scene_await_awake(struct scene *scene, struct sleeper *sleeper, int64_t told_ns) {
@@ -287,6 +355,10 @@ void scene_await_awake(struct scene *scene, struct sleeper *sleeper, int64_t tol
         return;
     pthread_join(sleeper->thread, NULL);
     sleeper->is_started = false;
+    if (!sleeper->is_patient) {
+        scene_fault(scene, "one sleeps for ever");
+        scene->faults += SCENE_FAULTS_ENOUGH;
+    }
     /* Who was woken in time does not hear that its time is over. */
     scene_must(scene,
                sleeper->code != -ETIMEDOUT || told_ns >= sleeper->begin_ns + BELL_SLEEP_MAX_NS,

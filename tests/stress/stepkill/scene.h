@@ -5,6 +5,8 @@
  *   follower   reads in order; has 4 frames of history
  *   newest     takes the newest frame
  *   victim     the reader that is killed (a writer that is killed is a copy of the scene's)
+ *   slow       reads in order, and goes by a head that it saw long ago
+ *   evicted    has a frame on lease that it was evicted from
  *   late       a link that nobody reads through yet
  */
 #ifndef TESTS_STRESS_STEPKILL_SCENE_H
@@ -15,7 +17,7 @@
 
 #include <pthread.h>
 
-enum { SCENE_DEPTH = 4, SCENE_FRAMES = 50, SCENE_SLEEPERS = 3 };
+enum { SCENE_DEPTH = 4, SCENE_FRAMES = 50, SCENE_SLEEPERS = 3, SCENE_FAULTS_ENOUGH = 20 };
 
 /* How a point came out, for the report. A point may be of several. */
 enum outcome {
@@ -31,6 +33,15 @@ enum outcome {
     OUTCOME_WHOLE,   /* stopped and continued: its frames were whole */
     OUTCOME_STALE,   /* ... evicted meanwhile, and told so */
     OUTCOMES,
+};
+
+enum { VISIBLE_MAX = 512 };
+
+/* The instructions of a work that others can see: each that changes shared memory, or sleeps.
+ * Whoever is killed between two of them leaves the same behind. */
+struct visible {
+    unsigned count, at[VISIBLE_MAX];
+    uint64_t sum;
 };
 
 enum fate { FATE_KILLED = 0, FATE_STOPPED, FATE_EVICTED /* while it is stopped */ };
@@ -54,6 +65,8 @@ struct sleeper {
     _Atomic pid_t tid;
     _Atomic bool is_over;
     uint32_t notice_seen;
+    int64_t since_ns; /* when it began to sleep, again and again */
+    bool is_patient;
     int64_t begin_ns; /* of its last sleep */
     int code;
     bool is_started;
@@ -62,9 +75,8 @@ struct sleeper {
 struct scene {
     const struct operation *operation;
     struct rig *rig;
-    struct rig_link *holder, *follower, *newest, *victim, *late;
-    struct ring_frame held, late_frame;
-    bool is_late_leased;
+    struct rig_link *holder, *follower, *newest, *victim, *slow, *evicted, *late;
+    struct ring_frame held, slow_frame, evicted_frame, late_frame;
     uint64_t followed; /* last sequence that the follower took */
     uint64_t before;   /* newest sequence when the work began */
     struct sleeper sleeper[SCENE_SLEEPERS];
@@ -74,6 +86,7 @@ struct scene {
     struct stepper stepper;
     enum stepper_place place;
     enum fate fate;
+    struct visible *visible; /* to be filled; NULL: no */
     unsigned outcome[OUTCOMES], faults;
 };
 
@@ -88,11 +101,12 @@ struct operation {
     void (*go_on_itself)(struct scene *scene); /* the child, once it was continued and is through */
     void (*meet)(struct scene *scene);         /* ... once it went on and came to its end */
     bool may_sleep;
-    bool is_evictable;
+    bool is_batch;        /* what the work publishes is on loan at once */
     struct rig_want want; /* the victim's; a writer's follower's */
     unsigned frames;      /* that the work publishes, or wants */
     unsigned holds;       /* leases that the victim has before */
     unsigned sleepers;    /* readers asleep on the writer */
+    bool is_held_up;      /* the writer sleeps until the victim takes a frame */
     bool is_polling;      /* one more, on its socket */
 };
 
@@ -122,6 +136,13 @@ void scene_publish(struct scene *scene, unsigned frames);
 void scene_publish_one(struct scene *scene);
 /* The follower takes what there is: in order, nothing twice, what is lost counted. */
 void scene_follow(struct scene *scene);
+/* A reader takes a frame and keeps it: all zeros if there is none. */
+void scene_lease(struct scene *scene, struct rig_link *link, struct ring_frame *out_frame);
+/* What it took is whole, and its release says so. */
+void scene_release(struct scene *scene, struct rig_link *link, const struct ring_frame *frame);
+/* ... is whole, or its release says that it is not. */
+void scene_release_evicted(struct scene *scene);
+
 /* A reader takes the newest frame and gives it back. Returns its sequence, 0: there is none. */
 uint64_t scene_take_newest(struct scene *scene, struct rig_link *link);
 /* The holder's frame is whole, and its release says so. */
@@ -138,6 +159,9 @@ void scene_tell_all(struct scene *scene);
 void scene_tell_victim(struct scene *scene, enum entry_state state);
 /* Waits for the end of a sleep that was ended before `told_ns`. */
 void scene_await_awake(struct scene *scene, struct sleeper *sleeper, int64_t told_ns);
+
+/* A number that changes with every word that the writer and its readers share. */
+uint64_t scene_sum(const struct scene *scene);
 
 /* Slots that can be lent now. */
 unsigned scene_count_free(struct scene *scene);

@@ -3,7 +3,8 @@
  * With SIGSTOP instead it stays for a while, perhaps evicted, and then goes on itself.
  *
  * usage: stepkill [--kill POINTS] [--stop POINTS] [--evict POINTS] [--only NAME]
- *        POINTS: of each operation at most, evenly spread; "all", which is the default; or 0.
+ *        POINTS: of each operation, evenly spread, besides those at which something changes that
+ *        others can see; "all", which is the default; 0: not at all.
  *        NAME: operations that contain it.
  * Exit: 0 no bad outcome, 1 some, 2 usage, 77 processes cannot be traced here.
  */
@@ -49,6 +50,16 @@ static void awaken(void *of) {
     scene->operation->awaken(scene);
 }
 
+static void look(void *of) {
+    struct scene *scene = of;
+    struct visible *visible = scene->visible;
+    const uint64_t sum = scene_sum(scene);
+    const bool is_visible = sum != visible->sum || scene->stepper.slept_at == scene->stepper.steps;
+    visible->sum = sum;
+    if (is_visible && visible->count < VISIBLE_MAX)
+        visible->at[visible->count++] = scene->stepper.steps;
+}
+
 static void begin(struct scene *scene) {
     const struct operation *operation = scene->operation;
     operation->prepare(scene);
@@ -61,6 +72,10 @@ static void begin(struct scene *scene) {
     scene->place = STEPPER_WITHIN;
     stepper_begin(&scene->stepper);
     scene_sleep(scene);
+    if (scene->visible) {
+        scene->visible->sum = scene_sum(scene);
+        scene->stepper.look = look;
+    }
 }
 
 static void stop_and_continue(struct scene *scene) {
@@ -102,10 +117,12 @@ static double cpu_s(void) {
     return seconds;
 }
 
-static void report(const struct scene *scene, unsigned points, double seconds) {
+static void report(const struct scene *scene, const struct visible *visible, unsigned points,
+                   double seconds) {
     static const char *const fates[] = {"killed", "stopped", "evicted"};
-    printf("%-52s %-8s %5u points, %4u instructions, %5.1f s CPU, %u bad:", scene->operation->name,
-           fates[scene->fate], points, scene->stepper.steps, seconds, scene->faults);
+    printf("%-50s %-7s %4u points, %3u of %4u instructions visible, %4.1f s CPU, %u bad:",
+           scene->operation->name, fates[scene->fate], points, visible->count, scene->stepper.steps,
+           seconds, scene->faults);
     for (unsigned i = 0; i < OUTCOMES; i++)
         if (scene->outcome[i])
             printf(" %s %u", outcome_names[i], scene->outcome[i]);
@@ -115,26 +132,28 @@ static void report(const struct scene *scene, unsigned points, double seconds) {
     total.faults += scene->faults;
 }
 
-/* First all the way, which tells how many instructions there are, and which of them sleeps. */
+/* First all the way, which tells how many instructions there are, and which of them can be seen. */
 static void try_operation(const struct operation *operation, enum fate fate, unsigned points_max) {
-    enum { FAULTS_ENOUGH = 20 };
-    struct scene scene = {.operation = operation, .fate = fate};
+    struct visible visible = {0};
+    struct scene scene = {.operation = operation, .fate = fate, .visible = &visible};
     const double begin_s = cpu_s();
     if (points_max == 0)
         return;
     try_point(&scene, UINT_MAX);
+    scene.visible = NULL;
     const unsigned instructions = scene.stepper.steps, every = instructions / points_max + 1;
-    const unsigned slept_at = scene.stepper.slept_at;
-    unsigned points = 1;
+    unsigned points = 1, next = 0;
     bool is_within = true;
-    for (unsigned steps = 0; is_within && scene.faults < FAULTS_ENOUGH; steps += every, points++)
+    for (unsigned steps = 0; is_within && scene.faults < SCENE_FAULTS_ENOUGH; steps++) {
+        const bool is_visible = next < visible.count && visible.at[next] == steps;
+        next += is_visible;
+        if (!is_visible && steps % every != 0)
+            continue;
         is_within = try_point(&scene, steps);
-    if (slept_at && every > 1) {
-        try_point(&scene, slept_at);
         points++;
     }
     scene.stepper.steps = instructions;
-    report(&scene, points, cpu_s() - begin_s);
+    report(&scene, &visible, points, cpu_s() - begin_s);
 }
 
 struct options {
@@ -148,7 +167,7 @@ static void try_all(const struct operation *operations, const struct options *op
             continue;
         try_operation(operation, FATE_KILLED, options->points[FATE_KILLED]);
         try_operation(operation, FATE_STOPPED, options->points[FATE_STOPPED]);
-        if (operation->is_evictable)
+        if (operations == reader_operations && !operation->is_held_up)
             try_operation(operation, FATE_EVICTED, options->points[FATE_EVICTED]);
     }
 }

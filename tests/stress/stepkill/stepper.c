@@ -65,6 +65,8 @@ bool stepper_is_allowed(void) {
 }
 
 _Noreturn static void run_child(struct stepper *stepper) {
+    if (stepper->ready)
+        stepper->ready(stepper->of);
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
         _exit(1);
     raise(SIGSTOP);
@@ -134,6 +136,31 @@ void stepper_begin(struct stepper *stepper) {
     stepper->slept_at = 0;
 }
 
+/* A look at /proc costs more than a system call: most end soon. */
+static void await_call(const struct stepper *stepper, int *out_status) {
+    enum { LOOKS = 50 };
+    for (unsigned looks = 1; waitpid(stepper->child, out_status, WNOHANG) == 0; looks++) {
+        if (looks % LOOKS == 0 && stepper_is_asleep(stepper->child) && stepper->awaken)
+            stepper->awaken(stepper->of);
+        sched_yield();
+    }
+}
+
+enum stepper_place stepper_go_calls(struct stepper *stepper, unsigned stops) {
+    for (unsigned i = 1; i <= stops; i++) {
+        int status = 0;
+        if (ptrace(PTRACE_SYSCALL, stepper->child, NULL, NULL) < 0)
+            give_up("PTRACE_SYSCALL");
+        await_call(stepper, &status);
+        if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+            return STEPPER_BROKEN;
+        if (atomic_load(stepper->mark) == STEPPER_AFTER)
+            return STEPPER_THROUGH;
+        stepper->steps++;
+    }
+    return STEPPER_WITHIN;
+}
+
 enum stepper_place stepper_go(struct stepper *stepper, unsigned steps) {
     for (unsigned i = 1; i <= steps; i++) {
         const enum stepper_place place = step(stepper, i == steps);
@@ -142,6 +169,8 @@ enum stepper_place stepper_go(struct stepper *stepper, unsigned steps) {
         if (atomic_load(stepper->mark) == STEPPER_AFTER)
             return STEPPER_THROUGH;
         stepper->steps++;
+        if (stepper->look)
+            stepper->look(stepper->of);
         if (place == STEPPER_ASLEEP)
             return place;
     }

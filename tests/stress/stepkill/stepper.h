@@ -17,9 +17,11 @@ enum stepper_place {
 enum stepper_mark { STEPPER_BEFORE = 0, STEPPER_AT_WORK, STEPPER_AFTER };
 
 struct stepper {
+    void (*ready)(void *of); /* the child, before it is led; NULL: nothing */
     void (*work)(void *of);
     void (*afterwards)(void *of); /* what it does besides, if it was stopped and goes on */
     void (*awaken)(void *of);     /* in the tracer: ends a sleep; NULL: the sleep ends by itself */
+    void (*look)(void *of);       /* in the tracer, after each instruction; NULL: nothing */
     void *of;
     _Atomic unsigned *mark; /* enum stepper_mark, in memory that both see */
     bool may_sleep;         /* a step is watched for a sleep, which costs a look at /proc */
@@ -39,6 +41,10 @@ void stepper_begin(struct stepper *stepper);
 
 /* At most so many instructions further. */
 enum stepper_place stepper_go(struct stepper *stepper, unsigned steps);
+
+/* So many stops further: before and after each system call is one. A child that sleeps in one is
+ * awoken as often as that takes. */
+enum stepper_place stepper_go_calls(struct stepper *stepper, unsigned stops);
 
 /* SIGKILL; the child is reaped. */
 void stepper_kill(struct stepper *stepper);

@@ -14,24 +14,39 @@ static unsigned count_loans(const struct scene *scene) {
     return scene->operation->frames ? scene->operation->frames : 1;
 }
 
-/* Some frames, of which the second is held, the follower has taken the first three. */
+/* It has seen a head, taken two frames, and is to go on with the third. */
+static void read_slowly(struct scene *scene) {
+    for (unsigned i = 0; i < 2; i++) {
+        struct ring_frame frame;
+        scene_take(scene, scene->slow, &frame);
+        scene_release(scene, scene->slow, &frame);
+    }
+}
+
+/* One had the first frame, and was evicted; the second is held; the follower has taken three. */
 static void publish_before(struct scene *scene) {
     for (unsigned i = 1; i <= FRAMES_BEFORE; i++) {
         scene_publish_one(scene);
+        if (i == 1)
+            scene_take(scene, scene->evicted, &scene->evicted_frame);
         if (i == 2)
             scene_take(scene, scene->holder, &scene->held);
         if (i == FOLLOWED_BEFORE)
             scene_follow(scene);
+        if (i == SCENE_DEPTH)
+            read_slowly(scene);
     }
     for (unsigned i = 0; i < scene->operation->sleepers; i++)
         scene_take_newest(scene, scene->sleeper[i].link);
     if (scene->polling)
         scene_take_newest(scene, scene->polling);
+    rig_end_grant(scene->rig, scene->evicted, ENTRY_EVICTED);
+    ring_writer_refresh(scene->rig->writer);
     scene->before = scene->rig->sequence;
 }
 
 static void prepare(struct scene *scene) {
-    scene_create(scene, count_loans(scene), 0, false);
+    scene_create(scene, scene->operation->is_batch ? scene->operation->frames : 1, 0, false);
     publish_before(scene);
 }
 
@@ -43,7 +58,7 @@ static void prepare_first(struct scene *scene) {
 
 /* A reader that holds three frames has died, and the writer has not noticed. */
 static void prepare_dead(struct scene *scene) {
-    scene_create(scene, count_loans(scene) + LEASES_DEAD, 0, false);
+    scene_create(scene, 1 + LEASES_DEAD, 0, false);
     struct rig_link *dead =
         rig_join(scene->rig, (struct rig_want){.leases = LEASES_DEAD, .depth = SCENE_DEPTH});
     publish_before(scene);
@@ -79,6 +94,7 @@ static void loan_and_publish(struct scene *scene) {
     ring_announce(scene->rig->writer);
 }
 
+/* One after the other, or one. */
 static void work_publish(struct scene *scene) {
     for (unsigned i = 0; i < count_loans(scene); i++)
         loan_and_publish(scene);
@@ -176,7 +192,18 @@ static void look_at_end(struct scene *scene) {
     scene_must(scene, sight == RING_NOTHING || is_ended, "the ring says that nothing follows");
 }
 
+/* Who joins now takes the oldest frame there is. */
+static void join_late(struct scene *scene) {
+    rig_grant(scene->rig, scene->late,
+              (struct rig_want){.leases = 1, .depth = SCENE_DEPTH - 1, .begin = RING_BEGIN_FIRST});
+    scene_lease(scene, scene->late, &scene->late_frame);
+    scene_lease(scene, scene->slow, &scene->slow_frame);
+}
+
 static void read_all(struct scene *scene, uint64_t newest) {
+    scene_release(scene, scene->late, &scene->late_frame);
+    scene_release(scene, scene->slow, &scene->slow_frame);
+    scene_release_evicted(scene);
     scene_follow(scene);
     scene_must(scene, scene->followed == newest, "the follower got another newest frame");
     look_at_end(scene);
@@ -192,6 +219,7 @@ static void survive(struct scene *scene) {
     class_newest(scene, newest);
     if (scene->place == STEPPER_ASLEEP)
         scene->outcome[OUTCOME_ASLEEP]++;
+    join_late(scene);
     end_sleeps(scene, newest);
     read_all(scene, newest);
 }
@@ -200,10 +228,7 @@ static void survive(struct scene *scene) {
 
 /* A reader joins and takes the oldest frame; the others go on with what there is. */
 static void go_on(struct scene *scene) {
-    uint64_t retries = 0;
-    rig_grant(scene->rig, scene->late,
-              (struct rig_want){.leases = 1, .depth = SCENE_DEPTH - 1, .begin = RING_BEGIN_FIRST});
-    scene->is_late_leased = ring_acquire(&scene->late->reader, &scene->late_frame, &retries) == 0;
+    join_late(scene);
     uint64_t last = 0;
     for (unsigned i = 0; i < SCENE_FRAMES; i++) {
         scene->newest->reader.is_begun = false; /* it comes anew each time */
@@ -235,13 +260,6 @@ static void meet(struct scene *scene) {
     const bool is_ended = scene->operation->work == work_end;
     const uint64_t last =
         scene->before + (is_ended ? 0 : count_loans(scene)) + atomic_load(&scene->told->frames);
-    if (scene->is_late_leased) {
-        scene_must(scene,
-                   scene_is_painted(scene, scene->late_frame.slot, scene->late_frame.sequence),
-                   "a frame is damaged that was taken while the writer was stopped");
-        scene_must(scene, rig_give_back(scene->late, &scene->late_frame) == 0,
-                   "a frame's release says stale that was taken while the writer was stopped");
-    }
     scene->newest->reader.is_begun = false;
     uint64_t newest = scene_take_newest(scene, scene->newest);
     newest = newest ? newest : scene->before;
@@ -278,8 +296,14 @@ const struct operation writer_operations[] = {
     {.name = "a batch of three, one asleep",
      .prepare = prepare,
      .work = work_batch,
+     .is_batch = true,
      .frames = 3,
      .sleepers = 1,
+     AFTERWARDS},
+    {.name = "three frames, one after the other",
+     .prepare = prepare,
+     .work = work_publish,
+     .frames = 3,
      AFTERWARDS},
     {.name = "the first frame of a later ring",
      .prepare = prepare_first,
