@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 enum {
-    ROWS_MAX = 80,
+    ROWS_MAX = 120,
     FAULTS_MAX = 12,
     VICTIM_STREAMS = 2,
     VICTIM_READERS = 3,

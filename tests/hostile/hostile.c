@@ -3,7 +3,7 @@
  *
  *   hostile [--seconds S] [--seed N] [--only NAME] [--long]
  *
- * S: how long each attack takes (0.5). Before each attack comes a calm slice; after it a control,
+ * S: how long each attack takes (0.4). Before each attack comes a calm slice; after it a control,
  * in which somebody takes as much processor time and does no harm. Victims' times are compared with
  * the worse of both. NAME: those whose names begin so. $SHMFRAMED names the supervisor,
  * $SHMFRAMED_LOG shows what it says.
@@ -32,11 +32,11 @@ static struct run {
     bool is_long;
     struct holdings base;
     struct report report;
-} run = {.attack_ns = 500000000, .calm_ns = 180000000, .control_ns = 180000000, .seed = 1};
+} run = {.attack_ns = 400000000, .calm_ns = 120000000, .control_ns = 120000000, .seed = 1};
 
-static const struct attack *const tables[] = {attacks_of_readers, attacks_of_writers,
-                                              attacks_with_descriptors, attacks_with_geometry,
-                                              attacks_with_messages};
+static const struct attack *const tables[] = {
+    attacks_of_readers,    attacks_of_writers,  attacks_with_descriptors, attacks_with_geometry,
+    attacks_with_messages, attacks_with_floods, attacks_of_strangers};
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 /* ---- slices ---- */
