@@ -28,6 +28,9 @@ const struct option_spec producer_option_specs[] = {
     {"stream", 's', OPTION_TEXT, &producer_options.stream, "NAME", "name of the stream"},
     {"group", 'g', OPTION_TEXT, &producer_options.group, "NAME",
      "group that the streams belong to; default: the stream's name"},
+    {"allow", 0, OPTION_TEXT, &producer_options.allow, "WHO",
+     "which other users may read the streams: \"group video\", \"user anna\", \"all\", \"none\", "
+     "several with commas between them; default: as shmframed.conf says"},
     {"list", 'l', OPTION_FLAG, &producer_options.is_listing, NULL,
      "list what there is to choose from, and exit"},
     {"frames", 'n', OPTION_POSITIVE_COUNT, &producer_options.frames, "COUNT",
@@ -245,6 +248,7 @@ struct producer_stream *producer_add(struct producer *producer,
     snprintf(stream->name, sizeof(stream->name), "%s", params->stream);
     struct shmframe_writer_params told = *params;
     told.flags |= SHMFRAME_WRITER_TELLS_DROPS;
+    told.allow = producer_options.allow;
     const int result = shmframe_writer_open(producer->session, &told, &stream->writer);
     if (result == -EINTR && program_is_stopping())
         return NULL;

@@ -26,6 +26,7 @@
 struct producer_options {
     const char *stream;
     const char *group; /* NULL: as the stream */
+    const char *allow; /* NULL: as the supervisor has it */
     bool is_listing;
     uint32_t frames;     /* 0: no limit */
     int64_t duration_ns; /* 0: no limit */

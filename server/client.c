@@ -3,6 +3,7 @@
 #include "closer.h"
 #include "error.h"
 #include "limits.h"
+#include "quota.h"
 #include "server.h"
 #include "step.h"
 
@@ -40,6 +41,7 @@ static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail
     [MESSAGE_GET_RECORD] = stream_reader_get_record,
     [MESSAGE_EVICT] = stream_reader_evict,
     [MESSAGE_LIST_EVENTS] = list_start_events,
+    [MESSAGE_ALLOW] = stream_writer_allow,
 };
 
 static int handle(struct client *client, struct channel_mail *mail) {
@@ -213,7 +215,7 @@ static void close_mail(struct channel_mail *mail) {
             closer_close(mail->fd[i]);
 }
 
-static unsigned count_fds(const struct client *client) {
+unsigned client_count_fds(const struct client *client) {
     unsigned count = 0;
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &client->readers, of_client)
@@ -238,11 +240,11 @@ static int check_fds(const struct client *client, const struct channel_mail *mai
         return error_set(-EMFILE, "the supervisor has no descriptor left: raise its limit, "
                                   "`ulimit -n`");
     if (server_is_short_of_fds(server, fd, (unsigned)(server->fds_limit / 2)) &&
-        count_fds(client) >= server->fds_limit / 4)
+        client_count_fds(client) >= server->fds_limit / 4)
         return error_set(-EMFILE,
                          "the session has a quarter of the supervisor's descriptors, of which few "
                          "are left: raise its limit, `ulimit -n`");
-    return 0;
+    return quota_check(client, QUOTA_DESCRIPTORS, mail->fds) < 0 ? -EMFILE : 0;
 }
 
 /* Costs what was asked for, and no more: others may have used up the descriptors. */
@@ -383,22 +385,6 @@ static int say_hello(struct client *client, struct channel_mail *mail) {
 
 /* ---- life ---- */
 
-static unsigned count_sessions(const struct server *server, const struct process *process) {
-    unsigned count = 0;
-    const struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all)
-        count += client->process == process && client->socket >= 0;
-    return count;
-}
-
-static unsigned count_sessions_of_user(const struct server *server, uid_t uid) {
-    unsigned count = 0;
-    const struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all)
-        count += client->uid == uid;
-    return count;
-}
-
 void client_turn_away(int socket, int code, const char *text) {
     static struct log_limit limit; /* of all who have no limit of their own yet */
     union message message;
@@ -412,48 +398,30 @@ void client_turn_away(int socket, int code, const char *text) {
     closer_close(socket); /* what was sent to it is closed with it */
 }
 
-static bool is_allowed(const struct server *server, uid_t uid) {
-    if (uid == 0 || uid == geteuid())
-        return true;
-    for (unsigned i = 0; i < server->params->allowed_uids; i++)
-        if (server->params->allowed_uid[i] == uid)
-            return true;
-    return false;
-}
-
+/* The cheap questions first: what costs a descriptor comes last. */
 static int check_peer(struct server *server, int socket, struct process **out_process,
-                      uid_t *out_uid) {
+                      struct permission *out_permission) {
     struct ucred peer;
     socklen_t length = sizeof(peer);
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
         return error_set(-errno, "the peer is unknown: %s", strerror(errno));
-    if (!is_allowed(server, peer.uid))
-        return error_set(-EACCES,
-                         "user %u may not use this supervisor: start it with "
-                         "--allow-uid %u",
-                         (unsigned)peer.uid, (unsigned)peer.uid);
-    if (server->client_count >= LIMIT_CLIENTS)
-        return error_set(-ENOSPC, "the supervisor has %d sessions already, its limit",
-                         LIMIT_CLIENTS);
-    if (peer.uid != 0 && peer.uid != geteuid() &&
-        count_sessions_of_user(server, peer.uid) >= LIMIT_CLIENTS_OF_USER)
-        return error_set(-ENOSPC, "user %u has %d sessions already, the limit", (unsigned)peer.uid,
-                         LIMIT_CLIENTS_OF_USER);
+    int code = permission_find(server, socket, &peer, out_permission);
+    if (code == 0)
+        code = quota_check_session(server, peer.uid, NULL);
+    if (code < 0)
+        return code;
     if (server_is_short_of_fds(server, socket, LIMIT_FDS_RESERVED))
         return error_set(-EMFILE, "the supervisor is short of descriptors: raise its limit, "
                                   "`ulimit -n`");
-    int code = process_of_socket(server, socket, out_process);
+    code = process_of_socket(server, socket, out_process);
     if (code == -EACCES)
         return error_set(code, "the peer is in a pid namespace that the supervisor cannot see");
     if (code < 0)
         return error_set(code, "the peer's process cannot be watched: %s", strerror(-code));
-    if (count_sessions(server, *out_process) >= LIMIT_SESSIONS_OF_PROCESS) {
+    code = quota_check_session(server, peer.uid, *out_process);
+    if (code < 0)
         process_release(*out_process);
-        return error_set(-ENOSPC, "the process has %d sessions already, its limit",
-                         LIMIT_SESSIONS_OF_PROCESS);
-    }
-    *out_uid = peer.uid;
-    return 0;
+    return code;
 }
 
 static int start_listening(struct client *client) {
@@ -467,21 +435,24 @@ static int start_listening(struct client *client) {
 
 void client_accept(struct server *server, int socket) {
     struct process *process;
-    uid_t uid = 0;
-    int code = check_peer(server, socket, &process, &uid);
+    struct permission permission = {0};
+    int code = check_peer(server, socket, &process, &permission);
     if (code < 0) {
+        permission_destroy(&permission);
         client_turn_away(socket, code, shmframe_last_error());
         return;
     }
     struct client *client = calloc(1, sizeof(*client));
     if (!client) {
+        permission_destroy(&permission);
         process_release(process);
         client_turn_away(socket, -ENOMEM, "the supervisor has no memory");
         return;
     }
     *client = (struct client){.server = server,
                               .process = process,
-                              .uid = uid,
+                              .uid = permission.who.uid,
+                              .permission = permission,
                               .socket = socket,
                               .tokens = LIMIT_MESSAGES_BURST,
                               .tokens_ns = shmframe_now_ns()};
@@ -527,6 +498,7 @@ void client_release(struct client *client, const char *reason) {
     TAILQ_REMOVE(&server->clients, client, all);
     server->client_count--;
     process_release(client->process);
+    permission_destroy(&client->permission);
     free(client);
 }
 

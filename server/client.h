@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "log.h"
 #include "notice.h"
+#include "permission.h"
 #include "process.h"
 
 struct server;
@@ -72,6 +73,10 @@ struct client {
     double tokens; /* messages it may send at once */
     int64_t tokens_ns;
     struct log_limit log;
+    struct permission permission;
+    /* What was said of the next OPEN_RING of this writer. */
+    struct access allow;
+    uint32_t allow_writer;
 
     struct client_writers writers;
     unsigned writer_count;
@@ -108,6 +113,9 @@ void client_drain(struct client *client);
 
 /* Everything it had is released, then the client itself. */
 void client_release(struct client *client, const char *reason);
+
+/* Descriptors that are kept for it. */
+unsigned client_count_fds(const struct client *client);
 
 /* What follows from its being away. May release it. */
 void client_sweep(struct client *client);

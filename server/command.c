@@ -39,6 +39,9 @@ static int reload(struct client *client, const struct message_command *command) 
     const struct pipeline_listener listener = {on_line, &answer};
     if (command->node[0])
         return error_set(-EINVAL, "'reload' is for the whole file: no node is named");
+    const int code = server_reload_settings(client->server, &listener);
+    if (code < 0 || !client->server->pipeline.plan)
+        return code;
     return pipeline_reload(client->server, &listener);
 }
 
@@ -69,8 +72,8 @@ static const struct {
     int (*act)(struct client *, const struct message_command *);
     bool needs_file;
 } commands[] = {
-    {"start", start, true},   {"stop", stop, true},        {"restart", restart, true},
-    {"reload", reload, true}, {"upgrade", upgrade, false},
+    {"start", start, true},    {"stop", stop, true},        {"restart", restart, true},
+    {"reload", reload, false}, {"upgrade", upgrade, false},
 };
 
 static int act(struct client *client, const struct message_command *command) {

@@ -26,6 +26,7 @@ struct lines {
     bool is_indented;
     bool is_awaited;  /* the line is to give an entry */
     bool has_key;     /* inih has one in this section: an indented line goes on with its value */
+    bool is_unnamed;  /* sections need no name */
     bool is_left_out; /* the section has a mistake, so its entries are passed over */
     struct config_text *text;
     struct config_problems *problems;
@@ -49,7 +50,7 @@ struct header {
     int kind_length, name_length;
 };
 
-static bool split_header(const char *line, struct header *out_header) {
+static bool split_header(const char *line, bool is_unnamed, struct header *out_header) {
     static const char blanks[] = " \t";
     const char *kind = line + 1 + strspn(line + 1, blanks);
     const size_t kind_length = strcspn(kind, " \t]");
@@ -57,7 +58,7 @@ static bool split_header(const char *line, struct header *out_header) {
     const size_t name_length = strcspn(name, " \t]");
     const char *end = name + name_length + strspn(name + name_length, blanks);
     *out_header = (struct header){kind, name, (int)kind_length, (int)name_length};
-    if (!kind_length || !name_length || *end != ']')
+    if (!kind_length || (!name_length && !is_unnamed) || *end != ']')
         return false;
     end += 1 + strspn(end + 1, blanks);
     return *end == '\0' || *end == '#' || *end == ';';
@@ -80,16 +81,20 @@ static void add_section(struct lines *lines, const struct header *header) {
         lines->problems->is_out_of_memory = true;
 }
 
+static const char *example(const struct lines *lines) {
+    return lines->is_unnamed ? "[limits]" : "[producer cam]";
+}
+
 static void begin_section(struct lines *lines, const char *line) {
     struct header header;
     /* Without "]" inih stays in the section before. */
     lines->has_key = lines->has_key && !strchr(line, ']');
     lines->is_left_out = true;
-    if (split_header(line, &header))
+    if (split_header(line, lines->is_unnamed, &header))
         add_section(lines, &header);
     else
         config_problem_add(lines->problems, lines->number,
-                           "expected a section such as [producer cam], not \"%.100s\"", line);
+                           "expected a section such as %s, not \"%.100s\"", example(lines), line);
 }
 
 /* Takes note of a line before inih reads it. Whether it is to. */
@@ -195,7 +200,7 @@ static int handle_entry(void *user, const char *section, const char *key, const 
         return 1;
     if (!lines->text->sections)
         config_problem_add(lines->problems, lines->number,
-                           "expected a section such as [producer cam] before the first key");
+                           "expected a section such as %s before the first key", example(lines));
     else if (!*key)
         config_problem_add(lines->problems, lines->number, "expected a key before the \"=\"");
     else
@@ -203,11 +208,14 @@ static int handle_entry(void *user, const char *section, const char *key, const 
     return 1;
 }
 
-void config_text_parse(const char *bytes, size_t count, struct config_text *out_text,
-                       struct config_problems *problems) {
+static void parse(const char *bytes, size_t count, bool is_unnamed, struct config_text *out_text,
+                  struct config_problems *problems) {
     static const char mark[] = {'\xef', '\xbb', '\xbf'};
-    struct lines lines = {
-        .at = bytes, .end = bytes + count, .text = out_text, .problems = problems};
+    struct lines lines = {.at = bytes,
+                          .end = bytes + count,
+                          .is_unnamed = is_unnamed,
+                          .text = out_text,
+                          .problems = problems};
     *out_text = (struct config_text){0};
     if (memchr(bytes, '\0', count)) {
         config_problem_add(problems, 0, "expected a text in UTF-8: it has bytes that are 0");
@@ -221,6 +229,16 @@ void config_text_parse(const char *bytes, size_t count, struct config_text *out_
     if (ini_parse_stream(read_line, &lines, handle_entry, &lines) == -2)
         problems->is_out_of_memory = true;
     tell_unread(&lines);
+}
+
+void config_text_parse(const char *bytes, size_t count, struct config_text *out_text,
+                       struct config_problems *problems) {
+    parse(bytes, count, false, out_text, problems);
+}
+
+void config_text_parse_unnamed(const char *bytes, size_t count, struct config_text *out_text,
+                               struct config_problems *problems) {
+    parse(bytes, count, true, out_text, problems);
 }
 
 void config_text_destroy(struct config_text *text) {

@@ -31,6 +31,9 @@ char *config_text_load(const char *path, size_t *out_bytes, struct config_proble
 /* What can be read of the text; mistakes are told and left out. */
 void config_text_parse(const char *bytes, size_t count, struct config_text *out_text,
                        struct config_problems *problems);
+/* The same where sections may have no name, which is then "". */
+void config_text_parse_unnamed(const char *bytes, size_t count, struct config_text *out_text,
+                               struct config_problems *problems);
 void config_text_destroy(struct config_text *text);
 
 #endif

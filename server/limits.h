@@ -1,4 +1,5 @@
 /* What one peer, and all of them together, may use. Whoever asks for more hears which limit it was.
+ * What an administrator may want to change is not here, but in settings.h.
  */
 #ifndef SERVER_LIMITS_H
 #define SERVER_LIMITS_H
@@ -7,17 +8,12 @@
 
 enum {
     /* All peers together. */
-    LIMIT_CLIENTS = 1024,
-    LIMIT_CLIENTS_OF_USER = 256, /* who is neither root nor runs the supervisor */
-    LIMIT_STREAMS_KNOWN = 1024,  /* names remembered, with or without a writer */
-    LIMIT_FDS_RESERVED = 64,     /* descriptors that new connections may not take */
-    LIMIT_FDS_LAST = 16,         /* descriptors that messages may not take either */
-    LIMIT_CLOSING = 128,         /* descriptors still to be closed, while nobody is accepted */
+    LIMIT_STREAMS_KNOWN = 1024, /* names remembered, with or without a writer */
+    LIMIT_FDS_RESERVED = 64,    /* descriptors that new connections may not take */
+    LIMIT_FDS_LAST = 16,        /* descriptors that messages may not take either */
+    LIMIT_CLOSING = 128,        /* descriptors still to be closed, while nobody is accepted */
 
     /* One session. */
-    LIMIT_SESSIONS_OF_PROCESS = 64,
-    LIMIT_STREAMS = 64,
-    LIMIT_READERS = 1024,
     LIMIT_NAMES_WAITED_FOR = 64,      /* streams that nobody has written yet */
     LIMIT_MAIL_QUEUED = 256,          /* messages that wait for room in its socket */
     LIMIT_MESSAGES_PER_S = 4000,      /* on average; a faster one is read later, not refused */

@@ -33,14 +33,46 @@ static const char *file_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-static int open_folder(const char *path, bool may_create, int *out_folder) {
+static const struct listener_reach alone = {.reach = REACH_OWN};
+
+static const char *mkdir_advice(const struct listener_reach *reach) {
+    return reach->reach == REACH_OWN     ? "mkdir -m 700"
+           : reach->reach == REACH_GROUP ? "mkdir -m 750, with chgrp for those who are to reach it,"
+                                         : "mkdir -m 755";
+}
+
+/* Whether nobody but us can make, remove or replace a file there, nor look at any unless it is to
+ * be reached, but whoever is to reach it can. */
+static bool is_fit(const struct stat *info, const struct listener_reach *reach) {
+    static const mode_t closed[] = {[REACH_OWN] = 077, [REACH_GROUP] = 027, [REACH_ALL] = 022};
+    static const mode_t needed[] = {[REACH_OWN] = 0, [REACH_GROUP] = 010, [REACH_ALL] = 011};
+    return info->st_uid == geteuid() && !(info->st_mode & closed[reach->reach]) &&
+           (info->st_mode & needed[reach->reach]) == needed[reach->reach] &&
+           (reach->reach != REACH_GROUP || info->st_gid == reach->gid);
+}
+
+static int make_folder(const char *name, const struct listener_reach *reach) {
+    static const mode_t modes[] = {[REACH_OWN] = 0700, [REACH_GROUP] = 0750, [REACH_ALL] = 0755};
+    if (mkdir(name, 0700) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    if (reach->reach == REACH_OWN)
+        return 0;
+    if ((reach->reach == REACH_GROUP && chown(name, (uid_t)-1, reach->gid) < 0) ||
+        chmod(name, modes[reach->reach]) < 0)
+        return -errno;
+    return 0;
+}
+
+static int open_folder(const char *path, bool may_create, const struct listener_reach *reach,
+                       int *out_folder) {
     char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
     split_folder(path, name, sizeof(name));
-    if (may_create && mkdir(name, 0700) < 0 && errno != EEXIST)
-        return error_set(-errno,
+    const int made = may_create ? make_folder(name, reach) : 0;
+    if (made < 0)
+        return error_set(made,
                          "%s cannot be made: %s; choose another place with --socket, and set "
                          "SHMFRAME_SOCKET to it for all programs",
-                         name, strerror(errno));
+                         name, strerror(-made));
     int folder = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0 && (errno == ELOOP || errno == ENOTDIR))
         return error_set(-EACCES,
@@ -50,12 +82,13 @@ static int open_folder(const char *path, bool may_create, int *out_folder) {
     if (folder < 0)
         return error_set(-errno, "%s cannot be opened: %s", name, strerror(errno));
     struct stat info;
-    if (fstat(folder, &info) < 0 || info.st_uid != geteuid() || (info.st_mode & 077)) {
+    if (fstat(folder, &info) < 0 || !is_fit(&info, reach)) {
         close(folder);
         return error_set(-EACCES,
-                         "%s must belong to this user and be closed to others: make a folder "
-                         "for the socket by mkdir -m 700, and name FOLDER/socket with --socket",
-                         name);
+                         "%s must belong to this user and be closed to others%s: make a folder "
+                         "for the socket by %s and name FOLDER/socket with --socket",
+                         name, reach->reach == REACH_OWN ? "" : " but those who are to reach it",
+                         mkdir_advice(reach));
     }
     *out_folder = folder;
     return 0;
@@ -109,7 +142,20 @@ static int remove_stale(const struct listener *listener) {
     return 0;
 }
 
-static int bind_socket(struct listener *listener) {
+/* In our folder nobody can put something else in its place. */
+static int open_to_others(const struct listener *listener, const struct listener_reach *reach) {
+    const char *name = file_name(listener->path);
+    if (reach->reach == REACH_OWN)
+        return 0;
+    if ((reach->reach == REACH_GROUP &&
+         fchownat(listener->folder, name, (uid_t)-1, reach->gid, AT_SYMLINK_NOFOLLOW) < 0) ||
+        fchmodat(listener->folder, name, reach->reach == REACH_GROUP ? 0660 : 0666, 0) < 0)
+        return error_set(-errno, "%s cannot be given to those who are to reach it: %s",
+                         listener->path, strerror(errno));
+    return 0;
+}
+
+static int bind_socket(struct listener *listener, const struct listener_reach *reach) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, listener->path, sizeof(address.sun_path));
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -127,22 +173,22 @@ static int bind_socket(struct listener *listener) {
     }
     listener->fd = fd;
     listener->is_bound = true;
-    return 0;
+    return open_to_others(listener, reach);
 }
 
 /* What is kept for the next supervisor lies in a folder that is ours alone: the one that the
  * service manager made for it, else the socket's. Without one we do without. */
-static void find_folder(struct listener *listener) {
+static void find_folder(struct listener *listener, const struct listener_reach *reach) {
     char path[sizeof(listener->path)];
     const char *folder = getenv("RUNTIME_DIRECTORY");
     const int length = folder ? snprintf(path, sizeof(path), "%s/socket", folder) : 0;
     const bool is_given = length > 0 && length < (int)sizeof(path);
-    if (open_folder(is_given ? path : listener->path, false, &listener->folder) < 0)
+    if (open_folder(is_given ? path : listener->path, false, reach, &listener->folder) < 0)
         listener->folder = -1;
 }
 
 /* A listening socket of our kind that somebody else made, or we ourselves before an upgrade. */
-static int take_socket(struct listener *listener, int fd) {
+static int take_socket(struct listener *listener, int fd, const struct listener_reach *reach) {
     struct sockaddr_un address = {0};
     socklen_t length = sizeof(address) - 1;
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
@@ -152,7 +198,7 @@ static int take_socket(struct listener *listener, int fd) {
     if (address.sun_path[0] == '\0')
         return error_set(-EINVAL, "the passed socket has no path: anybody could connect to it");
     memcpy(listener->path, address.sun_path, sizeof(listener->path));
-    find_folder(listener);
+    find_folder(listener, reach);
     return 0;
 }
 
@@ -162,36 +208,38 @@ static int take_passed(struct listener *listener, int fd, int count) {
                          "the service manager passed %d descriptors instead of one "
                          "listening socket of kind SOCK_SEQPACKET",
                          count);
-    return take_socket(listener, fd);
+    return take_socket(listener, fd, &alone);
 }
 
-static int take_kept(struct listener *listener, const struct upgrade_kept *kept) {
+static int take_kept(struct listener *listener, const struct upgrade_kept *kept,
+                     const struct listener_reach *reach) {
     fcntl(kept->socket, F_SETFD, FD_CLOEXEC);
     if (kept->lock >= 0)
         fcntl(kept->lock, F_SETFD, FD_CLOEXEC);
     listener->lock = kept->lock;
     listener->is_bound = kept->is_bound;
-    return take_socket(listener, kept->socket);
+    /* One that was passed once is nothing that we have opened to anybody. */
+    return take_socket(listener, kept->socket, kept->is_bound ? reach : &alone);
 }
 
-static int open_own(struct listener *listener) {
-    int code = open_folder(listener->path, true, &listener->folder);
+static int open_own(struct listener *listener, const struct listener_reach *reach) {
+    int code = open_folder(listener->path, true, reach, &listener->folder);
     if (code == 0)
         code = lock_place(listener);
     if (code == 0)
         code = remove_stale(listener);
     if (code == 0)
-        code = bind_socket(listener);
+        code = bind_socket(listener, reach);
     return code;
 }
 
-int listener_open(struct listener *listener, const char *path) {
+int listener_open(struct listener *listener, const char *path, const struct listener_reach *reach) {
     *listener = (struct listener){.fd = -1, .folder = -1, .lock = -1};
     struct upgrade_kept kept;
     int passed_fd = -1, code;
     const int passed = store_receive(&passed_fd);
     if (upgrade_take(&kept)) {
-        code = take_kept(listener, &kept);
+        code = take_kept(listener, &kept, reach);
     } else if (passed != 0) {
         code = take_passed(listener, passed_fd, passed);
     } else if (strlen(path) >= sizeof(listener->path) || path[0] == '\0') {
@@ -201,7 +249,7 @@ int listener_open(struct listener *listener, const char *path) {
                          sizeof(listener->path) - 1, path);
     } else {
         strcpy(listener->path, path);
-        code = open_own(listener);
+        code = open_own(listener, reach);
     }
     snprintf(listener->names, sizeof(listener->names), "%s.names", file_name(listener->path));
     snprintf(listener->journal, sizeof(listener->journal), "%s.journal", file_name(listener->path));

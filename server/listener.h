@@ -1,6 +1,9 @@
-/* Listener: the socket's place. One supervisor a place, in a folder that is ours alone. */
+/* Listener: the socket's place. One supervisor a place, in a folder where only we can write, and
+ * only we can look unless others are to reach the socket. */
 #ifndef SERVER_LISTENER_H
 #define SERVER_LISTENER_H
+
+#include "settings.h"
 
 #include <stdbool.h>
 #include <sys/un.h>
@@ -15,10 +18,16 @@ struct listener {
     char journal[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
 };
 
+/* Who is to reach a socket that is made here. */
+struct listener_reach {
+    enum settings_reach reach;
+    gid_t gid; /* REACH_GROUP */
+};
+
 /* Opens the socket at `path`, or takes the one that the service manager passed on.
  * Errors: -EEXIST another supervisor has the place; -EACCES the folder is not ours alone; -EINVAL;
  * others from the kernel. The sentence says what to do. */
-int listener_open(struct listener *listener, const char *path);
+int listener_open(struct listener *listener, const char *path, const struct listener_reach *reach);
 void listener_close(struct listener *listener);
 
 #endif

@@ -25,6 +25,12 @@ static const char HELP[] =
     "                    $XDG_RUNTIME_DIR/shmframe/socket\n"
     "  --allow-uid UID   serve this user too, besides root and the one it runs as;\n"
     "                    may be given several times\n"
+    "  --settings FILE   who may use how much, see shmframed.conf(5); default\n"
+    "                    ~/.config/shmframe/shmframed.conf, else /etc/shmframe/shmframed.conf\n"
+    "  --limit KEY=VALUE a limit, as in [limits] of that file; may be given several times\n"
+    "  --allow WHO       who may read streams of others: \"group video\", \"user anna\",\n"
+    "                    \"all\", \"none\", several with commas between them; default none\n"
+    "  --reach WHO       who can open the socket: \"own\" (default), \"group NAME\" or \"all\"\n"
     "  --ready-fd FD     write a newline to FD, and close it, once it listens\n"
     "  --config FILE     run the nodes of this pipeline file, see shmframe-pipeline(5)\n"
     "  --private         end, and stop the nodes, once the process that started it is gone\n"
@@ -38,9 +44,13 @@ static const char HELP[] =
     "next\n"
     "one takes them over. SIGHUP: the pipeline file is read again.\n";
 
+enum { LIMITS_MAX = 64 };
+
 struct options {
     struct server_params server;
     bool is_check;
+    const char *limit[LIMITS_MAX];
+    struct settings scratch; /* where values of options are tried */
     char default_socket[4096];
 };
 
@@ -53,6 +63,12 @@ _Noreturn static void fail(int status, const char *text) {
 _Noreturn static void fail_usage(const char *option, const char *value, const char *wanted) {
     char line[512];
     snprintf(line, sizeof(line), "--%s %s: %s", option, value, wanted);
+    fail(EXIT_USAGE, line);
+}
+
+_Noreturn static void fail_expected(const char *option, const char *value) {
+    char line[512];
+    snprintf(line, sizeof(line), "--%s \"%s\": expected %s", option, value, shmframe_last_error());
     fail(EXIT_USAGE, line);
 }
 
@@ -70,6 +86,28 @@ static void add_uid(struct server_params *server, const char *text) {
         fail_usage("allow-uid", text, "too many users");
     server->allowed_uid[server->allowed_uids++] =
         (uid_t)parse_number("allow-uid", text, UINT32_MAX - 1);
+}
+
+static void add_limit(struct options *options, const char *text) {
+    struct settings_source *source = &options->server.source;
+    if (source->limits >= LIMITS_MAX)
+        fail_usage("limit", text, "too many limits");
+    options->limit[source->limits++] = text;
+    source->limit = options->limit;
+    if (settings_set_limit(&options->scratch, text) < 0)
+        fail_expected("limit", text);
+}
+
+static void set_allow(struct options *options, const char *text) {
+    options->server.source.allow = text;
+    if (settings_set_allow(&options->scratch, text) < 0)
+        fail_expected("allow", text);
+}
+
+static void set_reach(struct options *options, const char *text) {
+    options->server.source.reach = text;
+    if (settings_set_reach(&options->scratch, text) < 0)
+        fail_expected("reach", text);
 }
 
 static void set_ready_fd(struct server_params *server, const char *text) {
@@ -110,6 +148,10 @@ static void parse_options(struct options *options, int argc, char **argv) {
     static const struct option table[] = {
         {"socket", required_argument, NULL, 's'},
         {"allow-uid", required_argument, NULL, 'u'},
+        {"settings", required_argument, NULL, 'S'},
+        {"limit", required_argument, NULL, 'l'},
+        {"allow", required_argument, NULL, 'a'},
+        {"reach", required_argument, NULL, 'e'},
         {"ready-fd", required_argument, NULL, 'r'},
         {"config", required_argument, NULL, 'f'},
         {"private", no_argument, NULL, 'p'},
@@ -122,6 +164,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
     };
     int letter;
     opterr = 0;
+    settings_init(&options->scratch, UINT64_C(1) << 40);
     while ((letter = getopt_long(argc, argv, ":", table, NULL)) != -1) {
         switch (letter) {
         case 's':
@@ -129,6 +172,18 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'u':
             add_uid(&options->server, optarg);
+            break;
+        case 'S':
+            options->server.source.path = optarg;
+            break;
+        case 'l':
+            add_limit(options, optarg);
+            break;
+        case 'a':
+            set_allow(options, optarg);
+            break;
+        case 'e':
+            set_reach(options, optarg);
             break;
         case 'r':
             set_ready_fd(&options->server, optarg);
@@ -198,6 +253,8 @@ static void check_reach(const struct server_params *server) {
     struct upgrade_kept kept;
     if (sd_listen_fds(0) != 0 || upgrade_take(&kept))
         return; /* passed, by who decides on its reach, or a mistake that is told later */
+    if (server->settings.reach != REACH_OWN)
+        return;
     for (unsigned i = 0; i < server->allowed_uids; i++) {
         if (server->allowed_uid[i] == 0 || server->allowed_uid[i] == geteuid())
             continue;
@@ -222,6 +279,19 @@ static void load_plan(struct server_params *server) {
     config_problems_destroy(&problems);
 }
 
+/* Likewise. */
+static void load_settings(struct server_params *server) {
+    char path[4096];
+    struct config_problems problems;
+    const int code = settings_read(&server->source, &server->settings, path, &problems);
+    config_problems_print(&problems, path, stderr);
+    if (code < 0 && problems.count == 0)
+        fail(EXIT_FAILED, shmframe_last_error());
+    if (code < 0)
+        exit(EXIT_USAGE);
+    config_problems_destroy(&problems);
+}
+
 /* Otherwise a socket would get one of these numbers, and what is logged would go there. */
 static void open_standard_fds(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -240,6 +310,7 @@ int main(int argc, char **argv) {
             fail(EXIT_FAILED, shmframe_last_error());
         options.server.socket = options.default_socket;
     }
+    load_settings(&options.server);
     load_plan(&options.server);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (check_kernel() < 0)

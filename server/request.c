@@ -1,6 +1,7 @@
 /* Requests: from any session to a stream's writer, and the answer back. */
 #include "stream.h"
 
+#include "error.h"
 #include "limits.h"
 #include "server.h"
 
@@ -45,6 +46,10 @@ int request_ask(struct client *client, struct channel_mail *mail) {
     }
     if (!writer || !client_is_here(writer->client)) {
         send_answer_error(client, cookie, -EPIPE, ask->stream, "its writer is gone");
+        return 0;
+    }
+    if (permission_check_writer(client, stream) < 0) {
+        client_refuse(client, cookie, -EACCES, "%s", shmframe_last_error());
         return 0;
     }
     if (writer->request_count >= LIMIT_REQUESTS) {

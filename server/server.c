@@ -278,6 +278,27 @@ static int on_end_signal(sd_event_source *source, const struct signalfd_siginfo 
     return 0;
 }
 
+int server_reload_settings(struct server *server, const struct pipeline_listener *listener) {
+    char path[4096];
+    struct settings settings;
+    struct config_problems problems;
+    const int code = settings_read(&server->params->source, &settings, path, &problems);
+    for (size_t i = 0; i < problems.count; i++) {
+        char line[512];
+        snprintf(line, sizeof(line), "%.200s:%u: %.250s", path, problems.problem[i].line,
+                 problems.problem[i].text);
+        listener->on_line(listener->user, line);
+    }
+    const bool is_told = problems.count > 0;
+    config_problems_destroy(&problems);
+    if (code < 0)
+        return is_told ? error_set(code, "%.200s has mistakes: nothing is changed", path) : code;
+    settings_destroy(&server->settings);
+    server->settings = settings;
+    log_event("event=settings-read path=%s", log_quote(path).text);
+    return 0;
+}
+
 /* Whoever speaks to nobody but the log is not listened to. */
 static void ignore_line(void *user, const char *text) {
     (void)user, (void)text;
@@ -287,7 +308,8 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
     (void)source, (void)info;
     struct server *server = user;
     const struct pipeline_listener listener = {.on_line = ignore_line};
-    if (server->pipeline.plan && pipeline_reload(server, &listener) < 0)
+    if (server_reload_settings(server, &listener) < 0 ||
+        (server->pipeline.plan && pipeline_reload(server, &listener) < 0))
         log_trouble("event=not-reloaded reason=%s", log_quote(shmframe_last_error()).text);
     return 0;
 }
@@ -312,8 +334,7 @@ static int add_signals(struct server *server) {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    if (server->params->config)
-        sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGHUP);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
     signal(SIGPIPE, SIG_IGN);
@@ -321,7 +342,7 @@ static int add_signals(struct server *server) {
     int code = sd_event_add_signal(server->event, NULL, SIGTERM, on_end_signal, server);
     if (code >= 0)
         code = sd_event_add_signal(server->event, NULL, SIGINT, on_end_signal, server);
-    if (code >= 0 && server->params->config)
+    if (code >= 0)
         code = sd_event_add_signal(server->event, NULL, SIGHUP, on_hangup, server);
     if (code >= 0 && server->params->is_private)
         code = watch_parent(server);
@@ -373,14 +394,19 @@ int server_run(const struct server_params *params) {
     /* Never taken apart: peers go on with what they have, and tell the next supervisor of it.
      * Releasing a client would tell others that it has left. */
     static struct server server;
-    server = (struct server){.params = params, .started_ns = shmframe_now_ns(), .reserve_fd = -1};
+    server = (struct server){.params = params,
+                             .settings = params->settings,
+                             .started_ns = shmframe_now_ns(),
+                             .reserve_fd = -1};
     TAILQ_INIT(&server.clients);
     TAILQ_INIT(&server.processes);
     TAILQ_INIT(&server.streams);
     TAILQ_INIT(&server.pipeline.nodes);
     getrlimit(RLIMIT_NOFILE, &server.nofile_born);
     raise_fds_limit(&server);
-    int code = listener_open(&server.listener, params->socket);
+    const struct listener_reach reach = {.reach = server.settings.reach,
+                                         .gid = server.settings.reach_gid};
+    int code = listener_open(&server.listener, params->socket, &reach);
     if (code < 0)
         return code;
     STEP(SERVER_LISTENS);

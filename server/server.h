@@ -7,6 +7,7 @@
 #include "listener.h"
 #include "pipeline.h"
 #include "process.h"
+#include "settings.h"
 #include "stream.h"
 
 #include <sys/resource.h>
@@ -18,14 +19,17 @@ struct server_params {
     const char *socket; /* path */
     uid_t allowed_uid[ALLOWED_UIDS_MAX];
     unsigned allowed_uids;
-    int ready_fd;       /* -1: none */
-    const char *config; /* a pipeline file's path; NULL: there are no nodes */
-    struct plan *plan;  /* what it says */
-    bool is_private;    /* ends with its parent */
+    struct settings_source source;
+    struct settings settings; /* as it has them at first */
+    int ready_fd;             /* -1: none */
+    const char *config;       /* a pipeline file's path; NULL: there are no nodes */
+    struct plan *plan;        /* what it says */
+    bool is_private;          /* ends with its parent */
 };
 
 struct server {
     const struct server_params *params;
+    struct settings settings;
     sd_event *event;
     sd_event_source *accept_source, *rest_source, *tick_source, *after_source;
     struct listener listener;
@@ -64,6 +68,10 @@ void server_process_died(struct server *server, struct process *process);
 
 /* Whether a new supervisor still waits for those who knew the former one. */
 bool server_is_in_grace(const struct server *server);
+
+/* Reads the settings again: what is there stays, what comes is measured by them. A mistake changes
+ * nothing, and is told. Errors: -EINVAL, -ENOMEM. */
+int server_reload_settings(struct server *server, const struct pipeline_listener *listener);
 
 /* Whether descriptor number `fd` means that fewer than `reserved` are left. */
 bool server_is_short_of_fds(const struct server *server, int fd, unsigned reserved);

@@ -28,6 +28,7 @@ struct stream_link {
     uint32_t entry, serial;
     int fd[3]; /* lease, bell, wake; closed once they were passed on */
     struct grant grant;
+    uint32_t slots_added;         /* GRANTED: that had not to have memory without it */
     struct stream_reader *reader; /* GRANTED */
     struct process *holder;       /* HELD */
     int64_t held_ns;              /* HELD: since when */
@@ -40,6 +41,9 @@ struct stream_ring {
     struct region head;            /* first page: head, tail, state */
     struct ring_geometry geometry; /* our checked copy */
     uint32_t loans, history;
+    struct access allow;      /* as its writer has it */
+    uint32_t slots_granted;   /* as many as had to have memory at once so far */
+    uint64_t populated_bytes; /* what had when it came */
     bool is_live, is_resync;
     bool is_opened;    /* its OPENED was sent */
     bool is_shown;     /* by a reader, who may have made it up */
@@ -174,10 +178,14 @@ void stream_ring_destroy(struct stream_ring *ring);
 /* What the writer's memory says, within bounds. */
 uint64_t stream_ring_head(const struct stream_ring *ring);
 bool stream_ring_is_ended(const struct stream_ring *ring);
+/* Memory that its writer and readers may make it take by what they were granted. */
+uint64_t stream_ring_granted_bytes(const struct stream_ring *ring);
 uint64_t stream_ring_memory_bytes(const struct stream_ring *ring);
 
 /* ---- stream_writer.c: messages of a writer's session. A negative result costs the connection ----
  */
+/* ALLOW: of the OPEN_RING that follows. */
+int stream_writer_allow(struct client *client, struct channel_mail *mail);
 int stream_writer_open_ring(struct client *client, struct channel_mail *mail);
 int stream_writer_close(struct client *client, struct channel_mail *mail);
 /* Refuses the ring, and ignores the offers that follow all the same. */

@@ -3,6 +3,7 @@
 #include "closer.h"
 #include "error.h"
 #include "limits.h"
+#include "quota.h"
 #include "server.h"
 #include "step.h"
 
@@ -46,8 +47,36 @@ static uint32_t count_slots(const struct stream_ring *ring, const struct stream_
     return ring->loans + history + leased;
 }
 
+/* What only its link makes the ring take. */
+static uint32_t count_added(const struct stream_ring *ring, const struct stream_reader *reader) {
+    uint32_t history = ring->history;
+    const struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring)
+        if (link->state != LINK_UNUSED && link->grant.depth > history)
+            history = link->grant.depth;
+    return grant_slots(make_grant(reader)) +
+           (reader->depth > history ? reader->depth - history : 0);
+}
+
+static int check_quota(const struct stream_ring *ring, const struct stream_reader *reader) {
+    const uint32_t added = count_added(ring, reader);
+    const uint32_t slots = count_slots(ring, NULL) + added;
+    const uint32_t unused = slots > ring->slots_granted ? slots - ring->slots_granted : 0;
+    return quota_check_slots(ring, reader, added, unused);
+}
+
+static int check_permission(const struct stream_ring *ring, const struct stream_reader *reader) {
+    int code = permission_check_read(reader->client, ring);
+    if (code == 0 && reader->policy == SHMFRAME_LOSSLESS)
+        code = permission_check_writer(reader->client, reader->stream);
+    return code;
+}
+
 int stream_link_admit(const struct stream_ring *ring, const struct stream_reader *reader) {
     const struct ring_geometry *geometry = &ring->geometry;
+    const int code = check_permission(ring, reader);
+    if (code < 0)
+        return code;
     if (reader->policy == SHMFRAME_LOSSLESS && ring->is_live)
         return error_set(-ENOTSUP,
                          "stream '%s' is live and waits for nobody: read it in order, "
@@ -60,7 +89,7 @@ int stream_link_admit(const struct stream_ring *ring, const struct stream_reader
                          "stream '%s' has %u slots, with this reader it needs %u: ask for "
                          "less depth or fewer leases, or give its writer more ring_bytes",
                          geometry->stream, geometry->slots, slots);
-    return 0;
+    return check_quota(ring, reader);
 }
 
 /* ---- giving ---- */
@@ -121,18 +150,21 @@ static void send_link(struct stream_link *link, uint32_t flags) {
 /* The grant is in the writer's page before the reader can know of the link, so that the writer's
  * next loan minds its leases (I5). */
 static void give(struct stream_link *link, struct stream_reader *reader) {
-    const struct stream_ring *ring = link->ring;
+    struct stream_ring *ring = link->ring;
     struct stream_writer *writer = ring->writer;
     const bool is_announced = !ring->is_opened && !ring->is_resync;
     const bool is_follower = reader->generation != 0;
     const struct process *process = reader->client->process;
     if (!is_follower)
         reader->watch.begin = stream_head(writer->stream);
+    link->slots_added = count_added(ring, reader);
     link->state = LINK_GRANTED;
     link->reader = reader;
     link->grant = make_grant(reader);
     link->grant.serial = link->serial;
     reader->link = link;
+    const uint32_t slots = count_slots(ring, NULL);
+    ring->slots_granted = slots > ring->slots_granted ? slots : ring->slots_granted;
     reader->generation = ring->generation;
     reader->rings_shown = HELD_RINGS_MAX;
     reader->link_entry = link->entry;

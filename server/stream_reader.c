@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "limits.h"
+#include "quota.h"
 #include "server.h"
 #include "step.h"
 
@@ -137,12 +138,23 @@ static bool is_written(struct server *server, const char *name) {
                       (stream->owner && !process_is_dead(stream->owner)));
 }
 
-/* Names that were nothing before it waited for them, so that it cannot use up all there are. */
-static unsigned count_names_waited_for(const struct client *client) {
+static unsigned count_names_of_session(const struct client *client) {
     unsigned count = 0;
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &client->readers, of_client)
         count += !reader->stream->is_numbered && TAILQ_FIRST(&reader->stream->readers) == reader;
+    return count;
+}
+
+/* Names that were nothing before it waited for them, so that it cannot use up all there are; nor a
+ * user whom nobody trusts, with all of his sessions. */
+static unsigned count_names_waited_for(const struct client *client) {
+    unsigned count = 0;
+    const struct client *other;
+    if (client->permission.is_trusted)
+        return count_names_of_session(client);
+    TAILQ_FOREACH (other, &client->server->clients, all)
+        count += other->uid == client->uid ? count_names_of_session(other) : 0;
     return count;
 }
 
@@ -154,10 +166,14 @@ static int check_open(struct client *client, const struct message_open_reader *o
         !is_written(client->server, open->stream))
         return error_set(-ENOENT, "no stream '%s'; 'shmframe ls' lists what there is",
                          open->stream);
-    if (client->reader_count >= LIMIT_READERS)
-        return error_set(-ENOSPC, "the session has %d readers already, its limit", LIMIT_READERS);
     const struct stream *stream = stream_find(client->server, open->stream);
     const bool is_return = (open->flags & MESSAGE_RESYNC) && server_is_in_grace(client->server);
+    if (!is_return)
+        code = quota_check(client, QUOTA_READERS, 1);
+    if (!is_return && code == 0)
+        code = quota_check(client, QUOTA_LEASES, open->leases);
+    if (code < 0)
+        return code;
     const bool is_first = !stream || (!stream->is_numbered && stream->reader_count == 0);
     if (is_first && !is_return && count_names_waited_for(client) >= LIMIT_NAMES_WAITED_FOR)
         return error_set(-ENOSPC,

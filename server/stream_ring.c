@@ -39,6 +39,7 @@ int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring
         return code;
     }
     ring->fd = fd;
+    ring->populated_bytes = region_memory_bytes(fd);
     TAILQ_INIT(&ring->links);
     *out_ring = ring;
     return 0;
@@ -70,6 +71,14 @@ uint64_t stream_ring_head(const struct stream_ring *ring) {
 bool stream_ring_is_ended(const struct stream_ring *ring) {
     const struct ring *memory = ring->head.base;
     return atomic_load_explicit(&memory->state, memory_order_relaxed) == RING_ENDED;
+}
+
+uint64_t stream_ring_granted_bytes(const struct stream_ring *ring) {
+    const struct ring_geometry *geometry = &ring->geometry;
+    const uint32_t slots =
+        ring->slots_granted < geometry->slots ? ring->slots_granted : geometry->slots;
+    const uint64_t bytes = geometry->payload_offset + slots * geometry->slot_stride;
+    return bytes > ring->populated_bytes ? bytes : ring->populated_bytes;
 }
 
 uint64_t stream_ring_memory_bytes(const struct stream_ring *ring) {

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "limits.h"
+#include "quota.h"
 #include "server.h"
 #include "step.h"
 #include "store.h"
@@ -239,6 +240,23 @@ static int check_room(const struct client *client, const struct message_open_rin
     return 0;
 }
 
+/* What has been there before the supervisor, or its settings, goes on. */
+static bool is_return(struct client *client, const struct message_open_ring *open) {
+    const struct stream *stream = stream_find(client->server, open->stream);
+    return (open->flags & MESSAGE_RESYNC) &&
+           (server_is_in_grace(client->server) ||
+            (stream && stream->writer && is_taking_over(client, open, stream->writer)));
+}
+
+static int check_quota(struct client *client, const struct message_open_ring *open,
+                       const struct stream_ring *ring) {
+    const struct stream_writer *writer = stream_writer_find(client, open->writer);
+    if (is_return(client, open))
+        return 0;
+    const int code = writer ? 0 : quota_check(client, QUOTA_STREAMS, 1);
+    return code < 0 ? code : quota_check_ring(client, ring, writer ? writer->ring : NULL);
+}
+
 /* ---- OPEN_RING: what it does ---- */
 
 /* The same writer's former ring, or the same process's former session: nobody has lost a writer. */
@@ -323,11 +341,22 @@ int stream_writer_refuse_ring(struct client *client, const struct message_open_r
     return 0;
 }
 
+static void take_counts(const struct client *client, const struct message_open_ring *open,
+                        struct stream_ring *ring) {
+    ring->loans = open->loans;
+    ring->history = open->history;
+    ring->slots_granted = open->loans + open->history;
+    if (client->allow_writer == open->writer)
+        ring->allow = client->allow;
+}
+
 /* Takes `ring` on success. */
 static int announce(struct client *client, const struct message_open_ring *open,
                     struct stream_ring *ring) {
     struct stream *stream;
     int code = check_room(client, open, ring);
+    if (code == 0)
+        code = check_quota(client, open, ring);
     if (code == 0)
         code = check_name(client, open);
     if (code == 0)
@@ -335,14 +364,9 @@ static int announce(struct client *client, const struct message_open_ring *open,
     if (code < 0)
         return code;
     struct stream_writer *writer = stream_writer_find(client, open->writer);
-    if (!writer && client->writer_count >= LIMIT_STREAMS)
-        return error_set(-ENOSPC, "the session writes %d streams already, its limit",
-                         LIMIT_STREAMS);
     if (!writer && !(writer = create_writer(client, stream, open->writer)))
         return error_set(-ENOMEM, "the supervisor has no memory");
     ring->writer = writer;
-    ring->loans = open->loans;
-    ring->history = open->history;
     ring->is_live = open->flags & MESSAGE_LIVE;
     ring->is_resync = open->flags & MESSAGE_RESYNC;
     ring->generation = ring->is_resync ? open->generation : 0;
@@ -357,6 +381,17 @@ static int announce(struct client *client, const struct message_open_ring *open,
     return 0;
 }
 
+int stream_writer_allow(struct client *client, struct channel_mail *mail) {
+    const struct message_allow *allow = &mail->message.allow;
+    struct access access = {.count = allow->count};
+    memcpy(access.rule, allow->rule, sizeof(access.rule));
+    if (!access_is_valid(&access))
+        return error_set(-EPROTO, "ALLOW has rules that do not exist");
+    client->allow_writer = allow->writer;
+    client->allow = access;
+    return 0;
+}
+
 int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
     const struct message_open_ring *open = &mail->message.open_ring;
     const struct stream_writer *writer = stream_writer_find(client, open->writer);
@@ -367,6 +402,8 @@ int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
     if (is_resync && (open->generation == 0 || open->generation > LIMIT_GENERATION_TOLD))
         return error_set(-EPROTO, "OPEN_RING comes back with generation %u", open->generation);
     int code = check_numbers(open);
+    if (code == 0)
+        code = permission_check_write(client);
     if (code < 0)
         return stream_writer_refuse_ring(client, open, code);
     struct stream_ring *ring;
@@ -376,6 +413,7 @@ int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
     if (code < 0)
         return stream_writer_refuse_ring(client, open, code);
     mail->fd[0] = -1; /* the ring has it */
+    take_counts(client, open, ring);
     code = announce(client, open, ring);
     if (code < 0) {
         stream_writer_refuse_ring(client, open, code);

@@ -71,6 +71,7 @@ static const struct rule rules[MESSAGE_TYPES] = {
          TEXT(node, info.state), TEXT(node, info.reason)),
     RULE(LINE, line, 0, FROM_SUPERVISOR, TEXT(line, text)),
     RULE(DONE, header, 0, FROM_SUPERVISOR, NO_TEXT),
+    RULE(ALLOW, allow, 0, FROM_SESSION, NO_TEXT),
 };
 
 static bool is_type(unsigned type) {

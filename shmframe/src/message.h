@@ -6,6 +6,7 @@
 #ifndef SHMFRAME_SRC_MESSAGE_H
 #define SHMFRAME_SRC_MESSAGE_H
 
+#include "access.h"
 #include "layout.h"
 
 #include <shmframe/supervisor.h>
@@ -51,6 +52,8 @@ enum message_type {
     MESSAGE_NODE,
     MESSAGE_LINE,
     MESSAGE_DONE,
+    /* session -> supervisor */
+    MESSAGE_ALLOW,        /* before an OPEN_RING: whom its stream is for */
     MESSAGE_TYPES,
 };
 
@@ -90,6 +93,13 @@ struct message_open_ring {
     uint32_t held;      /* RESYNC: HELD_LINKs that follow at once */
     uint32_t reserved;
     uint64_t sequence;  /* last one published; the new writer's 0 */
+};
+/* Of the writer's next OPEN_RING; who sends none leaves it to the supervisor's settings. */
+struct message_allow {
+    struct message_header header;
+    uint32_t writer;
+    uint32_t count;
+    struct access_rule rule[ACCESS_RULES_MAX];
 };
 struct message_offer_link {
     struct message_header header;
@@ -255,6 +265,7 @@ union message {
     struct message_header header;
     struct message_hello hello;
     struct message_open_ring open_ring;
+    struct message_allow allow;
     struct message_offer_link offer_link;
     struct message_held_link held_link;
     struct message_close_writer close_writer;

@@ -71,6 +71,7 @@ static int map_fd(int fd, size_t bytes, int protection, struct region *out_regio
         munmap(base, bytes);
         return code;
     }
+    madvise(base, bytes, MADV_DONTDUMP); /* what is seen and heard is nothing for a core file */
     *out_region = (struct region){.base = base, .bytes = bytes};
     return 0;
 }

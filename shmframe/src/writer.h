@@ -56,6 +56,7 @@ struct shmframe_writer {
     bool is_threaded, is_live, is_ended;
     uint32_t loans, history;
     uint64_t ring_bytes;
+    struct access allow;
     char stream[SHMFRAME_NAME_BYTES], group[SHMFRAME_NAME_BYTES];
     int (*before_seal)(void *user, int ring_fd, const struct shmframe_ring_map *map);
     void *before_seal_user;

@@ -121,6 +121,17 @@ static int send_chosen(struct shmframe_writer *writer, const struct writer_ring 
     return code;
 }
 
+static int send_allow(const struct shmframe_writer *writer) {
+    union message message;
+    if (writer->allow.count == 0)
+        return 0;
+    message_init(&message, MESSAGE_ALLOW, 0);
+    message.allow.writer = writer->object.number;
+    message.allow.count = writer->allow.count;
+    memcpy(message.allow.rule, writer->allow.rule, sizeof(message.allow.rule));
+    return session_send(writer->object.session, &message, NULL);
+}
+
 int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync) {
     struct shmframe_session *session = writer->object.session;
     union message message;
@@ -142,7 +153,9 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
         place_sequence(atomic_load_explicit(&ring->core.ring->head, memory_order_relaxed));
     writer->object.cookie = message.header.cookie;
     writer->answer = WRITER_ASKED;
-    int code = session_send(session, &message, &ring->fd);
+    int code = send_allow(writer);
+    if (code == 0)
+        code = session_send(session, &message, &ring->fd);
     if (is_resync)
         STEP(RESYNC_SENT);
     else

@@ -167,6 +167,16 @@ static int check_params(const struct shmframe_writer_params *params) {
     return writer_check_counts(params);
 }
 
+static int parse_allow(const char *text, struct access *out_access) {
+    *out_access = (struct access){0};
+    const int code = text ? access_parse(text, out_access) : 0;
+    if (code != -EINVAL)
+        return code;
+    char expected[256];
+    message_put_text(expected, sizeof(expected), shmframe_last_error());
+    return error_set(code, "allow: expected %s", expected);
+}
+
 static struct shmframe_writer *create(struct shmframe_session *session,
                                       const struct shmframe_writer_params *params) {
     struct shmframe_writer *writer = calloc(1, sizeof(*writer));
@@ -212,8 +222,11 @@ int shmframe_writer_open(struct shmframe_session *session,
                          struct shmframe_writer **out_writer) {
     int code = check_params(params);
     struct shmframe_format format = params->format;
+    struct access allow;
     if (code == 0)
         code = shmframe_format_complete(&format);
+    if (code == 0)
+        code = parse_allow(params->allow, &allow);
     if (code < 0)
         return code;
     const int64_t deadline_ns =
@@ -221,6 +234,7 @@ int shmframe_writer_open(struct shmframe_session *session,
     struct shmframe_writer *writer = create(session, params);
     if (!writer)
         return error_set(-ENOMEM, "no memory for a writer");
+    writer->allow = allow;
     code = open_ring(writer, &format, deadline_ns);
     if (code < 0) {
         writer_destroy(writer);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,9 +76,16 @@ void supervisor_start(struct supervisor *supervisor) {
         const struct rlimit limit = {supervisor->fds_limit, supervisor->fds_limit};
         if (supervisor->fds_limit && setrlimit(RLIMIT_NOFILE, &limit) < 0)
             _exit(1);
-        const char *const allow = supervisor->allow_uid[0] ? "--allow-uid" : NULL;
-        execl(path, "shmframed", "--socket", supervisor->socket, "--ready-fd", number, "--verbose",
-              allow, supervisor->allow_uid, (char *)NULL);
+        const char *arguments[24] = {"shmframed",  "--socket", supervisor->socket,
+                                     "--ready-fd", number,     "--verbose"};
+        unsigned count = 6;
+        for (unsigned i = 0; supervisor->option[i]; i++)
+            arguments[count++] = supervisor->option[i];
+        if (supervisor->allow_uid[0]) {
+            arguments[count++] = "--allow-uid";
+            arguments[count++] = supervisor->allow_uid;
+        }
+        execv(path, (char *const *)arguments);
         _exit(127);
     }
     close(ready[1]);
@@ -164,8 +172,34 @@ int peer_connect(const struct supervisor *supervisor) {
     return fd;
 }
 
+int peer_connect_as(const struct supervisor *supervisor, const struct peer_user *user) {
+    gid_t groups[64];
+    const int count = getgroups(64, groups);
+    ck_assert_int_ge(count, 0);
+    ck_assert_int_eq(setgroups(user->groups, user->group), 0);
+    ck_assert_int_eq(setegid(user->gid), 0);
+    ck_assert_int_eq(seteuid(user->uid), 0);
+    const int fd = peer_connect(supervisor);
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(setegid(0), 0);
+    ck_assert_int_eq(setgroups((size_t)count, groups), 0);
+    return fd;
+}
+
+static void say_hello(struct peer *peer, const char *name);
+
+void peer_open_as(struct peer *peer, const struct supervisor *supervisor,
+                  const struct peer_user *user) {
+    *peer = (struct peer){.socket = peer_connect_as(supervisor, user)};
+    say_hello(peer, "somebody else");
+}
+
 void peer_open(struct peer *peer, const struct supervisor *supervisor, const char *name) {
     *peer = (struct peer){.socket = peer_connect(supervisor)};
+    say_hello(peer, name);
+}
+
+static void say_hello(struct peer *peer, const char *name) {
     union message message;
     message_init(&message, MESSAGE_HELLO, 1);
     message_put_text(message.hello.name, sizeof(message.hello.name), name);

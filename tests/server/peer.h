@@ -17,9 +17,10 @@ struct supervisor {
     pid_t pid;
     char folder[64];
     char socket[96];
-    int fds;            /* its descriptors when it was ready */
-    unsigned fds_limit; /* how many it may have; 0: as many as we */
-    char allow_uid[16]; /* of --allow-uid; empty: none */
+    int fds;               /* its descriptors when it was ready */
+    unsigned fds_limit;    /* how many it may have; 0: as many as we */
+    char allow_uid[16];    /* of --allow-uid; empty: none */
+    const char *option[8]; /* further ones, NULL at the end */
 };
 
 /* As fork(); the child ends with this process, also when a test fails half-way. */
@@ -51,6 +52,17 @@ struct peer {
 int peer_connect(const struct supervisor *supervisor);
 /* Connects and says HELLO. */
 void peer_open(struct peer *peer, const struct supervisor *supervisor, const char *name);
+/* As somebody else, which only root can: connects as this user and group, with these other groups.
+ */
+struct peer_user {
+    uid_t uid;
+    gid_t gid;
+    gid_t group[2];
+    size_t groups;
+};
+int peer_connect_as(const struct supervisor *supervisor, const struct peer_user *user);
+void peer_open_as(struct peer *peer, const struct supervisor *supervisor,
+                  const struct peer_user *user);
 /* Closes what it has opened, in good order, then the socket. */
 void peer_close(struct peer *peer);
 /* Closes the socket only. */

@@ -1,0 +1,226 @@
+#include "quota.h"
+
+#include "error.h"
+#include "server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- what is used ---- */
+
+static uint64_t count_leases(const struct client *client) {
+    uint64_t leases = 0;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &client->readers, of_client)
+        leases += reader->leases;
+    return leases;
+}
+
+static uint64_t link_bytes(const struct stream_link *link) {
+    return link->slots_added * link->ring->geometry.slot_stride;
+}
+
+/* Of the whole, what is not its readers'. */
+static uint64_t writer_bytes(const struct stream_ring *ring) {
+    uint64_t bytes = ring ? stream_ring_granted_bytes(ring) : 0;
+    const struct stream_link *link;
+    if (ring)
+        TAILQ_FOREACH (link, &ring->links, of_ring)
+            bytes -= bytes > link_bytes(link) ? link_bytes(link) : bytes;
+    return bytes;
+}
+
+static uint64_t count_memory(const struct client *client) {
+    uint64_t bytes = 0;
+    const struct stream_writer *writer;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (writer, &client->writers, of_client)
+        bytes += writer_bytes(writer->ring) + writer_bytes(writer->opening);
+    TAILQ_FOREACH (reader, &client->readers, of_client)
+        bytes += reader->link ? link_bytes(reader->link) : 0;
+    return bytes;
+}
+
+static uint64_t count_used(const struct client *client, enum quota_resource resource) {
+    switch (resource) {
+    case QUOTA_SESSIONS:
+        return 1;
+    case QUOTA_STREAMS:
+        return client->writer_count;
+    case QUOTA_READERS:
+        return client->reader_count;
+    case QUOTA_LEASES:
+        return count_leases(client);
+    case QUOTA_MEMORY:
+        return count_memory(client);
+    case QUOTA_DESCRIPTORS:
+        return client_count_fds(client);
+    case QUOTA_RESOURCES:
+        break;
+    }
+    return 0;
+}
+
+/* ---- against what may be used ---- */
+
+struct asker {
+    const struct server *server;
+    const struct client *client;   /* NULL: it is none yet */
+    const struct process *process; /* NULL: not known yet */
+    uid_t uid;
+};
+
+static bool counts(const struct client *client, enum quota_scope scope, const struct asker *asker) {
+    switch (scope) {
+    case QUOTA_SESSION:
+        return client == asker->client;
+    case QUOTA_PROCESS: /* one that comes back has left its former session behind */
+        return client->process == asker->process && client->socket >= 0;
+    case QUOTA_USER:
+        return client->uid == asker->uid;
+    case QUOTA_ALL:
+    case QUOTA_SCOPES:
+        break;
+    }
+    return true;
+}
+
+static bool applies(enum quota_scope scope, const struct asker *asker) {
+    switch (scope) {
+    case QUOTA_SESSION:
+        return asker->client;
+    case QUOTA_PROCESS:
+        return asker->process;
+    case QUOTA_USER:
+        return asker->uid != 0 && asker->uid != geteuid();
+    case QUOTA_ALL:
+    case QUOTA_SCOPES:
+        break;
+    }
+    return true;
+}
+
+static void name_scope(char out[48], enum quota_scope scope, const struct asker *asker) {
+    if (scope == QUOTA_SESSION)
+        strcpy(out, "the session has");
+    else if (scope == QUOTA_PROCESS)
+        snprintf(out, 48, "process %d has", (int)asker->process->pid);
+    else if (scope == QUOTA_USER)
+        snprintf(out, 48, "user %u has", (unsigned)asker->uid);
+    else
+        strcpy(out, "all together have");
+}
+
+static void print_amount(char out[32], enum quota_resource resource, uint64_t amount) {
+    if (resource == QUOTA_MEMORY)
+        snprintf(out, 32, "%" PRIu64 " MiB", (amount + (1 << 20) - 1) >> 20);
+    else
+        snprintf(out, 32, "%" PRIu64, amount);
+}
+
+static int refuse(const struct asker *asker, enum quota_resource resource, enum quota_scope scope,
+                  const uint64_t amount[3]) {
+    char who[48], used[32], more[32], limit[32];
+    name_scope(who, scope, asker);
+    print_amount(used, resource, amount[0]);
+    print_amount(more, resource, amount[1]);
+    print_amount(limit, resource, amount[2]);
+    const char *name = settings_limit_name(resource, scope);
+    return error_set(-ENOSPC,
+                     "%s: %s %s, and %s more would be above the limit of %s: raise %s in [limits] "
+                     "of shmframed.conf",
+                     name, who, used, more, limit, name);
+}
+
+static int check_scope(const struct asker *asker, enum quota_resource resource,
+                       enum quota_scope scope, uint64_t more) {
+    const uint64_t limit = asker->server->settings.limit[resource][scope];
+    if (limit == QUOTA_NONE || more == 0 || !applies(scope, asker))
+        return 0;
+    uint64_t used = 0;
+    const struct client *client;
+    TAILQ_FOREACH (client, &asker->server->clients, all)
+        if (counts(client, scope, asker))
+            used += count_used(client, resource);
+    if (used <= limit && more <= limit - used)
+        return 0;
+    return refuse(asker, resource, scope, (const uint64_t[]){used, more, limit});
+}
+
+static int check(const struct asker *asker, enum quota_resource resource, uint64_t more) {
+    int code = 0;
+    for (unsigned scope = 0; scope < QUOTA_SCOPES && code == 0; scope++)
+        code = check_scope(asker, resource, (enum quota_scope)scope, more);
+    return code;
+}
+
+static struct asker asker_of(const struct client *client) {
+    return (struct asker){client->server, client, client->process, client->uid};
+}
+
+int quota_check(const struct client *client, enum quota_resource resource, uint64_t more) {
+    const struct asker asker = asker_of(client);
+    return check(&asker, resource, more);
+}
+
+int quota_check_session(const struct server *server, uid_t uid, const struct process *process) {
+    const struct asker asker = {.server = server, .uid = uid, .process = process};
+    return check(&asker, QUOTA_SESSIONS, 1);
+}
+
+int quota_check_ring(const struct client *client, const struct stream_ring *ring,
+                     const struct stream_ring *former) {
+    const uint64_t bytes = stream_ring_granted_bytes(ring), less = writer_bytes(former);
+    return quota_check(client, QUOTA_MEMORY, bytes > less ? bytes - less : 0);
+}
+
+/* ---- slots ---- */
+
+/* What a session, or a user, has of the ring's slots beyond what its writer keeps for all. */
+static uint32_t count_slots(const struct stream_ring *ring, const struct stream_reader *reader,
+                            bool is_of_user) {
+    uint32_t slots = 0;
+    const struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring)
+        if (link->reader && (is_of_user ? link->reader->client->uid == reader->client->uid
+                                        : link->reader->client == reader->client))
+            slots += link->slots_added;
+    return slots;
+}
+
+static int check_share(const struct stream_ring *ring, uint32_t slots, unsigned percent,
+                       const char *key) {
+    const uint32_t kept = ring->loans + ring->history + 1;
+    const uint32_t room = ring->geometry.slots > kept ? ring->geometry.slots - kept : 0;
+    const uint32_t share = (room * percent + 99) / 100;
+    if (percent == 100 || slots <= share)
+        return 0;
+    return error_set(-ENOSPC,
+                     "%s: this would be %u of the %u slots that stream '%s' has for readers, more "
+                     "than %u%%: ask for less depth or fewer leases, or raise %s in [limits] of "
+                     "shmframed.conf",
+                     key, slots, room, ring->geometry.stream, percent, key);
+}
+
+int quota_check_slots(const struct stream_ring *ring, const struct stream_reader *reader,
+                      uint32_t slots, uint32_t unused) {
+    const struct client *client = reader->client;
+    const struct settings *settings = &client->server->settings;
+    const uint64_t stride = ring->geometry.slot_stride;
+    const bool is_stranger =
+        client->uid != 0 && client->uid != geteuid() && client->uid != ring->writer->client->uid;
+    int code = check_share(ring, count_slots(ring, reader, false) + slots,
+                           settings->slots_percent_of_session, "slots-per-session");
+    if (code == 0 && is_stranger)
+        code = check_share(ring, count_slots(ring, reader, true) + slots,
+                           settings->slots_percent_of_user, "slots-per-user");
+    const struct asker asker = asker_of(client);
+    for (unsigned scope = 0; scope < QUOTA_ALL && code == 0; scope++)
+        code = check_scope(&asker, QUOTA_MEMORY, (enum quota_scope)scope, slots * stride);
+    /* What others have left is there already. */
+    if (code == 0)
+        code = check_scope(&asker, QUOTA_MEMORY, QUOTA_ALL, unused * stride);
+    return code;
+}

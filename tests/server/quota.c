@@ -1,0 +1,403 @@
+/* Limits of shmframed.conf: whoever asks for more hears which one, nobody else notices. */
+#include "peer.h"
+
+#include <shmframe/shmframe.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SLOTS = 16 };
+
+static struct supervisor supervisor;
+static struct peer writer, peer;
+static struct test_ring ring;
+
+static void begin(void) {
+    supervisor_prepare(&supervisor);
+}
+
+static void end(void) {
+    supervisor_clean(&supervisor);
+}
+
+static void start(const char *limit, const char *other) {
+    supervisor.option[0] = "--limit";
+    supervisor.option[1] = limit;
+    supervisor.option[2] = other ? "--limit" : NULL;
+    supervisor.option[3] = other;
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&peer, &supervisor, "reader");
+    ring_make(&ring, "test", SLOTS);
+}
+
+static void finish(void) {
+    peer_close(&peer);
+    peer_close(&writer);
+    ring_drop(&ring);
+}
+
+static void expect_refusal(struct peer *asker, const char *key) {
+    const char *text = peer_expect_error(asker, -ENOSPC);
+    ck_assert_msg(strncmp(text, key, strlen(key)) == 0 && text[strlen(key)] == ':' &&
+                      strstr(text, "shmframed.conf"),
+                  "%s", text);
+}
+
+static void open_stream(void) {
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 8});
+}
+
+static void take_answers(struct peer *from, enum message_type first, enum message_type second) {
+    struct channel_mail mail;
+    peer_expect(from, first, &mail);
+    channel_close_fds(&mail);
+    if (second == MESSAGE_NONE)
+        return;
+    peer_expect(from, second, &mail);
+    channel_close_fds(&mail);
+}
+
+/* A reader that gets its link. */
+static void join(struct peer *from, uint32_t entry, uint32_t depth, uint32_t leases) {
+    peer_send_reader(
+        from, "test",
+        &(struct reader_options){.reader = entry,
+                                 .policy = depth > 1 ? SHMFRAME_IN_ORDER : SHMFRAME_LATEST,
+                                 .depth = depth,
+                                 .leases = leases});
+    take_answers(from, MESSAGE_READER_OK, MESSAGE_LINK);
+    take_answers(&writer, MESSAGE_READER_EVENT, MESSAGE_NONE);
+}
+
+static void ask(struct peer *from, uint32_t entry, uint32_t depth, uint32_t leases) {
+    peer_send_reader(
+        from, "test",
+        &(struct reader_options){.reader = entry,
+                                 .policy = depth > 1 ? SHMFRAME_IN_ORDER : SHMFRAME_LATEST,
+                                 .depth = depth,
+                                 .leases = leases});
+}
+
+START_TEST(a_session_beyond_the_limit_is_told_which_it_was) {
+    start("sessions=3", NULL);
+    struct peer third, fourth;
+    peer_open(&third, &supervisor, "third");
+    fourth = (struct peer){.socket = peer_connect(&supervisor)};
+    expect_refusal(&fourth, "sessions");
+    peer_expect_end(&fourth);
+    peer_vanish(&fourth);
+    peer_close(&third);
+    open_stream(); /* the others go on */
+    join(&peer, 20, 1, 1);
+    finish();
+}
+END_TEST
+
+START_TEST(a_process_has_its_own_limit_of_sessions) {
+    start("sessions-per-process=2", NULL);
+    struct peer third = {.socket = peer_connect(&supervisor)};
+    expect_refusal(&third, "sessions-per-process");
+    peer_vanish(&third);
+    finish();
+}
+END_TEST
+
+START_TEST(streams_are_limited_for_a_session_and_in_all) {
+    start("streams=2", "streams-per-session=1");
+    struct test_ring other;
+    open_stream();
+    ring_make(&other, "other", SLOTS);
+    peer_send_ring(&writer, &other, "other",
+                   &(struct ring_options){.writer = 1, .links = 2, .first_entry = 30});
+    expect_refusal(&writer, "streams-per-session");
+    peer_open_ring(&peer, &other, "other", &(struct ring_options){.links = 2});
+    struct peer third;
+    struct test_ring one_more;
+    peer_open(&third, &supervisor, "third");
+    ring_make(&one_more, "one-more", SLOTS);
+    peer_send_ring(&third, &one_more, "one-more", &(struct ring_options){.links = 2});
+    expect_refusal(&third, "streams");
+    /* A change of format is no further stream. */
+    struct test_ring next;
+    ring_make(&next, "test", SLOTS);
+    peer_open_ring(&writer, &next, "test",
+                   &(struct ring_options){.generation = 1, .links = 2, .first_entry = 40});
+    ring_drop(&next);
+    ring_drop(&one_more);
+    ring_drop(&other);
+    peer_close(&third);
+    finish();
+}
+END_TEST
+
+START_TEST(readers_and_leases_are_limited) {
+    start("readers-per-session=2", "leases-per-process=5");
+    open_stream();
+    join(&peer, 20, 1, 2);
+    ask(&peer, 21, 1, 4);
+    expect_refusal(&peer, "leases-per-process");
+    join(&peer, 21, 1, 3);
+    ask(&peer, 22, 1, 1);
+    expect_refusal(&peer, "readers-per-session");
+    peer_expect_silence(&writer);
+    finish();
+}
+END_TEST
+
+static uint64_t bytes_of(uint32_t slots) {
+    return ring.memory->geometry.payload_offset + slots * ring.memory->geometry.slot_stride;
+}
+
+/* Of memory for so many slots of the stream; loans and history take two. */
+static void start_with_memory(uint32_t slots, const char *other) {
+    static char limit[64];
+    ring_make(&ring, "test", SLOTS);
+    snprintf(limit, sizeof(limit), "memory=%llu", (unsigned long long)bytes_of(slots));
+    ring_drop(&ring);
+    start(limit, other);
+}
+
+START_TEST(memory_is_counted_by_what_is_granted) {
+    start_with_memory(6, NULL);
+    open_stream();
+    join(&peer, 20, 1, 3);
+    ask(&peer, 21, 1, 2);
+    expect_refusal(&peer, "memory");
+    ask(&peer, 22, 3, 1); /* two more of history, and its lease */
+    expect_refusal(&peer, "memory");
+    join(&peer, 23, 1, 1);
+    finish();
+}
+END_TEST
+
+START_TEST(memory_that_is_there_already_is_for_whoever_comes_next) {
+    start_with_memory(6, NULL);
+    open_stream();
+    for (unsigned i = 0; i < 3; i++) {
+        struct channel_mail mail;
+        join(&peer, 20, 1, 4);
+        union message message;
+        message_init(&message, MESSAGE_CLOSE_READER, 1);
+        message.close_reader.reader = 20;
+        peer_send(&peer, &message, NULL);
+        peer_expect(&peer, MESSAGE_DONE, &mail);
+        peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    }
+    finish();
+}
+END_TEST
+
+START_TEST(a_ring_that_came_with_more_memory_counts_with_that) {
+    start_with_memory(6, NULL);
+    ck_assert_int_eq(madvise(ring.region.base, ring.region.bytes, MADV_POPULATE_WRITE), 0);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    expect_refusal(&writer, "memory");
+    finish();
+}
+END_TEST
+
+START_TEST(a_session_leaves_slots_of_a_stream_to_others) {
+    start("slots-per-session=50%", NULL);
+    struct peer other;
+    peer_open(&other, &supervisor, "other");
+    open_stream(); /* 16 slots: 2 for loan and history, 1 to spare, 13 for readers, 7 a session */
+    ask(&other, 20, 7, 2); /* 6 more of history, and its leases */
+    expect_refusal(&other, "slots-per-session");
+    join(&peer, 20, 1, 6);
+    ask(&peer, 21, 1, 2);
+    expect_refusal(&peer, "slots-per-session");
+    join(&peer, 22, 1, 1);
+    join(&other, 21, 1, 6);
+    peer_close(&other);
+    finish();
+}
+END_TEST
+
+enum { STRANGER = 12345 };
+static const struct peer_user stranger = {.uid = STRANGER, .gid = STRANGER};
+
+static void start_for_stranger(const char *limit) {
+    supervisor.option[4] = "--reach";
+    supervisor.option[5] = "all";
+    supervisor.option[6] = "--allow-uid=12345";
+    ck_assert_int_eq(rmdir(supervisor.folder), 0);
+    start(limit, "slots-per-session=100%");
+}
+
+START_TEST(another_user_has_limits_that_the_own_one_has_not) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    start_for_stranger("readers-per-user=1");
+    struct peer one, two;
+    open_stream();
+    peer_open_as(&one, &supervisor, &stranger);
+    peer_open_as(&two, &supervisor, &stranger);
+    join(&one, 20, 1, 1);
+    ask(&two, 20, 1, 1);
+    expect_refusal(&two, "readers-per-user");
+    join(&peer, 20, 1, 1);
+    join(&peer, 21, 1, 1);
+    peer_close(&one);
+    peer_close(&two);
+    finish();
+}
+END_TEST
+
+START_TEST(another_user_leaves_slots_with_all_of_his_sessions) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    start_for_stranger("readers-per-user=9");
+    struct peer one, two;
+    open_stream(); /* 13 slots for readers, 7 for each user but the writer's by default */
+    peer_open_as(&one, &supervisor, &stranger);
+    peer_open_as(&two, &supervisor, &stranger);
+    join(&one, 20, 1, 4);
+    ask(&two, 20, 1, 4);
+    expect_refusal(&two, "slots-per-user");
+    join(&two, 20, 1, 3);
+    join(&peer, 20, 1, 6);
+    peer_close(&one);
+    peer_close(&two);
+    finish();
+}
+END_TEST
+
+START_TEST(what_was_there_stays_under_a_supervisor_with_less) {
+    start("readers=10", NULL);
+    open_stream();
+    join(&peer, 20, 1, 1);
+    supervisor_kill(&supervisor);
+    supervisor.option[1] = "streams=0";
+    supervisor.option[2] = "--limit";
+    supervisor.option[3] = "readers=0";
+    supervisor_start(&supervisor);
+    peer_vanish(&writer);
+    peer_vanish(&peer);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&peer, &supervisor, "reader");
+    peer_send_ring(&writer, &ring, "test",
+                   &(struct ring_options){.flags = MESSAGE_RESYNC, .generation = 1});
+    take_answers(&writer, MESSAGE_OPENED, MESSAGE_WANT_LINKS);
+    ask(&peer, 20, 1, 1);
+    expect_refusal(&peer, "readers"); /* it does not come back, it comes */
+    finish();
+}
+END_TEST
+
+/* ---- the settings' file ---- */
+
+static char path[128], text[4096];
+
+static void write_settings(const char *content) {
+    snprintf(path, sizeof(path), "%s.conf", supervisor.folder);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(content, file), 0);
+    fclose(file);
+}
+
+START_TEST(options_count_more_than_the_file_and_both_more_than_nothing) {
+    write_settings("[limits]\nsessions-per-process = 1\nreaders-per-session = 1\n");
+    supervisor.option[4] = "--settings";
+    supervisor.option[5] = path;
+    start("sessions-per-process=2", "streams=9");
+    open_stream();
+    join(&peer, 20, 1, 1);
+    ask(&peer, 21, 1, 1);
+    expect_refusal(&peer, "readers-per-session");
+    finish();
+    unlink(path);
+}
+END_TEST
+
+/* `end` of a command, and what lines came before it. */
+static int reload(char *out_text) {
+    union message message;
+    struct channel_mail mail;
+    message_init(&message, MESSAGE_COMMAND, 7);
+    strcpy(message.command.verb, "reload");
+    peer_send(&peer, &message, NULL);
+    out_text[0] = '\0';
+    for (;;) {
+        ck_assert_int_eq(
+            poll(&(struct pollfd){.fd = peer.socket, .events = POLLIN}, 1, DEADLINE_MS), 1);
+        ck_assert_int_eq(channel_receive(peer.socket, &mail), 0);
+        if (mail.message.header.type == MESSAGE_DONE)
+            return 0;
+        if (mail.message.header.type == MESSAGE_ERROR)
+            return mail.message.error.code;
+        strcat(out_text, mail.message.line.text);
+    }
+}
+
+START_TEST(a_reload_has_the_settings_read_again) {
+    write_settings("[limits]\nreaders-per-session = 1\n");
+    supervisor.option[4] = "--settings";
+    supervisor.option[5] = path;
+    start("sessions=9", "streams=9");
+    open_stream();
+    join(&peer, 20, 1, 1);
+    write_settings("[limits]\nreaders-per-session = x\n");
+    ck_assert_int_eq(reload(text), -EINVAL);
+    ck_assert_msg(strstr(text, ".conf:2: readers-per-session: expected a number"), "%s", text);
+    ask(&peer, 21, 1, 1);
+    expect_refusal(&peer, "readers-per-session");
+    write_settings("[limits]\nreaders-per-session = 2\n");
+    ck_assert_int_eq(reload(text), 0);
+    join(&peer, 21, 1, 1);
+    finish();
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_file_with_mistakes_is_told_and_nothing_starts) {
+    write_settings("[limits]\nreaders = x\n[acess]\n");
+    const char *const arguments[] = {"shmframed", "--settings", path, "--check", NULL};
+    ck_assert_int_eq(supervisor_run(arguments, text, sizeof(text)), 2);
+    ck_assert_msg(strstr(text, ".conf:2: readers") && strstr(text, ".conf:3: expected [limits]"),
+                  "%s", text);
+    const char *const wrong[] = {"shmframed", "--limit", "reader=1", NULL};
+    ck_assert_int_eq(supervisor_run(wrong, text, sizeof(text)), 2);
+    ck_assert_msg(strstr(text, "--limit \"reader=1\": expected a key of [limits]; near it"), "%s",
+                  text);
+    unlink(path);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        a_session_beyond_the_limit_is_told_which_it_was,
+        a_process_has_its_own_limit_of_sessions,
+        streams_are_limited_for_a_session_and_in_all,
+        readers_and_leases_are_limited,
+        memory_is_counted_by_what_is_granted,
+        memory_that_is_there_already_is_for_whoever_comes_next,
+        a_ring_that_came_with_more_memory_counts_with_that,
+        a_session_leaves_slots_of_a_stream_to_others,
+        another_user_has_limits_that_the_own_one_has_not,
+        another_user_leaves_slots_with_all_of_his_sessions,
+        what_was_there_stays_under_a_supervisor_with_less,
+        options_count_more_than_the_file_and_both_more_than_nothing,
+        a_reload_has_the_settings_read_again,
+        a_file_with_mistakes_is_told_and_nothing_starts,
+    };
+    TCase *cases = tcase_create("quota");
+    tcase_set_timeout(cases, 60);
+    tcase_add_checked_fixture(cases, begin, end);
+    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+        tcase_add_test(cases, tests[i]);
+    Suite *suite = suite_create("quota");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

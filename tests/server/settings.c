@@ -1,0 +1,214 @@
+/* shmframed.conf: what it says counts, and what is wrong with it is told with its line. */
+#include "settings.h"
+
+#include <check.h>
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../library/suite.h"
+
+#define MACHINE_BYTES (UINT64_C(16) << 30)
+
+static struct settings parse(const char *text) {
+    struct settings settings;
+    struct config_problems problems;
+    settings_init(&settings, MACHINE_BYTES);
+    const int code = settings_parse(text, strlen(text), &settings, &problems);
+    ck_assert_msg(code == 0, "%s: %s", text, problems.count ? problems.problem[0].text : "?");
+    config_problems_destroy(&problems);
+    return settings;
+}
+
+static void expect_told(const char *text, unsigned line, const char *expected) {
+    struct settings settings;
+    struct config_problems problems;
+    settings_init(&settings, MACHINE_BYTES);
+    ck_assert_int_eq(settings_parse(text, strlen(text), &settings, &problems), -EINVAL);
+    ck_assert_uint_eq(problems.count, 1);
+    ck_assert_msg(strstr(problems.problem[0].text, expected), "of %s is told %s", text,
+                  problems.problem[0].text);
+    ck_assert_uint_eq(problems.problem[0].line, line);
+    config_problems_destroy(&problems);
+    settings_destroy(&settings);
+}
+
+START_TEST(a_desktop_is_protected_without_a_file) {
+    struct settings settings = parse("");
+    ck_assert_uint_eq(settings.limit[QUOTA_MEMORY][QUOTA_ALL], MACHINE_BYTES / 100 * 50);
+    ck_assert_uint_eq(settings.limit[QUOTA_MEMORY][QUOTA_USER], MACHINE_BYTES / 100 * 25);
+    ck_assert_uint_eq(settings.limit[QUOTA_SESSIONS][QUOTA_ALL], 1024);
+    ck_assert_uint_eq(settings_allow(&settings, "any")->count, 0);
+    ck_assert_int_eq(settings.reach, REACH_OWN);
+}
+END_TEST
+
+START_TEST(every_limit_can_be_set) {
+    for (unsigned r = 0; r < QUOTA_RESOURCES; r++)
+        for (unsigned s = 0; s < QUOTA_SCOPES; s++) {
+            char text[128];
+            const char *name = settings_limit_name((enum quota_resource)r, (enum quota_scope)s);
+            if (!name)
+                continue;
+            snprintf(text, sizeof(text), "[limits]\n%s = 77\n", name);
+            struct settings settings = parse(text);
+            ck_assert_uint_eq(settings.limit[r][s], 77);
+            snprintf(text, sizeof(text), "[limits]\n%s = none\n", name);
+            settings = parse(text);
+            ck_assert_uint_eq(settings.limit[r][s], QUOTA_NONE);
+        }
+    struct settings settings = parse("[limits]\nslots-per-session = 60%\nslots-per-user=1%\n");
+    ck_assert_uint_eq(settings.slots_percent_of_session, 60);
+    ck_assert_uint_eq(settings.slots_percent_of_user, 1);
+}
+END_TEST
+
+START_TEST(memory_has_units_and_shares) {
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } values[] = {{"1000", 1000},
+                  {"3K", 3 << 10},
+                  {"5M", 5 << 20},
+                  {"7G", UINT64_C(7) << 30},
+                  {"2T", UINT64_C(2) << 40},
+                  {"0", 0},
+                  {"10%", MACHINE_BYTES / 100 * 10}};
+    for (unsigned i = 0; i < SUITE_COUNT(values); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "[limits]\nmemory = %s\n", values[i].text);
+        struct settings settings = parse(text);
+        ck_assert_uint_eq(settings.limit[QUOTA_MEMORY][QUOTA_ALL], values[i].bytes);
+    }
+}
+END_TEST
+
+START_TEST(users_and_groups_are_named_or_numbered) {
+    struct settings settings = parse("[access]\ntrust = user root\nwrite = group 12, user 34\n"
+                                     "allow = all\n[stream cam]\nallow = none\n");
+    ck_assert_uint_eq(settings.trust.rule[0].kind, ACCESS_USER);
+    ck_assert_uint_eq(settings.trust.rule[0].id, 0);
+    const gid_t twelve = 12;
+    const struct access_who member = {.uid = 1, .gid = 1, .group = &twelve, .groups = 1};
+    const struct access_who other = {.uid = 12, .gid = 34};
+    ck_assert(access_permits(&settings.write, &member));
+    ck_assert(!access_permits(&settings.write, &other));
+    ck_assert(access_permits(settings_allow(&settings, "screen"), &other));
+    ck_assert(!access_permits(settings_allow(&settings, "cam"), &other));
+    settings_destroy(&settings);
+}
+END_TEST
+
+START_TEST(the_reach_of_the_socket_is_a_group_or_all) {
+    struct settings settings = parse("[access]\nreach = group 44\n");
+    ck_assert_int_eq(settings.reach, REACH_GROUP);
+    ck_assert_uint_eq(settings.reach_gid, 44);
+    settings = parse("[access]\nreach = all\n");
+    ck_assert_int_eq(settings.reach, REACH_ALL);
+    expect_told("[access]\nreach = user root\n", 2, "\"own\", \"group NAME\" or \"all\"");
+    expect_told("[access]\nreach = group no-such-group\n", 2, "a group that exists");
+}
+END_TEST
+
+START_TEST(mistakes_are_told_with_their_line) {
+    static const struct {
+        const char *text;
+        unsigned line;
+        const char *expected;
+    } mistakes[] = {
+        {"[limit]\n", 1, "expected [limits], [access] or [stream NAME], not \"limit\""},
+        {"[limits x]\n", 1, "not \"limits x\""},
+        {"[stream]\n", 1, "[stream NAME]"},
+        {"[producer cam]\ncommand = x\n", 1, "not \"producer cam\""},
+        {"readers = 1\n", 1, "a section such as [limits]"},
+        {"[limits]\nreader-per-user = 1\n", 2, "near it are"},
+        {"[limits]\nreaders = many\n", 2, "readers: expected a number, or none, not \"many\""},
+        {"[limits]\nreaders = -1\n", 2, "a number"},
+        {"[limits]\nreaders = 99999999999999999999\n", 2, "a number"},
+        {"[limits]\nmemory = 101%\n", 2, "a share of the machine's memory"},
+        {"[limits]\nmemory = 1X\n", 2, "a size such as"},
+        {"[limits]\nmemory = 99999999999T\n", 2, "a size such as"},
+        {"[limits]\nslots-per-user = 0%\n", 2, "from 1% to 100%"},
+        {"[limits]\nreaders = 1\nreaders = 2\n", 3, "\"readers\" once"},
+        {"[limits]\nreaders = 1\n  2\n", 3, "in one line"},
+        {"[access]\nallow = user no-such-user\n", 2, "a user that exists"},
+        {"[access]\nallow = users root\n", 2, "\"user NAME\""},
+        {"[access]\nallow = user 4294967295\n", 2, "a user that exists"},
+        {"[access]\nallow = user 1, user 2, user 3, user 4, user 5, user 6, user 7, user 8, all\n",
+         2, "at most 8"},
+        {"[access]\nallow =\n", 2, "\"user NAME\""},
+        {"[access]\nlisten = all\n", 2, "trust, write, allow or reach"},
+        {"[stream Cam]\nallow = all\n", 1, "a stream's name"},
+        {"[stream cam]\nallow = all\n[stream cam]\n", 3, "in line 1 already"},
+        {"[stream cam]\nhold-limit = 1\n", 2, "shmframe-pipeline(5)"},
+    };
+    for (unsigned i = 0; i < SUITE_COUNT(mistakes); i++)
+        expect_told(mistakes[i].text, mistakes[i].line, mistakes[i].expected);
+}
+END_TEST
+
+/* A file of the source tree; the caller's to free. */
+static char *read_page(void) {
+    char path[4096], *text = NULL;
+    size_t bytes = 0;
+    snprintf(path, sizeof(path), "%s/docs/shmframed.conf.5.scd", getenv("TOP"));
+    FILE *file = fopen(path, "re");
+    ck_assert_msg(file != NULL, "%s", path);
+    ck_assert_int_gt(getdelim(&text, &bytes, '\0', file), 0);
+    fclose(file);
+    return text;
+}
+
+START_TEST(defaults_on_the_page_are_what_counts) {
+    char *page = read_page();
+    struct settings plain = parse("");
+    for (unsigned r = 0; r < QUOTA_RESOURCES; r++)
+        for (unsigned s = 0; s < QUOTA_SCOPES; s++) {
+            char wanted[64], value[32], line[128];
+            const char *name = settings_limit_name((enum quota_resource)r, (enum quota_scope)s);
+            if (!name)
+                continue;
+            snprintf(wanted, sizeof(wanted), "\n*%s* = ", name);
+            const char *at = strstr(page, wanted);
+            ck_assert_msg(at != NULL, "%s is not on the page", name);
+            at = strstr(at, "Default: *");
+            ck_assert_int_eq(sscanf(at, "Default: *%31[^*]*.", value), 1);
+            snprintf(line, sizeof(line), "[limits]\n%s = %s\n", name, value);
+            struct settings told = parse(line);
+            ck_assert_msg(told.limit[r][s] == plain.limit[r][s], "%s is not %s by default", name,
+                          value);
+        }
+    free(page);
+}
+END_TEST
+
+START_TEST(the_example_on_the_page_is_right) {
+    if (!getgrnam("video"))
+        return; /* it names a group that Debian has */
+    char *page = read_page();
+    char *begin = strstr(page, "\n```\n");
+    char *end = begin ? strstr(begin + 5, "\n```\n") : NULL;
+    ck_assert_ptr_nonnull(end);
+    end[1] = '\0';
+    struct settings settings = parse(begin + 5);
+    ck_assert_uint_gt(settings.streams, 0);
+    settings_destroy(&settings);
+    free(page);
+}
+END_TEST
+
+int main(void) {
+    const struct suite_test tests[] = {
+        {a_desktop_is_protected_without_a_file},
+        {every_limit_can_be_set},
+        {memory_has_units_and_shares},
+        {users_and_groups_are_named_or_numbered},
+        {the_reach_of_the_socket_is_a_group_or_all},
+        {mistakes_are_told_with_their_line},
+        {defaults_on_the_page_are_what_counts},
+        {the_example_on_the_page_is_right},
+    };
+    return suite_run("settings", tests, SUITE_COUNT(tests));
+}
