@@ -112,7 +112,8 @@ static void speak_out_of_turn(struct attacker *attacker) {
         message.hello.now_ns = shmframe_now_ns();
         say(&message, message.header.bytes, VERDICT_CUT, -EPROTO, "a second HELLO");
         for (unsigned type = MESSAGE_WELCOME; type < MESSAGE_TYPES; type++)
-            if (message_fds((enum message_type)type) == 0) {
+            if (message_fds((enum message_type)type) == 0 &&
+                !message_is_from_session((enum message_type)type)) {
                 message_init(&message, (enum message_type)type, 7);
                 say(&message, message.header.bytes, VERDICT_CUT, -EPROTO, "an answer of its own");
             }
