@@ -1,6 +1,7 @@
 /* Processes with a supervisor between them: one of them is killed before and after each system call
  * of what it does - opens a session, a reader, a writer, leaves, changes the format - and the
- * others go on. What is not a system call is shared memory: stepkill.c.
+ * others go on. At some of them it is stopped instead, and then goes on itself. What is not a call
+ * is shared memory: stepkill.c.
  *
  * STEPKILL_POINTS in the environment: at so many instructions of each besides, evenly spread.
  */
@@ -19,6 +20,7 @@
 enum { FRAMES_BEFORE = 5, FRAMES_AFTER = 50, LEASES = 2, DEPTH = 60, OTHER_BYTES = 4096 };
 /* Of the history, a slot more for so many frames. */
 enum { FRAMES_A_SPARE = 8 };
+enum { STOPPED_EACH = 5 };
 
 /* ---- the one that is killed ---- */
 
@@ -179,16 +181,27 @@ static void await_readers(struct shmframe_writer *living, uint32_t readers) {
 
 /* ---- point by point ---- */
 
-enum way { BY_CALLS, BY_INSTRUCTIONS };
+enum way { BY_CALLS, BY_INSTRUCTIONS, BY_CALLS_STOPPED };
 
 struct plan {
     const char *name;
     void (*ready)(void *of);
     void (*work)(void *of);
     void (*before)(void);  /* the others, once it is ready */
-    void (*survive)(void); /* the others, once it is dead */
-    unsigned points;
+    void (*go_on)(void);   /* the others, while it is stopped */
+    void (*survive)(void); /* the others, once it is dead, or through */
+    unsigned points, stops;
 };
+
+/* The others go on without it, then it comes to its end as if nothing had been. */
+static void stop_for_a_while(struct plan *plan, struct stepper *stepper) {
+    stepper_stop(stepper);
+    plan->go_on();
+    const int status = stepper_continue(stepper);
+    ck_assert_msg(status == 0, "%s: stopped after %u calls, it ended with status 0x%x", plan->name,
+                  stepper->steps, (unsigned)status);
+    plan->stops++;
+}
 
 /* False: it was over before. */
 static bool try_point(struct plan *plan, enum way way, unsigned steps, unsigned *out_steps) {
@@ -204,8 +217,11 @@ static bool try_point(struct plan *plan, enum way way, unsigned steps, unsigned 
     if (plan->before)
         plan->before();
     const enum stepper_place place =
-        way == BY_CALLS ? stepper_go_calls(&stepper, steps) : stepper_go(&stepper, steps);
-    stepper_kill(&stepper);
+        way == BY_INSTRUCTIONS ? stepper_go(&stepper, steps) : stepper_go_calls(&stepper, steps);
+    if (way == BY_CALLS_STOPPED)
+        stop_for_a_while(plan, &stepper);
+    else
+        stepper_kill(&stepper);
     ck_assert_msg(place != STEPPER_BROKEN, "%s: it failed after %u steps", plan->name,
                   stepper.steps);
     plan->survive();
@@ -221,13 +237,15 @@ static void try_all(struct plan *plan) {
     unsigned calls = 0, instructions = 0, steps;
     while (try_point(plan, BY_CALLS, calls, &steps))
         calls++;
+    for (unsigned at = 0; at < calls; at += STOPPED_EACH)
+        try_point(plan, BY_CALLS_STOPPED, at, &steps);
     if (points) {
         ck_assert(!try_point(plan, BY_INSTRUCTIONS, UINT_MAX, &instructions));
         for (unsigned at = 0; at < instructions; at += instructions / points + 1)
             try_point(plan, BY_INSTRUCTIONS, at, &steps);
     }
-    printf("%s: %u points, %u before and after calls, of %u instructions\n", plan->name,
-           plan->points, calls, instructions);
+    printf("%s: %u points, %u before and after calls, of %u instructions; stopped at %u\n",
+           plan->name, plan->points, calls, instructions, plan->stops);
     fflush(stdout);
     ck_assert_uint_gt(calls, 4);
 }
@@ -248,11 +266,16 @@ static void survive_reader(void) {
     ck_assert_uint_le(counters.slots_used, 1 + DEPTH + 1 + LEASES + DEPTH / FRAMES_A_SPARE);
 }
 
+static void publish_meanwhile(void) {
+    go_on(living, &witness);
+}
+
 static void kill_readers(struct plan *plan) {
     living = world_open_writer("s");
     witness = follow_stream();
     world_publish(living, 0);
     ck_assert(follow(&witness, world_deadline()));
+    plan->go_on = publish_meanwhile;
     plan->survive = survive_reader;
     try_all(plan);
     shmframe_reader_close(witness.reader);
@@ -280,6 +303,14 @@ static void see_it(void) {
     witness = follow_stream();
     ck_assert(follow(&witness, world_deadline()));
     ck_assert_uint_gt(witness.last, 0);
+}
+
+/* Its stream is its own while it lives. */
+static void read_meanwhile(void) {
+    if (witness.reader)
+        while (follow(&witness, SHMFRAME_NOW)) {
+        }
+    dispatch(NULL);
 }
 
 /* All that it published is read, then the next writer's: its name is free. */
@@ -313,6 +344,7 @@ START_TEST(a_writer_may_die_at_any_call_while_it_opens_its_stream) {
                            .ready = open_session,
                            .work = open_writer,
                            .before = open_first,
+                           .go_on = read_meanwhile,
                            .survive = survive_opening});
 }
 END_TEST
@@ -322,6 +354,7 @@ START_TEST(a_writer_may_die_at_any_call_while_it_changes_the_format) {
                            .ready = ready_to_change,
                            .work = change_format,
                            .before = see_it,
+                           .go_on = read_meanwhile,
                            .survive = survive_writer});
 }
 END_TEST
@@ -331,6 +364,7 @@ START_TEST(a_writer_may_die_at_any_call_while_it_ends_its_stream) {
                            .ready = ready_to_change,
                            .work = end_writer,
                            .before = see_it,
+                           .go_on = read_meanwhile,
                            .survive = survive_writer});
 }
 END_TEST
