@@ -113,6 +113,46 @@ START_TEST(each_lie_of_a_geometry_is_found) {
 }
 END_TEST
 
+/* All else fits what is changed, so that only the check that is meant can find it. */
+#define FOUND(words, change)                                                                       \
+    do {                                                                                           \
+        struct ring_geometry g = plan_video();                                                     \
+        change;                                                                                    \
+        g.ring_bytes = g.payload_offset + g.slot_stride * g.slots;                                 \
+        ck_assert_int_eq(layout_check(&g, g.ring_bytes), -EPROTO);                                 \
+        ck_assert_msg(strstr(shmframe_last_error(), words), "%s", shmframe_last_error());          \
+    } while (0)
+
+START_TEST(a_lie_that_all_else_fits_is_found) {
+    FOUND("says it has 0 slots", g.slots = 0);
+    FOUND("says it has 257 slots", g.slots = RING_SLOTS_MAX + 1);
+    FOUND("do not begin", g.payload_offset -= PAGE_BYTES);
+    FOUND("do not begin", g.payload_offset += 64);
+    FOUND("do not begin", g.slot_stride = 0);
+    FOUND("do not begin", g.slot_stride += 64);
+    /* 2^56 * 256 is 0 in 64 bits: slots that lie beyond all memory, in a ring of a header. */
+    FOUND("do not fill", {
+        g.slots = 256;
+        g.slot_stride = UINT64_C(1) << 56;
+    });
+    /* The slots begin below address 2^64, and end, as their sum has it, after a header's bytes. */
+    FOUND("do not fill", g.payload_offset = sizeof(struct ring) - g.slot_stride * g.slots);
+    FOUND("do not end", memset(g.stream, 'a', sizeof(g.stream)));
+    FOUND("do not end", memset(g.group, 'a', sizeof(g.group)));
+    FOUND("are none", g.stream[0] = 0);
+    FOUND("are none", strcpy(g.group, "A b"));
+    FOUND("does not fit", g.format.slot_bytes = g.slot_stride + 1);
+    FOUND("no planes", g.format.plane_count = 0);
+}
+END_TEST
+
+START_TEST(a_ring_that_is_not_as_long_as_it_says_is_found) {
+    const struct ring_geometry geometry = plan_video();
+    ck_assert_int_eq(layout_check(&geometry, geometry.ring_bytes - PAGE_BYTES), -EPROTO);
+    ck_assert_int_eq(layout_check(&geometry, geometry.ring_bytes + PAGE_BYTES), -EPROTO);
+}
+END_TEST
+
 /* Whatever it says about random bytes, it must come back: run under a sanitizer. */
 START_TEST(no_bytes_harm_the_check) {
     srandom(1);
@@ -155,6 +195,8 @@ int main(void) {
     tcase_add_test(cases, large_frames_get_sixteen_slots_by_default);
     tcase_add_test(cases, a_format_without_a_size_has_no_plan);
     tcase_add_test(cases, each_lie_of_a_geometry_is_found);
+    tcase_add_test(cases, a_lie_that_all_else_fits_is_found);
+    tcase_add_test(cases, a_ring_that_is_not_as_long_as_it_says_is_found);
     tcase_add_test(cases, no_bytes_harm_the_check);
     tcase_add_test(cases, words_give_back_what_was_put_in);
     Suite *suite = suite_create("layout");

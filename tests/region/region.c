@@ -165,11 +165,25 @@ START_TEST(what_is_not_a_memory_file_is_refused) {
     refuse(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
     refuse(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     ck_assert_int_eq(region_check(-1, REGION_SEALED, 0, NULL), -EPROTO);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "not a memory file"));
     int sealed = make_with_seals(ALL_SEALS, BYTES);
     char path[64];
     snprintf(path, sizeof(path), "/proc/self/fd/%d", sealed);
     refuse(open(path, O_PATH | O_CLOEXEC));
     close(sealed);
+}
+END_TEST
+
+/* With all the seals, but of memory whose pages may not be there when they are touched. */
+START_TEST(huge_pages_are_refused) {
+    enum { HUGE_BYTES = 2 << 20 };
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+    if (fd < 0 || ftruncate(fd, HUGE_BYTES) < 0)
+        return; /* a kernel without them */
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
+    ck_assert_int_eq(region_check(fd, REGION_SEALED, HUGE_BYTES, NULL), -EPROTO);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "not a memory file"));
+    close(fd);
 }
 END_TEST
 
@@ -303,6 +317,7 @@ int main(void) {
     tcase_add_test(cases, a_descriptor_with_wrong_seals_is_refused);
     tcase_add_test(cases, a_descriptor_of_another_size_is_refused);
     tcase_add_test(cases, what_is_not_a_memory_file_is_refused);
+    tcase_add_test(cases, huge_pages_are_refused);
     tcase_add_test(cases, a_descriptor_without_the_access_it_needs_is_refused);
     tcase_add_test(cases, a_lease_page_has_its_last_writer_once_its_reader_mapped_it);
     tcase_add_test(cases, populate_backs_exactly_the_pages_it_is_asked_for);
