@@ -8,13 +8,15 @@ tries: two threads must meet. Exit: 0 each was found, 1 some was not, 2 usage.
 """
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../gates"))
+from mutation import Unfit, first_complaint, report, weaken, without_steps
 
 SOURCES = ["ring.c", "bell.c", "futex.c", "clock.c"]
 MORE_SOURCES = {"record": ["record.c", "record_read.c", "histogram.c", "region.c", "error.c"]}
@@ -36,11 +38,6 @@ def relax(store):
     return store, store.replace("memory_order_release", "memory_order_relaxed").replace(
         "memory_order_acquire", "memory_order_relaxed"
     )
-
-
-def without_steps(text):
-    """The source as it is shipped: the crash tests' steps are nothing in it."""
-    return re.sub(r"^ *STEP\(\w+\);\n", "", text, flags=re.M)
 
 
 def without_refresh(begin, end):
@@ -526,9 +523,7 @@ def fails(copy, program, arguments, luck_s):
         except subprocess.TimeoutExpired:
             return "does not end"
         if result.returncode:
-            lines = (result.stdout + result.stderr).splitlines()
-            said = [line for line in lines if "SUMMARY" in line or ":F:" in line or ":E:" in line or "races:" in line or "sleepers:" in line or "stepkill:" in line]
-            return (said or lines or ["killed"])[0].replace(copy + "/", "")[-150:]
+            return first_complaint(result.stdout + result.stderr, copy)
         if time.monotonic() > until:
             return None
 
@@ -540,38 +535,29 @@ def make_copy(root, work):
     return copy
 
 
-def report(is_right, name, program, arguments, said):
-    print("%-6s %-40s %-14s %s" % ("ok" if is_right else "FAILED", name, (program + " " + arguments).strip(), said), flush=True)
-    return is_right
-
-
 def try_unchanged(root, work, program):
     """Whether it passes as it is: a mutant is only found by what fails because of it."""
     copy = make_copy(root, work)
     built = build(copy, program)
     said = built.stderr[:200] if built.returncode else fails(copy, program, "", 0)
     shutil.rmtree(copy)
-    return report(said is None, "nothing", program, "", said or "passes")
+    return report(said is None, "nothing", program, said or "passes")
 
 
 def try_mutant(root, work, mutant):
     name, file, text, instead, program, arguments = mutant
     copy = make_copy(root, work)
-    path = os.path.join(copy, "shmframe/src", file)
-    with open(path, encoding="utf-8") as source:
-        content = without_steps(source.read())
     found = None
-    if content.count(text) != 1:
-        said = "the text to change is there %d times" % content.count(text)
-    else:
-        with open(path, "w", encoding="utf-8") as source:
-            source.write(content.replace(text, instead))
+    try:
+        weaken(os.path.join(copy, "shmframe/src", file), text, instead)
         built = build(copy, program)
         if built.returncode == 0:
             found = fails(copy, program, arguments, LUCK_S if program in ("races", "sleepers") else 0)
         said = built.stderr[:200] if built.returncode else found or "nobody notices"
+    except Unfit as unfit:
+        said = str(unfit)
     shutil.rmtree(copy)
-    return report(found is not None, name, program, arguments, said)
+    return report(found is not None, name, (program + " " + arguments).strip(), said)
 
 
 def main(arguments):
