@@ -133,6 +133,7 @@ static __attribute__((noinline, cold)) bool move_on(struct shmframe_reader *read
  * or the reader's failure. Moves on to the next ring where this one is over. */
 static int look(struct shmframe_reader *reader, bool may_tell) {
     for (;;) {
+        reader->is_at_end = false;
         if (reader->failure)
             return reader->failure;
         enum ring_state state;
@@ -157,8 +158,10 @@ static int look(struct shmframe_reader *reader, bool may_tell) {
             reader->is_gone_told = true;
             tell(reader, SHMFRAME_WRITER_GONE);
         }
-        if (!move_on(reader, is_ended))
+        if (!move_on(reader, is_ended)) {
+            reader->is_at_end = state != RING_OPEN;
             return -EAGAIN;
+        }
     }
 }
 
@@ -389,10 +392,6 @@ static bool is_ready(struct shmframe_reader *reader, int64_t now_ns) {
     return code != -EAGAIN;
 }
 
-static bool is_at_open_ring(const struct shmframe_reader *reader) {
-    return ring_look(&reader->link->core, NULL) != RING_OVER;
-}
-
 static uint64_t find_ready(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns) {
     uint64_t ready = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -453,7 +452,7 @@ static __attribute__((hot)) int sleep_once(struct shmframe_reader *const *reader
     struct ring_reader *cores[SHMFRAME_WAIT_MAX];
     uint32_t open = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (is_at_open_ring(readers[i]))
+        if (!readers[i]->is_at_end)
             cores[open++] = &readers[i]->link->core;
         /* Another thread was at the session: soon again. */
         if (readers[i]->object.is_upkeep_due)
@@ -575,7 +574,7 @@ static bool arm(struct shmframe_reader *reader) {
         return false;
     reader->is_armed = true;
     record_set_doing(&reader->record, SHMFRAME_DOING_POLLING, clock_now_ns());
-    if (!is_at_open_ring(reader) || bell_arm(&reader->link->core))
+    if (reader->is_at_end || bell_arm(&reader->link->core))
         return true;
     disarm(reader);
     return false;

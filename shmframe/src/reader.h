@@ -40,6 +40,7 @@ struct shmframe_reader {
     bool is_frame_due;              /* the next one, before long: see struct bell_others */
     int64_t wake_ns;                /* when it woke for the next frame; 0: it did not sleep */
     bool is_end_told, is_gone_told; /* of `link` */
+    bool is_at_end;                 /* `link` was over, with none after it, when last looked at */
     bool is_armed;                  /* waits for a byte */
     uint32_t lease_flags;           /* of the next frame */
     int untold;                     /* what a wait met, for the next acquire to tell; 0: nothing */
