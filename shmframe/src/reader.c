@@ -570,6 +570,7 @@ static bool arm(struct shmframe_reader *reader) {
     session_lock(reader->object.session);
     session_do_upkeep(reader->object.session, clock_now_ns());
     session_unlock(reader->object.session);
+    destroy_left(reader); /* no upkeep is due after this one: look_after() has none to see to it */
     if (has_notice(reader) || atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
         return false;
     reader->is_armed = true;

@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct shmframe_writer *writer;
@@ -195,6 +196,41 @@ START_TEST(the_sessions_descriptor_is_readable_for_an_event_and_quiet_after_disp
 }
 END_TEST
 
+/* Rings that this process has mapped to read. */
+static unsigned count_rings_read(void) {
+    FILE *maps = fopen("/proc/self/maps", "re");
+    ck_assert_ptr_nonnull(maps);
+    char line[512];
+    unsigned count = 0;
+    while (fgets(line, sizeof(line), maps))
+        count += strstr(line, "memfd:shmframe-ring") && strstr(line, " r--s ");
+    fclose(maps);
+    return count;
+}
+
+START_TEST(a_former_ring_goes_once_its_lease_is_over) {
+    const struct shmframe_reader_params params = {
+        .stream = "s", .policy = SHMFRAME_IN_ORDER, .leases = 2};
+    writer = world_open_writer("s");
+    ck_assert_int_eq(shmframe_reader_open(world.session, &params, &reader), 0);
+    const int fd = arm();
+    world_publish(writer, 1);
+    struct shmframe_lease former, later;
+    ck_assert_int_eq(await_answer(fd, &former), 0);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_data(&format, "test", 4096), 0);
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    world_publish(writer, 2);
+    ck_assert_int_eq(await_answer(fd, &later), 0);
+    ck_assert_int_eq(shmframe_reader_release(reader, &later), 0);
+    arm();
+    ck_assert_uint_eq(count_rings_read(), 2);
+    ck_assert_int_eq(shmframe_reader_release(reader, &former), 0);
+    arm();
+    ck_assert_uint_eq(count_rings_read(), 1);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("poll");
     TCase *tests = tcase_create("poll");
@@ -205,6 +241,7 @@ int main(void) {
     tcase_add_test(tests, each_of_many_frames_makes_the_descriptor_readable_again);
     tcase_add_test(tests, the_end_makes_the_descriptor_readable_and_is_told_once);
     tcase_add_test(tests, a_new_format_makes_the_descriptor_readable);
+    tcase_add_test(tests, a_former_ring_goes_once_its_lease_is_over);
     tcase_add_test(tests, an_eviction_makes_the_descriptor_readable);
     tcase_add_test(tests, the_writers_death_makes_the_descriptor_readable);
     tcase_add_test(tests, the_next_writers_frame_makes_the_descriptor_readable);
