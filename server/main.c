@@ -1,5 +1,6 @@
 /* shmframed: the supervisor that introduces writers and readers to each other. */
 #include "error.h"
+#include "protect.h"
 #include "region.h"
 #include "server.h"
 #include "upgrade.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -35,6 +35,7 @@ static const char HELP[] =
     "  --config FILE     run the nodes of this pipeline file, see shmframe-pipeline(5)\n"
     "  --private         end, and stop the nodes, once the process that started it is gone\n"
     "  --check           check that it could start so, say which version it is, and exit\n"
+    "  --traceable       let debuggers of its user attach, and core files be written\n"
     "  --verbose         log every message\n"
     "  --quiet           log only what keeps it from doing its work\n"
     "  --help            show this text and exit\n"
@@ -48,7 +49,7 @@ enum { LIMITS_MAX = 64 };
 
 struct options {
     struct server_params server;
-    bool is_check;
+    bool is_check, is_traceable;
     const char *limit[LIMITS_MAX];
     struct settings scratch; /* where values of options are tried */
     char default_socket[4096];
@@ -146,21 +147,14 @@ _Noreturn static void fail_option(bool is_value_missing, char *const *argv) {
 
 static void parse_options(struct options *options, int argc, char **argv) {
     static const struct option table[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"allow-uid", required_argument, NULL, 'u'},
-        {"settings", required_argument, NULL, 'S'},
-        {"limit", required_argument, NULL, 'l'},
-        {"allow", required_argument, NULL, 'a'},
-        {"reach", required_argument, NULL, 'e'},
-        {"ready-fd", required_argument, NULL, 'r'},
-        {"config", required_argument, NULL, 'f'},
-        {"private", no_argument, NULL, 'p'},
-        {"check", no_argument, NULL, 'c'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
+        {"socket", required_argument, NULL, 's'},   {"allow-uid", required_argument, NULL, 'u'},
+        {"settings", required_argument, NULL, 'S'}, {"limit", required_argument, NULL, 'l'},
+        {"allow", required_argument, NULL, 'a'},    {"reach", required_argument, NULL, 'e'},
+        {"ready-fd", required_argument, NULL, 'r'}, {"config", required_argument, NULL, 'f'},
+        {"private", no_argument, NULL, 'p'},        {"traceable", no_argument, NULL, 't'},
+        {"check", no_argument, NULL, 'c'},          {"verbose", no_argument, NULL, 'v'},
+        {"quiet", no_argument, NULL, 'q'},          {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},        {0},
     };
     int letter;
     opterr = 0;
@@ -196,6 +190,9 @@ static void parse_options(struct options *options, int argc, char **argv) {
             break;
         case 'c':
             options->is_check = true;
+            break;
+        case 't':
+            options->is_traceable = true;
             break;
         case 'v':
             log_set_level(LOG_DETAILS);
@@ -312,7 +309,7 @@ int main(int argc, char **argv) {
     }
     load_settings(&options.server);
     load_plan(&options.server);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    protect_process(options.is_traceable);
     if (check_kernel() < 0)
         fail(EXIT_FAILED, shmframe_last_error());
     if (options.is_check) {

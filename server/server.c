@@ -4,6 +4,7 @@
 #include "error.h"
 #include "limits.h"
 #include "notify.h"
+#include "protect.h"
 #include "step.h"
 #include "store.h"
 #include "upgrade.h"
@@ -409,6 +410,8 @@ int server_run(const struct server_params *params) {
     int code = listener_open(&server.listener, params->socket, &reach);
     if (code < 0)
         return code;
+    if (!params->config)
+        protect_drop_capabilities(); /* a socket for a group took one */
     STEP(SERVER_LISTENS);
     set_socket_path(&server);
     server.reserve_fd = open_reserve();

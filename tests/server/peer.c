@@ -52,7 +52,7 @@ pid_t fork_bound(void) {
 }
 
 void supervisor_prepare(struct supervisor *supervisor) {
-    *supervisor = (struct supervisor){.pid = -1};
+    *supervisor = (struct supervisor){.pid = -1, .is_traceable = true};
     strcpy(supervisor->folder, "/tmp/shmframed-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(supervisor->folder));
     snprintf(supervisor->socket, sizeof(supervisor->socket), "%s/socket", supervisor->folder);
@@ -79,6 +79,8 @@ void supervisor_start(struct supervisor *supervisor) {
         const char *arguments[24] = {"shmframed",  "--socket", supervisor->socket,
                                      "--ready-fd", number,     "--verbose"};
         unsigned count = 6;
+        if (supervisor->is_traceable && geteuid() != 0) /* its descriptors are counted */
+            arguments[count++] = "--traceable";
         for (unsigned i = 0; supervisor->option[i]; i++)
             arguments[count++] = supervisor->option[i];
         if (supervisor->allow_uid[0]) {

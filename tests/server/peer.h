@@ -20,6 +20,7 @@ struct supervisor {
     int fds;               /* its descriptors when it was ready */
     unsigned fds_limit;    /* how many it may have; 0: as many as we */
     char allow_uid[16];    /* of --allow-uid; empty: none */
+    bool is_traceable;     /* for who is not root */
     const char *option[8]; /* further ones, NULL at the end */
 };
 

@@ -49,6 +49,8 @@ class Manager:
         self.env = dict(os.environ, SHMFRAME_SOCKET=self.socket)
         self.env.pop("NOTIFY_SOCKET", None)
         self.store = {}  # name: descriptors
+        if os.geteuid() != 0:  # which file it runs is looked at
+            options = ("--traceable", *options)
         self.messages = []
         self.service = None
         self.others = []
