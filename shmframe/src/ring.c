@@ -489,6 +489,7 @@ static void drop_lease(struct ring_reader *reader, const struct ring_frame *fram
 static inline __attribute__((always_inline)) uint32_t
 try_leases(struct ring_reader *reader, const struct ring_frame *frames, uint32_t count) {
     uint32_t taken = 0;
+    STEP(ACQUIRE_CHOSEN);
     for (uint32_t i = 0; i < count; i++)
         /* Release: it ends the word's last use (R). */
         atomic_store_explicit(&reader->lease->lease[frames[i].cell],

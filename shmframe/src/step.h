@@ -22,6 +22,7 @@
     X(SPACE_ASKED, "the writer says that it waits for a lossless reader")                          \
     X(SPACE_SLEPT, "it has slept for that reader")                                                 \
     /* acquire, wait, release */                                                                   \
+    X(ACQUIRE_CHOSEN, "the frame is chosen, the lease word not set")                               \
     X(ACQUIRE_LEASED, "the lease word is set")                                                     \
     X(ACQUIRE_CHECKED, "the slot is still PUBLISHED")                                              \
     X(ACQUIRE_TOLD, "the cursor is told")                                                          \
