@@ -269,7 +269,7 @@ static int refuse_fds(struct client *client, struct channel_mail *mail, int code
 static bool read_one(struct client *client) {
     struct channel_mail mail;
     int code = channel_receive_open(client->socket, &mail);
-    if (code == -EAGAIN)
+    if (code == -EAGAIN || code == -ENOMEM) /* of the latter: it is still there */
         return false;
     if (code == -EPIPE) {
         close_mail(&mail);

@@ -133,10 +133,12 @@ static void look_again(struct client *client, struct client *other) {
         client_sweep(other);
 }
 
-static int refuse_taken(const struct stream_writer *other) {
+/* A session of the same process that is away is given up in its time, or comes back. */
+static int refuse_taken(const struct client *client, const struct stream_writer *other) {
     const struct client *owner = other->client;
     const char *name = other->stream->name;
-    const bool is_just_away = owner->socket < 0 && shmframe_now_ns() - owner->away_ns < GRACE_NS;
+    const bool is_just_away = owner->socket < 0 && (owner->process == client->process ||
+                                                    shmframe_now_ns() - owner->away_ns < GRACE_NS);
     if (is_just_away || process_is_dying(owner->process))
         return error_set(-EAGAIN,
                          "not yet: stream '%s' was written by %s (pid %d) until a moment "
@@ -148,11 +150,15 @@ static int refuse_taken(const struct stream_writer *other) {
                      name, owner->name, (int)owner->process->pid);
 }
 
+/* The same writer in a new session. It may not have heard of a newer ring that it had announced
+ * when its connection broke, and goes on in this one. */
 static bool is_taking_over(const struct client *client, const struct message_open_ring *open,
                            const struct stream_writer *other) {
-    return (open->flags & MESSAGE_RESYNC) && other->client->process == client->process &&
-           !client_is_here(other->client) && other->ring &&
-           other->ring->generation == open->generation;
+    if (!(open->flags & MESSAGE_RESYNC) || other->client->process != client->process ||
+        client_is_here(other->client) || !other->ring)
+        return false;
+    return other->ring->generation == open->generation ||
+           (other->ring->generation > open->generation && other->number == open->writer);
 }
 
 static int check_other(struct client *client, const struct message_open_ring *open,
@@ -160,7 +166,7 @@ static int check_other(struct client *client, const struct message_open_ring *op
     if (!other || (other->client == client && other->number == open->writer) ||
         is_taking_over(client, open, other))
         return 0;
-    return refuse_taken(other);
+    return refuse_taken(client, other);
 }
 
 /* Whether the name is free for `client`, or its own already. */
@@ -195,9 +201,10 @@ static int check_name(struct client *client, const struct message_open_ring *ope
                          "not yet: the readers of stream '%s', who know how far it came under the "
                          "former supervisor, are still coming back",
                          stream->name);
-    /* Its owner had announced a newer ring, but not heard of it any more, and goes on in this one.
-     */
-    if ((open->flags & MESSAGE_RESYNC) && stream->is_numbered && stream->owner != client->process &&
+    /* As above: its owner may have announced a newer ring, and not heard of it. */
+    const bool is_owner = stream->owner == client->process ||
+                          (stream->writer && is_taking_over(client, open, stream->writer));
+    if ((open->flags & MESSAGE_RESYNC) && stream->is_numbered && !is_owner &&
         open->generation < stream->generation)
         return error_set(-EEXIST, "stream '%s' has had another writer since", stream->name);
     if (stream->generation == UINT32_MAX)

@@ -690,6 +690,56 @@ START_TEST(an_owner_whom_nobody_can_watch_is_not_taken_for_dead) {
 }
 END_TEST
 
+START_TEST(a_writer_whose_connection_breaks_in_a_change_of_format_goes_on_in_the_former_one) {
+    const struct ring_options first = {.links = 2}, next = {.links = 2, .first_entry = 8};
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_ring(&writer, &ring, "test", &first);
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 4});
+    const struct message_link link = peer_expect_link(&reader);
+    ck_assert_uint_eq(link.generation, 1);
+    peer_send_ring(&writer, &ring, "test", &next);
+    ck_assert_uint_eq(peer_expect_link(&reader).generation, 2);
+    const struct message_held_link held = note_held(&writer, link.entry);
+    peer_vanish(&writer);    /* before it has read that generation 2 is open */
+    return_writer(&held, 1); /* hears OPENED of generation 1 */
+    peer_expect_state(&writer, link.entry, ENTRY_GRANTED);
+    const struct ring_options last = {.links = 2, .first_entry = 16};
+    peer_send_ring(&writer, &ring, "test", &last);
+    ck_assert_uint_eq(peer_expect_link(&reader).generation, 3);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
+/* Two sessions of a process are away, one is back: the other may be its own. */
+START_TEST(a_stream_of_the_same_process_that_is_away_is_not_yet_free) {
+    struct peer other;
+    const struct ring_options options = {.links = 2}, again = {.links = 2, .writer = 1};
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&other, &supervisor, "other");
+    peer_open_ring(&writer, &ring, "test", &options);
+    peer_open_reader(&other, "test", &(struct reader_options){.reader = 4});
+    peer_expect_link(&other);
+    peer_vanish(&writer);
+    peer_vanish(&other);
+    peer_open(&writer, &supervisor, "writer");
+    const int64_t enough_ns = shmframe_now_ns() + 5 * INT64_C(500000000);
+    while (shmframe_now_ns() < enough_ns) {
+        peer_send_ring(&writer, &ring, "test", &again);
+        peer_expect_error(&writer, -EAGAIN);
+        poll(NULL, 0, 50);
+    }
+    peer_vanish(&writer);
+    return_writer(NULL, 0);
+    peer_close(&writer);
+    peer_open(&other, &supervisor, "other");
+    peer_open_reader(&other, "test",
+                     &(struct reader_options){.reader = 4, .flags = MESSAGE_RESYNC});
+    peer_close(&other);
+}
+END_TEST
+
 START_TEST(a_pipe_in_the_place_of_the_names_is_not_waited_for) {
     supervisor_stop(&supervisor);
     char path[128], beside[136];
@@ -736,6 +786,9 @@ int main(void) {
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
     tcase_add_test(cases, an_owner_whom_nobody_can_watch_is_not_taken_for_dead);
+    tcase_add_test(
+        cases, a_writer_whose_connection_breaks_in_a_change_of_format_goes_on_in_the_former_one);
+    tcase_add_test(cases, a_stream_of_the_same_process_that_is_away_is_not_yet_free);
     tcase_add_test(cases, a_pipe_in_the_place_of_the_names_is_not_waited_for);
     Suite *suite = suite_create("restart");
     suite_add_tcase(suite, cases);
