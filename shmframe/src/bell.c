@@ -20,14 +20,22 @@ static void change(struct bell_page *page, int64_t now_ns) {
     atomic_store_explicit(&page->rung_ns, now_ns, memory_order_relaxed);
 }
 
-static void wake(const struct ring_link *link) {
-    if ((link->rung & 3) == WAIT_SOCKET) {
-        /* A full socket has a byte in it already; a closed one has nobody to wake. */
-        if (send(link->wake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+/* A full socket has a byte in it already; a closed one has nobody to wake. Where the kernel has no
+ * memory for a byte now, it was not rung: the next publish tries again. */
+static void wake_socket(struct ring_link *link) {
+    enum { TRIES = 4 };
+    for (unsigned i = 0; i < TRIES; i++)
+        if (send(link->wake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+            (errno != ENOMEM && errno != ENOBUFS && errno != EINTR))
             return;
-    } else {
+    link->rung = 0;
+}
+
+static void wake(struct ring_link *link) {
+    if ((link->rung & 3) == WAIT_SOCKET)
+        wake_socket(link);
+    else
         futex_wake(&link->bell->bell, 1);
-    }
 }
 
 /* Apart, so that a publish that wakes nobody does not pay for it. */

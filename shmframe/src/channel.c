@@ -80,6 +80,8 @@ static void take_fds(struct msghdr *parts, struct channel_mail *mail) {
 static int receive_failed(int code) {
     if (code == EAGAIN || code == EWOULDBLOCK)
         return -EAGAIN;
+    if (code == ENOMEM || code == ENOBUFS)
+        return error_kernel(code, "a message could not be received");
     return error_set(-EPIPE, "the peer is gone: %s", strerror(code));
 }
 

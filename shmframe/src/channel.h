@@ -17,8 +17,8 @@ int channel_send(int socket, const union message *message, const int *fds);
 
 /* Receives one message without waiting, descriptors close-on-exec, and checks it with
  * message_check(). On any error no descriptor stays open and out_mail->fds is 0.
- * Errors: -EAGAIN nothing there; -EPIPE end of file; -EPROTO, -EPROTONOSUPPORT a bad message;
- * -EMFILE descriptors were lost for lack of room. */
+ * Errors: -EAGAIN nothing there; -ENOMEM it is still there, later; -EPIPE end of file; -EPROTO,
+ * -EPROTONOSUPPORT a bad message; -EMFILE descriptors were lost for lack of room. */
 int channel_receive(int socket, struct channel_mail *out_mail);
 
 /* The same, but descriptors stay in out_mail on an error too, one more than any message has at

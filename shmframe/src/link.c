@@ -31,10 +31,7 @@ static int create_lease_page(struct region *out_region, int *out_fd) {
 static int create_wake(int *out_ours, int *out_theirs) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
-        return error_set(errno == ENFILE   ? -ENFILE
-                         : errno == EMFILE ? -EMFILE
-                                           : -ENOMEM,
-                         "no pair of sockets for a reader: %s; raise `ulimit -n`", strerror(errno));
+        return error_kernel(errno, "no pair of sockets for a reader");
     *out_ours = ends[0];
     *out_theirs = ends[1];
     return 0;
@@ -96,25 +93,34 @@ static int map_ring(struct link_reader *link, int fd, const char *stream) {
     return code;
 }
 
-static int map_pages(struct link_reader *link, const struct channel_mail *mail) {
-    int code = region_check(mail->fd[1], REGION_LEASE, LINK_PAGE_BYTES, NULL);
+/* Time and lack of memory fall on us, who ask for the slots, before we hold one. */
+static int warm_ring(struct link_reader *link, const struct message_link *message) {
+    const struct ring_geometry *geometry = &link->geometry;
+    link->slots_due = message->slots < geometry->slots ? message->slots : geometry->slots;
+    int code = region_populate(&link->ring, 0, offsetof(struct ring, slot[link->slots_due]), false);
     if (code == 0)
-        code = region_map_lease(mail->fd[1], LINK_PAGE_BYTES, &link->lease);
-    if (code == 0)
-        code = region_check(mail->fd[2], REGION_SEALED, LINK_PAGE_BYTES, NULL);
-    if (code == 0)
-        code = region_map(mail->fd[2], LINK_PAGE_BYTES, &link->bell);
+        code = region_populate(&link->ring, geometry->payload_offset,
+                               geometry->slot_stride * link->slots_due, false);
     return code;
 }
 
-static int take_wake(struct link_reader *link, struct channel_mail *mail) {
+static int map_bell(struct link_reader *link, int fd) {
+    int code = region_check(fd, REGION_SEALED, LINK_PAGE_BYTES, NULL);
+    return code == 0 ? region_map(fd, LINK_PAGE_BYTES, &link->bell) : code;
+}
+
+static int check_wake(int fd) {
     int type = 0;
     socklen_t length = sizeof(type);
-    if (getsockopt(mail->fd[3], SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET)
         return error_set(-EPROTO, "a link's wake descriptor is not a socket of a pair");
-    link->wake = mail->fd[3];
-    mail->fd[3] = -1;
     return 0;
+}
+
+/* Once mapped it is sealed, and cannot be mapped again. */
+static int map_lease(struct link_reader *link, int fd) {
+    int code = region_check(fd, REGION_LEASE, LINK_PAGE_BYTES, NULL);
+    return code == 0 ? region_map_lease(fd, LINK_PAGE_BYTES, &link->lease) : code;
 }
 
 static int check_grant(const struct message_link *message) {
@@ -130,7 +136,6 @@ static void init_core(struct link_reader *link, const struct message_link *messa
     link->samples_max = format->kind == SHMFRAME_AUDIO ? format->audio.samples_max : UINT32_MAX;
     link->generation = message->generation;
     link->gone_generation = message->gone_generation;
-    link->slots_due = message->slots < link->geometry.slots ? message->slots : link->geometry.slots;
     link->core = (struct ring_reader){
         .ring = link->ring.base,
         .lease = link->lease.base,
@@ -155,13 +160,19 @@ int link_reader_create(struct channel_mail *mail, const char *stream,
     if (code == 0)
         code = map_ring(link, mail->fd[0], stream);
     if (code == 0)
-        code = map_pages(link, mail);
+        code = warm_ring(link, &mail->message.link);
     if (code == 0)
-        code = take_wake(link, mail);
+        code = map_bell(link, mail->fd[2]);
+    if (code == 0)
+        code = check_wake(mail->fd[3]);
+    if (code == 0)
+        code = map_lease(link, mail->fd[1]);
     if (code < 0) {
         link_reader_destroy(link);
         return code;
     }
+    link->wake = mail->fd[3];
+    mail->fd[3] = -1;
     init_core(link, &mail->message.link);
     *out_link = link;
     return 0;

@@ -34,13 +34,14 @@ struct link_reader {
     uint32_t bytes_max, samples_max; /* that a frame of its format can say it has */
     uint32_t generation;
     uint32_t gone_generation; /* rings up to it had lost their writer when this one came */
-    uint32_t slots_due;       /* to back with memory before the first lease */
+    uint32_t slots_due;       /* were backed with memory before the first lease */
     bool is_watched;          /* `wake` is in the reader's epoll set */
 };
 TAILQ_HEAD(link_reader_list, link_reader);
 
-/* Checks and maps what came with a LINK for `stream`; takes the wake socket out of `mail`.
- * Errors: -EPROTO, -EPROTONOSUPPORT, -ENOMEM. */
+/* Checks and maps what came with a LINK for `stream`, backs the slots that it needs with memory,
+ * and takes the wake socket out of `mail`. After an error that is not the peer's it can be tried
+ * again. Errors: -EPROTO, -EPROTONOSUPPORT, -ENOMEM, -ENFILE. */
 int link_reader_create(struct channel_mail *mail, const char *stream,
                        struct link_reader **out_link);
 void link_reader_destroy(struct link_reader *link);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- attention ---- */
 
@@ -109,10 +110,8 @@ static __attribute__((noinline, cold)) bool move_on(struct shmframe_reader *read
     overrun_moved(&reader->clock, rung_ns(former));
     reader->link = next;
     reader_forget_rings(reader);
-    if (reader->epoll >= 0) {
-        reader_unwatch(reader, former);
-        reader_watch(reader, next);
-    }
+    if (reader->epoll >= 0)
+        reader_unwatch(reader, former); /* the next one is watched once it is waited for */
     reader->is_end_told = reader->is_gone_told = false;
     if (is_restart) {
         reader->lease_flags |= SHMFRAME_LEASE_RESTARTED;
@@ -555,10 +554,13 @@ static void drain_wake(struct shmframe_reader *reader) {
     for (unsigned i = 0; i < BYTES_A_TURN && link->is_watched; i++) {
         char bytes[64];
         const ssize_t taken = recv(link->wake, bytes, sizeof(bytes), MSG_DONTWAIT);
-        if (taken < 0 && errno == EAGAIN)
-            break;
-        if (taken == 0 || (taken < 0 && errno != EINTR))
+        if (taken < 0 && (errno == EAGAIN || errno == ENOMEM))
+            break; /* of the latter the descriptor stays readable */
+        if (taken == 0 || (taken < 0 && errno != EINTR)) {
             reader_unwatch(reader, link);
+            close(link->wake);
+            link->wake = -1;
+        }
     }
     uint64_t count;
     eventfd_read(reader->mail_event, &count);
@@ -567,6 +569,8 @@ static void drain_wake(struct shmframe_reader *reader) {
 /* Nothing was there: makes the descriptor readable for what comes. False: look again. */
 static bool arm(struct shmframe_reader *reader) {
     drain_wake(reader);
+    if (!reader_watch(reader, reader->link)) /* readable until it is */
+        eventfd_write(reader->mail_event, 1);
     session_lock(reader->object.session);
     session_do_upkeep(reader->object.session, clock_now_ns());
     session_unlock(reader->object.session);

@@ -17,6 +17,8 @@ struct reader_mail {
     struct channel_mail mail; /* a LINK */
 };
 
+STAILQ_HEAD(reader_mail_list, reader_mail);
+
 enum reader_answer { READER_ASKED = 0, READER_ACCEPTED, READER_REFUSED };
 
 struct shmframe_reader {
@@ -67,7 +69,7 @@ struct shmframe_reader {
         int fd;
     } ring[HELD_RINGS_MAX];
     uint32_t rings;
-    STAILQ_HEAD(, reader_mail) mail;
+    struct reader_mail_list mail; /* links; those that could not be taken yet first */
 };
 
 /* ---- reader_mail.c ---- */
@@ -75,7 +77,8 @@ struct shmframe_reader {
 extern const struct session_ops reader_ops;
 
 /* Takes what has come for the reader: links, the word of a new supervisor, refusals. Own thread,
- * without the mutex. Errors: what was refused, or a link that does not hold together; told once. */
+ * without the mutex. Errors: what was refused, or a link that does not hold together; told once. A
+ * link that there is no memory for now is kept for the next call. */
 int reader_take_mail(struct shmframe_reader *reader);
 
 /* The rings before the one that it reads are over, and read. Own thread, without the mutex. */
@@ -84,8 +87,8 @@ void reader_forget_rings(struct shmframe_reader *reader);
 /* Adds an event; the oldest gives way. */
 void reader_add_event(struct shmframe_reader *reader, const struct shmframe_reader_event *event);
 
-/* Keeps an eye on a link's wake socket, or no longer. */
-void reader_watch(struct shmframe_reader *reader, struct link_reader *link);
+/* Keeps an eye on a link's wake socket, or no longer. False: there is no memory for that now. */
+bool reader_watch(struct shmframe_reader *reader, struct link_reader *link);
 void reader_unwatch(struct shmframe_reader *reader, struct link_reader *link);
 
 #endif

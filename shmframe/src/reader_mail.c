@@ -41,6 +41,8 @@ static int send_open(struct shmframe_reader *reader) {
         STEP(RETURN_SENT);
     else
         STEP(READER_SENT);
+    if (code < 0)
+        return code;
     /* The newest last: whoever has seen that one waits for no more. */
     for (uint32_t i = 0; i < reader->rings && reader->was_accepted && code >= 0; i++) {
         message_init(&message, MESSAGE_HELD_RING, 0);
@@ -49,6 +51,8 @@ static int send_open(struct shmframe_reader *reader) {
         code = session_send(session, &message, &reader->ring[i].fd);
         STEP(RETURN_SHOWN);
     }
+    if (code < 0) /* it cannot ask for its place twice */
+        session_break(session);
     return code;
 }
 
@@ -84,7 +88,12 @@ static void keep_ring(struct shmframe_reader *reader, uint32_t generation, int f
 
 static void keep_link(struct shmframe_reader *reader, struct channel_mail *mail) {
     struct reader_mail *kept = malloc(sizeof(*kept));
+    if (!kept && !reader->object.is_opening) {
+        session_break(reader->object.session); /* and is given it once more */
+        return;
+    }
     if (!kept) {
+        reader->answer = READER_REFUSED;
         reader->refusal = -ENOMEM;
         message_put_text(reader->refusal_text, sizeof(reader->refusal_text),
                          "no memory for a link");
@@ -141,7 +150,7 @@ static bool is_evicted(const struct shmframe_reader *reader) {
 
 static void welcome(struct session_object *object) {
     struct shmframe_reader *reader = (struct shmframe_reader *)object;
-    if (!is_evicted(reader) && send_open(reader) < 0)
+    if (!is_evicted(reader) && send_open(reader) < 0 && !object->session->is_broken)
         session_retry(object);
 }
 
@@ -150,7 +159,7 @@ static void disconnected(struct session_object *object) {
 }
 
 const struct session_ops reader_ops = {
-    .take_mail = take_mail, .welcome = welcome, .disconnected = disconnected};
+    .take_mail = take_mail, .welcome = welcome, .retry = welcome, .disconnected = disconnected};
 
 /* ---- taking it, in the reader's own thread ---- */
 
@@ -172,16 +181,6 @@ int shmframe_reader_next_event(struct shmframe_reader *reader,
     return 0;
 }
 
-/* Time and lack of memory fall on us, who ask for the slots, before we hold one. */
-static int warm_link(struct link_reader *link) {
-    const struct ring_geometry *geometry = &link->geometry;
-    int code = region_populate(&link->ring, 0, offsetof(struct ring, slot[link->slots_due]), false);
-    if (code == 0)
-        code = region_populate(&link->ring, geometry->payload_offset,
-                               geometry->slot_stride * link->slots_due, false);
-    return code;
-}
-
 static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
     struct link_reader *link;
     int code = link_reader_create(mail, reader->stream, &link);
@@ -190,11 +189,6 @@ static int add_link(struct shmframe_reader *reader, struct channel_mail *mail) {
     link->core.is_latest = reader->policy == SHMFRAME_LATEST;
     if (link->core.begin == RING_BEGIN_NEWEST && !link->core.is_latest)
         ring_reader_begin_here(&link->core);
-    code = warm_link(link);
-    if (code < 0) {
-        link_reader_destroy(link);
-        return code;
-    }
     /* As the notice page says; but its supervisor, and the page with it, may be gone by now. */
     if (link->gone_generation > reader->gone_generation && link->gone_generation < link->generation)
         reader->gone_generation = link->gone_generation;
@@ -216,9 +210,24 @@ static void follow_supervisor(struct shmframe_reader *reader) {
     reader->notice_seen = atomic_load_explicit(&notice->page->word, memory_order_relaxed) - 1;
 }
 
+/* What a later try may do better: its mail is kept. */
+static bool may_heal(int code) {
+    return code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -EINTR ||
+           code == -ENOSPC;
+}
+
+/* In front of what has come meanwhile. */
+static void put_back(struct shmframe_reader *reader, struct reader_mail_list *mail) {
+    session_lock(reader->object.session);
+    STAILQ_CONCAT(mail, &reader->mail);
+    STAILQ_CONCAT(&reader->mail, mail);
+    atomic_store_explicit(&reader->object.has_mail, true, memory_order_relaxed);
+    session_unlock(reader->object.session);
+}
+
 int reader_take_mail(struct shmframe_reader *reader) {
     struct shmframe_session *session = reader->object.session;
-    STAILQ_HEAD(, reader_mail) taken = STAILQ_HEAD_INITIALIZER(taken);
+    struct reader_mail_list taken = STAILQ_HEAD_INITIALIZER(taken);
     int code = 0;
     session_lock(session);
     atomic_store_explicit(&reader->object.has_mail, false, memory_order_relaxed);
@@ -234,9 +243,13 @@ int reader_take_mail(struct shmframe_reader *reader) {
     session_unlock(session);
     struct reader_mail *mail;
     while ((mail = STAILQ_FIRST(&taken))) {
-        STAILQ_REMOVE_HEAD(&taken, next);
         const int result = add_link(reader, &mail->mail);
         code = code == 0 ? result : code;
+        if (may_heal(result)) {
+            put_back(reader, &taken);
+            break;
+        }
+        STAILQ_REMOVE_HEAD(&taken, next);
         channel_close_fds(&mail->mail);
         free(mail);
     }
@@ -252,10 +265,12 @@ void reader_forget_rings(struct shmframe_reader *reader) {
 
 /* ---- the descriptor to poll ---- */
 
-void reader_watch(struct shmframe_reader *reader, struct link_reader *link) {
+bool reader_watch(struct shmframe_reader *reader, struct link_reader *link) {
     struct epoll_event event = {.events = EPOLLIN};
-    link->is_watched =
-        link->wake >= 0 && epoll_ctl(reader->epoll, EPOLL_CTL_ADD, link->wake, &event) == 0;
+    if (!link->is_watched)
+        link->is_watched =
+            link->wake >= 0 && epoll_ctl(reader->epoll, EPOLL_CTL_ADD, link->wake, &event) == 0;
+    return link->is_watched || link->wake < 0;
 }
 
 void reader_unwatch(struct shmframe_reader *reader, struct link_reader *link) {
@@ -268,17 +283,16 @@ int shmframe_reader_fd(struct shmframe_reader *reader) {
     if (reader->epoll >= 0)
         return reader->epoll;
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
-    const int mail_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const int mail_event = epoll < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN};
     if (epoll < 0 || mail_event < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, mail_event, &event) < 0 ||
         epoll_ctl(epoll, EPOLL_CTL_ADD, reader->object.session->wire, &event) < 0) {
-        const int code = errno == ENFILE || errno == ENOMEM ? -errno : -EMFILE;
+        const int code = error_kernel(errno, "no descriptor for a reader");
         if (epoll >= 0)
             close(epoll);
         if (mail_event >= 0)
             close(mail_event);
-        return error_set(code, "no descriptor for a reader: %s; raise `ulimit -n`",
-                         strerror(-code));
+        return code;
     }
     session_lock(reader->object.session);
     reader->epoll = epoll;
@@ -286,7 +300,6 @@ int shmframe_reader_fd(struct shmframe_reader *reader) {
     /* Readable from the start: the first acquire arms it. */
     eventfd_write(mail_event, 1);
     session_unlock(reader->object.session);
-    reader_watch(reader, reader->link);
     return reader->epoll;
 }
 

@@ -79,9 +79,8 @@ static int map_fd(int fd, size_t bytes, int protection, struct region *out_regio
 static int create_failed(const char *name, size_t bytes, int code) {
     switch (code) {
     case -EMFILE:
-        return error_set(code, "%s: this process has no descriptor left; raise `ulimit -n`", name);
     case -ENFILE:
-        return error_set(code, "%s: the system has no descriptor left", name);
+        return error_kernel(-code, "%s", name);
     case -EFBIG:
         return error_set(-ENOMEM, "%s: %zu bytes exceed what a file may have; see `ulimit -f`",
                          name, bytes);
@@ -102,7 +101,10 @@ int region_create(const char *name, size_t bytes, struct region *out_region, int
     int fd = open_memfd(name);
     if (fd < 0)
         return create_failed(name, bytes, fd);
-    int code = ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+    int code;
+    do {
+        code = ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+    } while (code == -EINTR);
     if (code == 0)
         code = map_fd(fd, bytes, PROT_READ | PROT_WRITE, out_region);
     if (code < 0) {
@@ -114,17 +116,27 @@ int region_create(const char *name, size_t bytes, struct region *out_region, int
 }
 
 int region_seal(int fd, enum region_seal seal) {
-    if (fcntl(fd, F_ADD_SEALS, seals_of(seal)) < 0)
-        return error_set(-ENOTSUP, "memory cannot be sealed: %s; Linux 5.16 or newer is needed",
-                         strerror(errno));
-    return 0;
+    if (fcntl(fd, F_ADD_SEALS, seals_of(seal)) == 0)
+        return 0;
+    if (errno == ENOMEM)
+        return error_kernel(errno, "memory cannot be sealed");
+    return error_set(-ENOTSUP, "memory cannot be sealed: %s; Linux 5.16 or newer is needed",
+                     strerror(errno));
 }
 
 /* Seals exist on other files of tmpfs and on huge pages too. The former cannot carry ours; the
  * latter can, and raise SIGBUS when the pool of huge pages runs dry. */
-static bool is_plain_memory(int fd) {
-    struct statfs info;
-    return fstatfs(fd, &info) == 0 && (unsigned long)info.f_type == TMPFS_MAGIC;
+static int check_plain_memory(int fd, struct stat *out_info) {
+    struct statfs system;
+    int code;
+    do {
+        code = fstat(fd, out_info) < 0 || fstatfs(fd, &system) < 0 ? -errno : 0;
+    } while (code == -EINTR);
+    if (code == -ENOMEM)
+        return error_kernel(-code, "a memory file cannot be looked at");
+    if (code < 0 || !S_ISREG(out_info->st_mode) || (unsigned long)system.f_type != TMPFS_MAGIC)
+        return error_set(-EPROTO, "a descriptor is not a memory file");
+    return 0;
 }
 
 static bool has_access(int fd, enum region_seal seal) {
@@ -135,8 +147,11 @@ static bool has_access(int fd, enum region_seal seal) {
 int region_check(int fd, enum region_seal seal, size_t bytes, size_t *out_bytes) {
     int seals = fcntl(fd, F_GET_SEALS);
     struct stat info;
-    if (seals < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || !is_plain_memory(fd))
+    if (seals < 0)
         return error_set(-EPROTO, "a descriptor is not a memory file");
+    int code = check_plain_memory(fd, &info);
+    if (code < 0)
+        return code;
     int wanted = seals_of(seal);
     if ((seals & ~F_SEAL_EXEC) != wanted)
         return error_set(-EPROTO, "a memory file has seals 0x%x instead of 0x%x",
@@ -155,25 +170,26 @@ int region_check(int fd, enum region_seal seal, size_t bytes, size_t *out_bytes)
 int region_map(int fd, size_t bytes, struct region *out_region) {
     int code = map_fd(fd, bytes, PROT_READ, out_region);
     if (code == -ENOMEM)
-        return error_set(code,
-                         "%zu bytes cannot be mapped; take a smaller format or ring_bytes at the "
-                         "writer, or see `ulimit -v`",
-                         bytes);
-    if (code < 0)
-        return error_set(-ENOMEM, "%zu bytes cannot be mapped: %s", bytes, strerror(-code));
-    return 0;
+        return error_set(
+            code,
+            "%zu bytes of memory cannot be mapped; take a smaller format or ring_bytes "
+            "at the writer, or see `ulimit -v`",
+            bytes);
+    return code < 0 ? error_kernel(-code, "%zu bytes cannot be mapped", bytes) : 0;
 }
 
 int region_map_lease(int fd, size_t bytes, struct region *out_region) {
     struct region region;
     int code = map_fd(fd, bytes, PROT_READ | PROT_WRITE, &region);
-    if (code == -ENOMEM)
-        return error_set(code, "a lease page cannot be mapped: no memory");
-    if (code < 0)
+    if (code == -EPERM || code == -EACCES)
         return error_set(-EPROTO, "a lease page cannot be mapped for writing: %s", strerror(-code));
+    if (code < 0)
+        return error_kernel(-code, "a lease page cannot be mapped");
     STEP(LEASE_MAPPED);
     if (fcntl(fd, F_ADD_SEALS, SEALS_END) < 0) {
-        code = error_set(-EPROTO, "a lease page cannot be sealed: %s", strerror(errno));
+        code = errno == ENOMEM
+                   ? error_kernel(errno, "a lease page cannot be sealed")
+                   : error_set(-EPROTO, "a lease page cannot be sealed: %s", strerror(errno));
         region_unmap(&region);
         return code;
     }

@@ -23,7 +23,7 @@ enum region_seal {
  * children. Nothing is backed with memory yet. Errors: -ENOMEM, -EMFILE, -ENFILE. */
 int region_create(const char *name, size_t bytes, struct region *out_region, int *out_fd);
 
-/* Seals what region_create() made. Errors: -ENOTSUP the kernel cannot. */
+/* Seals what region_create() made. Errors: -ENOTSUP the kernel cannot; -ENOMEM. */
 int region_seal(int fd, enum region_seal seal);
 
 /* Makes a small region, backs all of it with memory and seals it. Errors: as region_create(),
@@ -32,14 +32,14 @@ int region_create_page(const char *name, size_t bytes, enum region_seal seal,
                        struct region *out_region, int *out_fd);
 
 /* Checks a peer's descriptor: a memfd, sealed so, of exactly `bytes` (0: any size above 0; the size
- * is stored in `out_bytes`, which may be NULL). Errors: -EPROTO with the reason. */
+ * is stored in `out_bytes`, which may be NULL). Errors: -EPROTO with the reason; -ENOMEM. */
 int region_check(int fd, enum region_seal seal, size_t bytes, size_t *out_bytes);
 
-/* Maps a checked region for reading. Errors: -ENOMEM. */
+/* Maps a checked region for reading. Errors: -ENOMEM, -ENFILE. */
 int region_map(int fd, size_t bytes, struct region *out_region);
 
 /* For a lease page: maps it for writing, then adds FUTURE_WRITE and SEAL.
- * Errors: -ENOMEM, -EPROTO. */
+ * Errors: -ENOMEM, -ENFILE; -EPROTO. */
 int region_map_lease(int fd, size_t bytes, struct region *out_region);
 
 void region_unmap(struct region *region);

@@ -186,6 +186,7 @@ static bool is_final(int refusal) {
     case -ENOTSUP:
     case -ENOSPC:
     case -EMFILE:
+    case -ENFILE:
     case -ENOMEM:
         return true;
     default:
@@ -195,6 +196,8 @@ static bool is_final(int refusal) {
 
 int session_await_connection(struct shmframe_session *session, int64_t deadline_ns) {
     int code = 0;
+    if (session->is_broken)
+        session_do_upkeep(session, shmframe_now_ns());
     while (!session->is_welcome && code == 0) {
         code = session_await(session, deadline_ns);
         if (!session->is_welcome && is_final(session->refusal))

@@ -26,6 +26,7 @@ struct session_object;
 struct session_ops {
     void (*take_mail)(struct session_object *object, struct channel_mail *mail);
     void (*welcome)(struct session_object *object); /* a supervisor has come back: speak up */
+    void (*retry)(struct session_object *object);   /* as session_retry() asked for */
     void (*disconnected)(struct session_object *object);
 };
 
@@ -37,7 +38,7 @@ struct session_object {
     uint32_t number;  /* writer: its number; reader: its entry */
     uint32_t cookie;  /* of its newest OPEN_ message */
     bool is_opening;  /* reader: has no link yet, and is told if one cannot be taken */
-    int64_t retry_ns; /* when to call `welcome` again, as the supervisor said "not yet"; 0: never */
+    int64_t retry_ns; /* when to call `retry`; 0: never */
     /* There is something for the object's own thread. Private memory: tells that it is worth taking
      * the mutex. */
     _Atomic bool has_mail;
@@ -70,6 +71,8 @@ struct shmframe_session {
     int epoll;             /* the program's: `wire` and `kick` */
     int wire, timer, kick; /* `wire`: socket and timer */
     bool is_welcome, is_timer_set;
+    bool is_broken;                /* to be closed and made anew: see session_break() */
+    bool is_watch_due;             /* what `wire` is to listen for could not be said */
     struct session_notice *notice; /* NULL: no supervisor */
     int refusal;                   /* why the last HELLO failed; 0: it did not */
     char refusal_text[256];
@@ -146,8 +149,12 @@ int session_send(struct shmframe_session *session, const union message *message,
 /* Does what has become due. Returns how many messages there were. `now_ns` of the present. */
 unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns);
 
-/* The supervisor said "not yet": `welcome` is called once more, soon. */
+/* The supervisor said "not yet", or there was no memory: `retry` is called once, soon. */
 void session_retry(struct session_object *object);
+
+/* What was said half-way, and cannot be said to its end, is taken back by a new connection: the
+ * next upkeep makes it. Until then nothing more is said. */
+void session_break(struct shmframe_session *session);
 
 /* ---- without it ---- */
 

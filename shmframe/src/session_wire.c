@@ -52,17 +52,33 @@ static int keep_for_later(struct shmframe_session *session, const union message 
     for (uint32_t i = 0; i < count; i++) {
         out->fd[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
         if (out->fd[i] < 0) {
+            const int number = errno;
             free_out(out);
-            return error_set(-EMFILE, "this process has no descriptor left; raise `ulimit -n`");
+            return error_kernel(number, "no descriptor for a message to the supervisor");
         }
     }
     STAILQ_INSERT_TAIL(&session->out, out, next);
     return 0;
 }
 
-static void watch_socket(struct shmframe_session *session, int operation) {
+static void set_timer(struct shmframe_session *session, int64_t at_ns) {
+    const struct itimerspec when = {.it_value = clock_timespec(at_ns)};
+    timerfd_settime(session->timer, TFD_TIMER_ABSTIME, &when, NULL);
+    session->is_timer_set = at_ns != 0;
+}
+
+static int watch_socket(struct shmframe_session *session, int operation) {
     struct epoll_event event = {.events = EPOLLIN | (STAILQ_EMPTY(&session->out) ? 0 : EPOLLOUT)};
-    epoll_ctl(session->wire, operation, session->socket, &event);
+    if (epoll_ctl(session->wire, operation, session->socket, &event) < 0)
+        return error_kernel(errno, "the session's socket cannot be watched");
+    return 0;
+}
+
+/* There is more to send, or no more. If that cannot be listened for, a timer has it looked at. */
+static void watch_sending(struct shmframe_session *session) {
+    session->is_watch_due = watch_socket(session, EPOLL_CTL_MOD) < 0;
+    if (session->is_watch_due)
+        set_timer(session, shmframe_now_ns() + RETRY_NS);
 }
 
 static void flush(struct shmframe_session *session) {
@@ -76,12 +92,14 @@ static void flush(struct shmframe_session *session) {
         STAILQ_REMOVE_HEAD(&session->out, next);
         free_out(out);
     }
-    watch_socket(session, EPOLL_CTL_MOD);
+    watch_sending(session);
 }
 
 int session_send(struct shmframe_session *session, const union message *message, const int *fds) {
     if (session->socket < 0)
         return error_set(-ENOTCONN, "no supervisor answers at %s", session->path);
+    if (session->is_broken)
+        return error_set(-ENOTCONN, "the connection to the supervisor is being made anew");
     flush(session);
     if (STAILQ_EMPTY(&session->out)) {
         int code = channel_send(session->socket, message, fds);
@@ -90,17 +108,11 @@ int session_send(struct shmframe_session *session, const union message *message,
             return 0;
     }
     int code = keep_for_later(session, message, fds);
-    watch_socket(session, EPOLL_CTL_MOD);
+    watch_sending(session);
     return code;
 }
 
 /* ---- connecting ---- */
-
-static void set_timer(struct shmframe_session *session, int64_t at_ns) {
-    const struct itimerspec when = {.it_value = clock_timespec(at_ns)};
-    timerfd_settime(session->timer, TFD_TIMER_ABSTIME, &when, NULL);
-    session->is_timer_set = at_ns != 0;
-}
 
 /* Jittered, so that a hundred sessions do not come back in the same instant. */
 static void plan_reconnection(struct shmframe_session *session, int64_t now_ns) {
@@ -125,7 +137,7 @@ static void retry(struct shmframe_session *session, int64_t now_ns) {
         if (object->retry_ns == 0 || now_ns < object->retry_ns || !session->is_welcome)
             continue;
         object->retry_ns = 0;
-        object->ops->welcome(object);
+        object->ops->retry(object);
     }
 }
 
@@ -134,6 +146,7 @@ static void disconnect(struct shmframe_session *session) {
         return;
     close(session->socket);
     session->socket = -1;
+    session->is_broken = session->is_watch_due = false;
     const bool was_welcome = session->is_welcome;
     session->is_welcome = false;
     session_notice_unref(session->notice);
@@ -152,12 +165,20 @@ static void disconnect(struct shmframe_session *session) {
     plan_reconnection(session, shmframe_now_ns());
 }
 
+void session_break(struct shmframe_session *session) {
+    if (session->socket < 0)
+        return;
+    session->is_broken = true;
+    set_timer(session, shmframe_now_ns());
+    atomic_store_explicit(&session->upkeep_ns, 0, memory_order_relaxed);
+}
+
 static int open_socket(const struct shmframe_session *session) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, session->path, sizeof(address.sun_path));
     const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return error_set(-errno, "no socket for a session: %s; raise `ulimit -n`", strerror(errno));
+        return error_kernel(errno, "no socket for a session");
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
     const int code = errno;
@@ -185,10 +206,16 @@ int session_connect(struct shmframe_session *session, int64_t now_ns) {
         return fd;
     }
     session->socket = fd;
+    const int code = watch_socket(session, EPOLL_CTL_ADD);
+    if (code < 0) {
+        close(fd);
+        session->socket = -1;
+        plan_reconnection(session, now_ns);
+        return code;
+    }
     session->refusal = 0;
     session->hello_ns = now_ns;
     session->haste_ns = TAILQ_EMPTY(&session->objects) ? 0 : now_ns + HASTE_LASTS_NS;
-    watch_socket(session, EPOLL_CTL_ADD);
     set_timer(session, now_ns + SESSION_HELLO_TIMEOUT_NS);
     say_hello(session);
     return 0;
@@ -308,6 +335,10 @@ static unsigned receive(struct shmframe_session *session) {
         int code = channel_receive(session->socket, &mail);
         if (code == -EAGAIN)
             break;
+        if (code == -ENOMEM) { /* still there */
+            session->mail_seen--;
+            break;
+        }
         if (code == 0) {
             taken++;
             code = handle(session, &mail);
@@ -345,6 +376,10 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns) {
     uint64_t ticks;
     if (session->is_timer_set && read(session->timer, &ticks, sizeof(ticks)) > 0)
         session->is_timer_set = false;
+    if (session->is_broken)
+        disconnect(session);
+    if (session->is_watch_due)
+        watch_sending(session);
     flush(session);
     retry(session, now_ns);
     unsigned taken = receive(session);
@@ -373,8 +408,7 @@ int session_open_wire(struct shmframe_session *session) {
         epoll_ctl(session->wire, EPOLL_CTL_ADD, session->timer, &event) < 0 ||
         epoll_ctl(session->epoll, EPOLL_CTL_ADD, session->wire, &event) < 0 ||
         epoll_ctl(session->epoll, EPOLL_CTL_ADD, session->kick, &event) < 0)
-        return error_set(errno == ENOMEM ? -ENOMEM : -EMFILE,
-                         "no descriptors for a session: %s; raise `ulimit -n`", strerror(errno));
+        return error_kernel(errno, "no descriptors for a session");
     return 0;
 }
 

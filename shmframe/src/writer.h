@@ -14,8 +14,9 @@
 #include <shmframe/writer.h>
 
 enum { WRITER_LINKS = 4, WRITER_EVENTS_MAX = 256, WRITER_LOANS_MAX = 64, WRITER_REQUESTS_MAX = 64 };
-enum { WRITER_READER_SLOTS = 1 }; /* backed with memory for the first reader, before it comes */
-enum { WRITER_SPARE_SLOTS = 1 };  /* what a publish retires is free only at the next loan */
+enum { WRITER_READERS_FIRST = 16 }; /* room for who is linked, before it grows */
+enum { WRITER_READER_SLOTS = 1 };   /* backed with memory for the first reader, before it comes */
+enum { WRITER_SPARE_SLOTS = 1 };    /* what a publish retires is free only at the next loan */
 
 /* One ring of a writer. The list of its links changes under the session's mutex. */
 struct writer_ring {
@@ -77,8 +78,10 @@ struct shmframe_writer {
     bool is_resync_sent;   /* the stream comes back to a supervisor */
     bool is_resync_opened; /* ... which has agreed: go by its notice page */
     uint32_t links_owed;   /* links that it wants, and gets once we do */
-    _Atomic bool is_lost;  /* another writer has the stream, or nobody knows who; for all threads */
-    char lost_text[256];   /* written before it */
+    uint32_t links_due;    /* ... that were wanted for a ring, and could not be made */
+    uint32_t links_due_generation;
+    _Atomic bool is_lost; /* another writer has the stream, or nobody knows who; for all threads */
+    char lost_text[256];  /* written before it */
     struct shmframe_writer_event event[WRITER_EVENTS_MAX];
     uint32_t event_first, event_count;
     struct writer_reader *reader; /* array */

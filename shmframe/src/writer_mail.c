@@ -18,34 +18,60 @@ static void give_back(struct shmframe_writer *writer, struct ring_link *link) {
     STEP(LINK_BACK);
 }
 
-/* Makes a link, offers it for `generation`, and adds it to the ring. */
-static int offer_link(struct shmframe_writer *writer, struct writer_ring *ring,
-                      uint32_t generation) {
+/* A link that was made, and is to be offered. */
+struct offer {
+    uint32_t entry, serial;
+    int fds[LINK_OFFER_FDS];
+};
+
+/* Makes a link and adds it to the ring: before anyone can be granted it (I5). */
+static int make_link(struct shmframe_writer *writer, struct writer_ring *ring,
+                     struct offer *out_offer) {
     struct shmframe_session *session = writer->object.session;
-    uint32_t entry;
-    int code = session_take_entry(session, &entry);
+    int code = session_take_entry(session, &out_offer->entry);
     if (code < 0)
         return code;
     struct link_writer *link;
-    int fds[LINK_OFFER_FDS];
-    code = link_writer_create(entry, session_serial(session), &link, fds);
+    out_offer->serial = session_serial(session);
+    code = link_writer_create(out_offer->entry, out_offer->serial, &link, out_offer->fds);
     if (code < 0) {
-        session_give_entry(session, entry);
+        session_give_entry(session, out_offer->entry);
         return code;
     }
+    ring_writer_add(&ring->core, &link->core);
+    STEP(LINK_ADDED);
+    return 0;
+}
+
+/* One that cannot be said is in the ring's list, and nobody's: a new connection ends it. */
+static int send_offer(struct shmframe_writer *writer, uint32_t generation,
+                      const struct offer *offer) {
     union message message;
     message_init(&message, MESSAGE_OFFER_LINK, 0);
     message.offer_link.writer = writer->object.number;
     message.offer_link.generation = generation;
-    message.offer_link.entry = entry;
-    message.offer_link.serial = link->core.serial;
-    /* In the ring's list before anyone can be granted it (I5). */
-    ring_writer_add(&ring->core, &link->core);
-    STEP(LINK_ADDED);
-    code = session_send(session, &message, fds);
+    message.offer_link.entry = offer->entry;
+    message.offer_link.serial = offer->serial;
+    const int code = session_send(writer->object.session, &message, offer->fds);
     STEP(LINK_OFFERED);
+    if (code < 0)
+        session_break(writer->object.session);
+    return code;
+}
+
+static void close_offer(const struct offer *offer) {
     for (unsigned i = 0; i < LINK_OFFER_FDS; i++)
-        close(fds[i]);
+        close(offer->fds[i]);
+}
+
+static int offer_link(struct shmframe_writer *writer, struct writer_ring *ring,
+                      uint32_t generation) {
+    struct offer offer;
+    int code = make_link(writer, ring, &offer);
+    if (code < 0)
+        return code;
+    code = send_offer(writer, generation, &offer);
+    close_offer(&offer);
     return code;
 }
 
@@ -132,7 +158,8 @@ static int send_allow(const struct shmframe_writer *writer) {
     return session_send(writer->object.session, &message, NULL);
 }
 
-int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync) {
+static int send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync,
+                     const struct offer *offers, uint32_t links) {
     struct shmframe_session *session = writer->object.session;
     union message message;
     message_init(&message, MESSAGE_OPEN_RING, session_cookie(session));
@@ -143,9 +170,6 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
     open->flags = (is_resync ? MESSAGE_RESYNC : 0) | (writer->is_live ? MESSAGE_LIVE : 0);
     open->loans = writer->loans;
     open->history = writer->history;
-    /* One who comes back brings none: what was granted in a page that the frame path does not look
-     * at yet would be nobody's lease (I5). */
-    const uint32_t links = is_resync ? 0 : WRITER_LINKS;
     open->links = links;
     open->held = is_resync ? choose_held(ring) : 0;
     /* Of the ring, since the frame path's own count is not ours to read here. */
@@ -160,10 +184,32 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
         STEP(RESYNC_SENT);
     else
         STEP(RING_SENT);
-    if (code == 0 && is_resync)
+    if (code < 0)
+        return code;
+    if (is_resync)
         code = send_chosen(writer, ring);
     for (unsigned i = 0; i < links && code == 0; i++)
-        code = offer_link(writer, ring, ring->generation);
+        code = send_offer(writer, ring->generation, &offers[i]);
+    if (code < 0) /* the supervisor waits for all that was announced */
+        session_break(session);
+    return code;
+}
+
+/* Nothing is said before all that it announces is made. One who comes back brings no links: what
+ * was granted in a page that the frame path does not look at yet would be nobody's lease (I5). */
+int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, bool is_resync) {
+    struct offer offers[WRITER_LINKS];
+    const uint32_t links = is_resync ? 0 : WRITER_LINKS;
+    uint32_t made = 0;
+    int code = 0;
+    while (made < links && code == 0) {
+        code = make_link(writer, ring, &offers[made]);
+        made += code == 0;
+    }
+    if (code == 0)
+        code = send_open(writer, ring, is_resync, offers, links);
+    for (uint32_t i = 0; i < made; i++)
+        close_offer(&offers[i]);
     return code;
 }
 
@@ -176,6 +222,37 @@ void writer_send_close(struct shmframe_writer *writer, uint32_t flags) {
     message.close_writer.sequence = writer->sequence;
     if (session->is_welcome)
         session_send(session, &message, NULL);
+}
+
+/* ---- links that are wanted ---- */
+
+/* NULL: it is not to be any more. */
+static struct writer_ring *find_wanting(const struct shmframe_writer *writer, uint32_t generation) {
+    if (writer->opening &&
+        (!writer->ring || writer->is_ended || writer->ring->generation != generation))
+        return writer->opening;
+    return writer->ring && writer->ring->generation == generation ? writer->ring : NULL;
+}
+
+/* What cannot be made now is not forgotten: readers wait for it. */
+static void offer_due(struct shmframe_writer *writer) {
+    const uint32_t generation = writer->links_due_generation;
+    struct writer_ring *ring = find_wanting(writer, generation);
+    if (!ring)
+        writer->links_due = 0;
+    while (writer->links_due > 0 && offer_link(writer, ring, generation) == 0)
+        writer->links_due--;
+    if (writer->links_due > 0)
+        session_retry(&writer->object);
+}
+
+static void add_due(struct shmframe_writer *writer, uint32_t generation, uint32_t links) {
+    if (writer->links_due_generation != generation)
+        writer->links_due = 0;
+    writer->links_due_generation = generation;
+    if (links <= NOTICE_ENTRIES - writer->links_due)
+        writer->links_due += links;
+    offer_due(writer);
 }
 
 /* ---- settling: both mutexes held ---- */
@@ -218,9 +295,7 @@ static void follow_supervisor(struct shmframe_writer *writer) {
         writer_ring_set_notice(writer->ring, writer->object.session->notice);
         STEP(RESYNC_FOLLOWED);
         end_unclaimed(writer->ring);
-        while (writer->links_owed > 0 &&
-               offer_link(writer, writer->ring, writer->ring->generation) == 0)
-            writer->links_owed--;
+        add_due(writer, writer->ring->generation, writer->links_owed);
     }
     writer->links_owed = 0;
 }
@@ -314,15 +389,22 @@ static bool has_joined(struct shmframe_writer *writer, const struct message_read
     return true;
 }
 
-static void add_reader(struct shmframe_writer *writer, const struct message_reader_event *event) {
-    if (writer->reader_count == writer->reader_room) {
-        const uint32_t room = writer->reader_room ? 2 * writer->reader_room : 16;
-        struct writer_reader *more = realloc(writer->reader, room * sizeof(*more));
-        if (!more)
-            return;
+/* From half full on, so that one lack of memory costs nobody his event. */
+static bool make_room(struct shmframe_writer *writer) {
+    if (writer->reader_count < writer->reader_room / 2)
+        return true;
+    const uint32_t room = 2 * writer->reader_room;
+    struct writer_reader *more = realloc(writer->reader, room * sizeof(*more));
+    if (more) {
         writer->reader = more;
         writer->reader_room = room;
     }
+    return writer->reader_count < writer->reader_room;
+}
+
+static void add_reader(struct shmframe_writer *writer, const struct message_reader_event *event) {
+    if (!make_room(writer))
+        return;
     struct writer_reader *reader = &writer->reader[writer->reader_count++];
     *reader =
         (struct writer_reader){.number = event->number, .told = event->number, .pid = event->pid};
@@ -420,18 +502,14 @@ int shmframe_writer_answer(struct shmframe_writer *writer, uint32_t request, int
 /* ---- mail ---- */
 
 static void offer_more(struct shmframe_writer *writer, const struct message_want_links *want) {
-    struct writer_ring *ring = writer->opening && (!writer->ring || writer->is_ended ||
-                                                   writer->ring->generation != want->generation)
-                                   ? writer->opening
-                                   : writer->ring;
+    struct writer_ring *ring = find_wanting(writer, want->generation);
     if (ring && ring == writer->ring && writer->is_resync_sent) {
         if (writer->links_owed + want->links <= NOTICE_ENTRIES)
             writer->links_owed += want->links;
         return;
     }
-    for (uint32_t i = 0; ring && i < want->links && i < NOTICE_ENTRIES; i++)
-        if (offer_link(writer, ring, want->generation) < 0)
-            return;
+    if (ring)
+        add_due(writer, want->generation, want->links);
 }
 
 static void take_opened(struct shmframe_writer *writer, const struct message_opened *opened) {
@@ -498,15 +576,24 @@ static void welcome(struct session_object *object) {
     if (!writer->ring || writer->ring->generation == 0 || writer->is_ended || writer->is_lost)
         return;
     mark_former(writer->ring);
-    writer->links_owed = 0;
+    writer->links_owed = writer->links_due = 0;
     writer->ring->is_resynced = writer->is_resync_sent = true;
-    if (writer_send_open(writer, writer->ring, true) < 0)
+    if (writer_send_open(writer, writer->ring, true) < 0 && !object->session->is_broken)
         session_retry(object);
+}
+
+static void retry(struct session_object *object) {
+    struct shmframe_writer *writer = (struct shmframe_writer *)object;
+    if (writer->is_resync_sent && !writer->is_resync_opened)
+        welcome(object);
+    else
+        offer_due(writer);
 }
 
 static void disconnected(struct session_object *object) {
     struct shmframe_writer *writer = (struct shmframe_writer *)object;
     writer->is_resync_sent = writer->is_resync_opened = false;
+    writer->links_due = 0;
     if (writer->opening && writer->answer == WRITER_ASKED) {
         writer->answer = WRITER_REFUSED;
         writer->refusal = -ENOTCONN;
@@ -516,4 +603,4 @@ static void disconnected(struct session_object *object) {
 }
 
 const struct session_ops writer_ops = {
-    .take_mail = take_mail, .welcome = welcome, .disconnected = disconnected};
+    .take_mail = take_mail, .welcome = welcome, .retry = retry, .disconnected = disconnected};

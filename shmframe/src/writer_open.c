@@ -180,8 +180,14 @@ static int parse_allow(const char *text, struct access *out_access) {
 static struct shmframe_writer *create(struct shmframe_session *session,
                                       const struct shmframe_writer_params *params) {
     struct shmframe_writer *writer = calloc(1, sizeof(*writer));
-    if (!writer)
+    struct writer_reader *reader = calloc(WRITER_READERS_FIRST, sizeof(*reader));
+    if (!writer || !reader) {
+        free(writer);
+        free(reader);
         return NULL;
+    }
+    writer->reader = reader;
+    writer->reader_room = WRITER_READERS_FIRST;
     writer->object = (struct session_object){.ops = &writer_ops, .is_writer = true};
     writer->is_threaded = params->flags & SHMFRAME_WRITER_THREADED;
     writer->is_live = params->flags & SHMFRAME_WRITER_LIVE;

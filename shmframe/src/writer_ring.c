@@ -90,8 +90,9 @@ int writer_ring_create(struct shmframe_writer *writer, const struct shmframe_for
     struct ring_geometry *geometry = calloc(1, sizeof(*geometry));
     struct writer_ring *ring = calloc(1, sizeof(*ring));
     int code = geometry && ring ? 0 : error_set(-ENOMEM, "no memory for a ring");
-    if (code == 0) {
+    if (ring)
         ring->fd = -1;
+    if (code == 0) {
         ring->id = ++writer->last_id;
         describe_ring(writer, geometry);
         code =

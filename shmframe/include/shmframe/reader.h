@@ -72,7 +72,8 @@ struct shmframe_lease {
 /** Opens `params->stream` for reading, waiting for it until the deadline.
  * Errors: -EINVAL; -ENOENT no such stream (MUST_EXIST, or deadline 0); -ETIMEDOUT it did not appear;
  * -ENOTSUP lossless asked of a live stream; -ENOSPC the stream has no slots or links left for what
- * is asked; -EACCES; -EPROTO its ring does not hold together; -ENOMEM; -EMFILE; -ENOTCONN; -EINTR. */
+ * is asked; -EACCES; -EPROTO its ring does not hold together; -ENOMEM; -EMFILE, -ENFILE; -ENOTCONN;
+ * -EINTR. */
 SHMFRAME_API int shmframe_reader_open(struct shmframe_session *session,
                                       const struct shmframe_reader_params *params,
                                       struct shmframe_reader **out_reader);
@@ -87,7 +88,9 @@ shmframe_reader_format(const struct shmframe_reader *reader);
 /** Takes the next frame by policy, waiting for it until the deadline.
  * Errors: -EAGAIN (SHMFRAME_NOW) or -ETIMEDOUT nothing yet; -EBUSY as many leases as granted are
  * held; -ENODATA the stream has ended, all was delivered (a later call follows a new writer of the
- * stream); -ESTALE evicted, for good; -EPROTO the writer's bytes break the layout; -EINTR. */
+ * stream); -ESTALE evicted, for good; -EPROTO the writer's bytes break the layout; -EINTR; -ENOMEM,
+ * -EMFILE, -ENFILE no room for the stream's next ring: each call tries again, and nothing is lost
+ * as long as its history keeps it. */
 SHMFRAME_API int shmframe_reader_acquire(struct shmframe_reader *reader, int64_t deadline_ns,
                                          struct shmframe_lease *out_lease);
 
@@ -128,7 +131,7 @@ SHMFRAME_API int shmframe_readers_wait(struct shmframe_reader *const *readers, u
 
 /** One stable descriptor to poll for input. Readable means: acquire with SHMFRAME_NOW until it
  * answers -EAGAIN, which also arms it again. Belongs to the reader.
- * Errors: -EMFILE, -ENFILE, -ENOMEM. */
+ * Errors: -EMFILE, -ENFILE, -ENOMEM; -ENOSPC the system's limit of what is watched. */
 SHMFRAME_API int shmframe_reader_fd(struct shmframe_reader *reader);
 
 enum shmframe_reader_event_type {

@@ -34,7 +34,7 @@ struct shmframe_session_params {
 /** Opens a session. `params` may be NULL.
  * Errors: -ENOTCONN no supervisor; -EACCES its socket refuses this user; -EPROTONOSUPPORT another
  * version; -ENOTSUP the kernel is older than 5.16; -ETIMEDOUT it does not answer; -EINTR a signal
- * came while it waited; -EMFILE; -ENOMEM. */
+ * came while it waited; -EMFILE, -ENFILE; -ENOSPC the system's limit of what is watched; -ENOMEM. */
 SHMFRAME_API int shmframe_session_open(const struct shmframe_session_params *params,
                                        struct shmframe_session **out_session);
 

@@ -90,7 +90,8 @@ struct shmframe_loan {
 
 /** Opens the stream and its ring; readers that waited for it are linked when this returns.
  * Errors: -EINVAL, -ENOTSUP parameters or format; -EEXIST the name is taken; -ENOMEM no memory for
- * the first slots; -EACCES; -ENOSPC a limit of the supervisor; -ENOTCONN; -ETIMEDOUT; -EINTR. */
+ * the first slots; -EMFILE, -ENFILE; -EACCES; -ENOSPC a limit of the supervisor; -ENOTCONN;
+ * -ETIMEDOUT; -EINTR. */
 SHMFRAME_API int shmframe_writer_open(struct shmframe_session *session,
                                       const struct shmframe_writer_params *params,
                                       struct shmframe_writer **out_writer);
