@@ -81,7 +81,7 @@ WRITER = [
     ("server writer: sequence told", S + "stream_writer.c", "open->sequence <= LIMIT_SEQUENCE_TOLD ? open->sequence : 0", "open->sequence", "server-restart server-streams"),
     ("server writer: sequence told at the end", S + "stream_writer.c", "if (writer->ring && close_writer->sequence <= LIMIT_SEQUENCE_TOLD)", "if (writer->ring)", "server-restart server-streams server-protocol"),
     ("server writer: busy with another ring", S + "stream_writer.c", *never("if (writer && (writer->opening || is_resync || strcmp(writer->stream->name, open->stream) != 0))"), "server-protocol server-streams"),
-    ("server writer: name is taken", S + "stream_writer.c", "    return refuse_taken(other);", "    (void)refuse_taken;\n    return 0;", "server-streams"),
+    ("server writer: name is taken", S + "stream_writer.c", "    return refuse_taken(client, other);", "    (void)refuse_taken;\n    return 0;", "server-streams"),
     ("server writer: name is kept for its owner", S + "stream_writer.c", *never("if (is_kept && server_is_in_grace(server))"), "server-restart"),
     ("server writer: readers who know more are waited for", S + "stream_writer.c", *never("if (!(open->flags & MESSAGE_RESYNC) && stream_waits_for_followers(stream))"), "server-restart"),
     ("server writer: another one since", S + "stream_writer.c", " &&\n        open->generation < stream->generation)", " && false)", "server-restart server-streams"),
