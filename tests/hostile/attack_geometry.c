@@ -40,6 +40,17 @@ FIELD(payload_offset)
 FIELD(slot_stride)
 FIELD(slots)
 
+/* What it says fits together, but not its memory. */
+static void claim_more_slots(struct ring_geometry *geometry, uint64_t value) {
+    geometry->slots += (uint32_t)value;
+    geometry->ring_bytes += geometry->slot_stride * value;
+}
+
+static void claim_fewer_slots(struct ring_geometry *geometry, uint64_t value) {
+    geometry->slots -= (uint32_t)value;
+    geometry->ring_bytes -= geometry->slot_stride * value;
+}
+
 /* The product wraps to what it should be: 8 slots of 2^61 + a page. */
 static void wrap_product(struct ring_geometry *geometry, uint64_t value) {
     geometry->slot_stride = (value << 61) + PAGE_BYTES;
@@ -118,6 +129,9 @@ static const struct {
     {set_slots, SLOTS + 1},
     {set_slots, RING_SLOTS_MAX + 1},
     {set_slots, UINT32_MAX},
+    {claim_more_slots, 1},
+    {claim_more_slots, RING_SLOTS_MAX - SLOTS},
+    {claim_fewer_slots, 1},
     {wrap_product, 1},
     {wrap_product, 7},
     {wrap_sum, 0},

@@ -157,7 +157,7 @@ static void never_read(struct attacker *attacker) {
         setsockopt(intruder.socket, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
         message_init(&message, MESSAGE_LIST_READERS, 7);
         strcpy(message.list.stream, "there-is-no-such");
-        for (unsigned i = 0; i < 20000 && attack_goes_on(); i++) {
+        while (attack_goes_on()) {
             const int code = intruder_send_message(&intruder, &message, NULL);
             if (code == -EPIPE || code == -ECONNRESET)
                 break; /* cut, as it should be */

@@ -127,6 +127,12 @@ static void jump(struct attacker *attacker, struct evil *evil) {
         evil->sequence = 0;
 }
 
+/* All of it fits together, but for the memory, of which there is none for these. */
+static void publish_beyond(struct attacker *attacker, struct evil *evil) {
+    const uint64_t beyond = board_roll(&attacker->random, RING_SLOTS_MAX - SLOTS);
+    publish(evil, evil->sequence + 1, SLOTS + (uint32_t)beyond);
+}
+
 /* Frames as they should be, but for what is said of them. */
 static void scribble_headers(struct attacker *attacker, struct evil *evil) {
     const uint32_t slot = (uint32_t)(evil->sequence % SLOTS);
@@ -202,6 +208,7 @@ static void write_evil(struct attacker *attacker, mischief_fn mischief) {
 MISCHIEF(scribble_state)
 MISCHIEF(go_backwards)
 MISCHIEF(jump)
+MISCHIEF(publish_beyond)
 MISCHIEF(scribble_headers)
 MISCHIEF(scribble_geometry)
 MISCHIEF(scribble_bells)
@@ -233,6 +240,7 @@ const struct attack attacks_of_writers[] = {
     {"scribble-state", "writer", "-EPROTO to its readers", write_scribble_state, 0},
     {"head-backwards", "writer", "-EPROTO to its readers", write_go_backwards, 0},
     {"sequence-jumps", "writer", "-EPROTO to its readers", write_jump, 0},
+    {"slots-beyond", "writer", "-EPROTO to its readers", write_publish_beyond, 0},
     {"scribble-headers", "writer", "harmless", write_scribble_headers, 0},
     {"scribble-geometry", "writer", "harmless", write_scribble_geometry, 0},
     {"scribble-bells", "writer", "harmless", write_scribble_bells, 0},

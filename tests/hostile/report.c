@@ -7,7 +7,7 @@
 static const int64_t NOISE_NS = 2000000;
 enum { SLOWER_MOST = 2 };
 /* What attacks may make the supervisor take, and what may be left of it (memory that was freed). */
-static const int64_t MEMORY_MOST = INT64_C(192) << 20, MEMORY_KEPT = INT64_C(48) << 20;
+static const int64_t MEMORY_MOST = INT64_C(16) << 20, MEMORY_KEPT = INT64_C(12) << 20;
 
 static const char LINE[] = "%-22s %-9s %-22s %8s %5s %7s %7s %7s %6s %7s %6s\n";
 
