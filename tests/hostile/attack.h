@@ -5,9 +5,8 @@
 #include "intruder.h"
 
 enum attack_flag {
-    ATTACK_AS_STRANGER = 1 << 0,       /* by another user whom the supervisor allows; needs root */
-    ATTACK_AS_OUTSIDER = 1 << 1,       /* by one whom it does not allow */
-    ATTACK_TAKES_DESCRIPTORS = 1 << 2, /* as many of the supervisor's as it is let have */
+    ATTACK_AS_STRANGER = 1 << 0, /* by another user whom the supervisor allows; needs root */
+    ATTACK_AS_OUTSIDER = 1 << 1, /* by one whom it does not allow */
 };
 
 struct attacker {

@@ -89,8 +89,7 @@ bool report_is_breach(const struct report *report, const struct report_row *row)
 static void check_memory(const struct report *report, const struct holdings *base,
                          const struct holdings *after) {
     for (uint32_t i = 0; i < report->count; i++)
-        if (report->row[i].most.fds > SCENE_FDS * 3 / 4 &&
-            !(report->row[i].attack->flags & ATTACK_TAKES_DESCRIPTORS))
+        if (report->row[i].most.fds > SCENE_FDS * 3 / 4)
             board_fault("%s makes the supervisor have %d descriptors of %d",
                         report->row[i].attack->name, report->row[i].most.fds, SCENE_FDS);
     for (uint32_t i = 0; i < report->count; i++)
