@@ -1,4 +1,4 @@
-#include "../integration/payload.h"
+#include "../stress/storm/payload.h"
 #include "peer.h"
 
 #include "link.h"

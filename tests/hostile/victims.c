@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../integration/payload.h"
+#include "../stress/storm/payload.h"
 
 /* Longest that anything honest may take. */
 static const int64_t PATIENCE_NS = INT64_C(20000000000);

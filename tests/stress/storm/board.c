@@ -1,0 +1,187 @@
+#include "board.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+struct board *board;
+
+static void nap(int64_t duration_ns) {
+    nanosleep(&(struct timespec){.tv_nsec = duration_ns}, NULL);
+}
+
+void board_create(void) {
+    board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (board == MAP_FAILED) {
+        perror("board");
+        exit(1);
+    }
+}
+
+void board_count(enum total total, uint64_t more) {
+    atomic_fetch_add(&board->total[total], more);
+}
+
+void board_sample(enum recovery recovery, int64_t duration_ns) {
+    struct samples *samples = &board->recovery[recovery];
+    const uint32_t place = atomic_fetch_add(&samples->count, 1);
+    if (place < SAMPLES_MAX)
+        atomic_store(&samples->ns[place], duration_ns > 0 ? duration_ns : 1);
+}
+
+void board_fault(const char *text, ...) {
+    const uint32_t place = atomic_fetch_add(&board->faults, 1);
+    if (place >= FAULTS_MAX)
+        return;
+    const size_t room = sizeof(board->fault[place]);
+    const int length =
+        snprintf(board->fault[place], room, "behind act %u: ", atomic_load(&board->act));
+    va_list values;
+    va_start(values, text);
+    vsnprintf(board->fault[place] + length, room - (size_t)length, text, values);
+    va_end(values);
+    atomic_fetch_add(&board->faults_written, 1);
+}
+
+bool board_has_faults(void) {
+    return atomic_load(&board->faults) > 0;
+}
+
+/* Spins at first, so that who is let go goes at once. */
+void board_pass(struct seat *seat, enum door door) {
+    enum { SPINS = 20000 };
+    atomic_store(&seat->door, door);
+    for (unsigned i = 0;
+         atomic_load_explicit(&seat->held_at, memory_order_relaxed) == (uint32_t)door; i++) {
+        if (i < SPINS)
+            sched_yield();
+        else
+            nap(200000);
+    }
+}
+
+bool board_is_disturbed(int64_t from_ns) {
+    return atomic_load(&board->supervisor_settled_ns) > from_ns ||
+           atomic_load(&board->supervisor_left_ns) > from_ns;
+}
+
+bool board_has_supervisor(void) {
+    return atomic_load(&board->supervisor_settled_ns) != INT64_MAX;
+}
+
+static void read_times(int64_t *out_ran_ns, int64_t *out_queued_ns) {
+    char text[64];
+    long long ran_ns = 0, queued_ns = 0;
+    *out_ran_ns = *out_queued_ns = 0;
+    int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    const ssize_t length = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    if (sscanf(text, "%lld %lld", &ran_ns, &queued_ns) != 2)
+        return;
+    *out_ran_ns = ran_ns;
+    *out_queued_ns = queued_ns;
+}
+
+int64_t board_run_delay_ns(void) {
+    int64_t ran_ns, queued_ns;
+    read_times(&ran_ns, &queued_ns);
+    return queued_ns;
+}
+
+int64_t board_awake_ns(void) {
+    int64_t ran_ns, queued_ns;
+    read_times(&ran_ns, &queued_ns);
+    return ran_ns + queued_ns;
+}
+
+/* ---- times in which somebody did not run ---- */
+
+static int64_t max_ns(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* What of the intervals lies between `from_ns` and now. */
+static int64_t sum_since(const struct interval *interval, unsigned count, int64_t from_ns) {
+    int64_t sum_ns = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const int64_t begin_ns = atomic_load(&interval[i].from_ns);
+        int64_t end_ns = atomic_load(&interval[i].until_ns);
+        if (begin_ns && !end_ns)
+            end_ns = shmframe_now_ns();
+        if (end_ns > from_ns)
+            sum_ns += end_ns - max_ns(begin_ns, from_ns);
+    }
+    return sum_ns;
+}
+
+/* Until each probe has told what came until now: who is late since a processor was not there runs
+ * again no later than the probe that is to tell of it. */
+static void await_probes(void) {
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(5000000000));
+    uint64_t rounds[PROBES_MAX];
+    for (unsigned i = 0; i < PROBES_MAX; i++)
+        rounds[i] = atomic_load(&board->rounds[i]);
+    for (unsigned i = 0; i < PROBES_MAX; i++)
+        while (rounds[i] && atomic_load(&board->rounds[i]) == rounds[i] &&
+               shmframe_now_ns() < deadline_ns)
+            nap(500000);
+}
+
+int64_t board_stalled_ns(int64_t from_ns) {
+    await_probes();
+    return sum_since(board->stall, STALLS_MAX, from_ns);
+}
+
+void board_pause_begin(struct seat *seat) {
+    struct interval *pause = &seat->pause[atomic_load(&seat->pauses) % PAUSES_MAX];
+    if (atomic_load(&pause->from_ns) && !atomic_load(&pause->until_ns))
+        return; /* one that lasts */
+    atomic_store(&pause->from_ns, 0);
+    atomic_store(&pause->until_ns, 0);
+    atomic_store(&pause->from_ns, shmframe_now_ns());
+}
+
+void board_pause_end(struct seat *seat) {
+    struct interval *pause = &seat->pause[atomic_load(&seat->pauses) % PAUSES_MAX];
+    if (!atomic_load(&pause->from_ns) || atomic_load(&pause->until_ns))
+        return;
+    atomic_store(&pause->until_ns, shmframe_now_ns());
+    struct interval *next = &seat->pause[(atomic_load(&seat->pauses) + 1) % PAUSES_MAX];
+    atomic_store(&next->from_ns, 0);
+    atomic_store(&next->until_ns, 0);
+    atomic_fetch_add(&seat->pauses, 1);
+}
+
+int64_t board_paused_ns(const struct seat *seat, int64_t from_ns) {
+    return sum_since(seat->pause, PAUSES_MAX, from_ns);
+}
+
+void board_probe(unsigned number, int cpu) {
+    enum { PAUSE_NS = 2000000, STALL_NS = 1000000 };
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+    int64_t before_ns = shmframe_now_ns(), before_delay_ns = board_run_delay_ns();
+    for (;;) {
+        atomic_fetch_add(&board->rounds[number], 1);
+        nap(PAUSE_NS);
+        const int64_t now_ns = shmframe_now_ns(), delay_ns = board_run_delay_ns();
+        const int64_t late_ns = now_ns - before_ns - PAUSE_NS - (delay_ns - before_delay_ns);
+        before_ns = now_ns; /* what comes from here on is told by the next round */
+        before_delay_ns = delay_ns;
+        if (late_ns < STALL_NS)
+            continue;
+        struct interval *stall = &board->stall[atomic_fetch_add(&board->stalls, 1) % STALLS_MAX];
+        atomic_store(&stall->from_ns, now_ns - late_ns);
+        atomic_store(&stall->until_ns, now_ns);
+    }
+}
