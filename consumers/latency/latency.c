@@ -7,8 +7,10 @@
 #include "mark_reading.h"
 #include "reading.h"
 #include "reporting.h"
+#include "sandbox.h"
 #include "watching.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ static struct {
     int64_t spin_ns;
     const char *source;
     uint32_t of;
-    bool is_touching, has_marks;
+    bool is_touching, has_marks, is_sandboxed;
 } settings = {.format = "text", .interval_ns = INT64_C(1000000000)};
 
 static const struct option_spec options[] = {
@@ -67,6 +69,11 @@ static const struct option_spec options[] = {
      .argument = "READER",
      .help = "do not read the stream: show what the reader of this number measures, as "
              "\"shmframe ls STREAM\" lists it"},
+    {.name = "sandbox",
+     .kind = OPTION_FLAG,
+     .out = &settings.is_sandboxed,
+     .help = "give up all system calls that reading and printing do not need, once the supervisor "
+             "has answered"},
     {.name = "report",
      .kind = OPTION_TEXT,
      .out = &settings.report,
@@ -122,6 +129,8 @@ static void parse_settings(struct measurement *m) {
     if (settings.has_marks && (settings.of || settings.spin_ns))
         program_fail_usage(
             "--marks reads several streams itself: it cannot go with --of or --spin");
+    if (settings.is_sandboxed && settings.report)
+        program_fail_usage("--sandbox writes no files: it cannot go with --report");
     if (settings.title && !settings.report)
         program_fail_usage("--title heads a report: it needs --report");
     if (settings.source && !settings.has_marks)
@@ -143,6 +152,14 @@ static char **copy_arguments(int argc, char **argv) {
     if (copy)
         memcpy(copy, argv, (size_t)argc * sizeof(*copy));
     return copy ? copy : argv;
+}
+
+static void enter_sandbox(void) {
+    const int result = sandbox_enter();
+    if (result == -ENOSYS)
+        program_fail("--sandbox: this program was built without libseccomp");
+    if (result < 0)
+        program_fail("--sandbox: the kernel takes no filter: %s", strerror(-result));
 }
 
 int main(int argc, char **argv) {
@@ -172,6 +189,8 @@ int main(int argc, char **argv) {
         reporting_prepare(settings.report, settings.title, arguments);
     struct shmframe_session *session = program_open_session();
     program_stop_on_signals(session);
+    if (settings.is_sandboxed)
+        enter_sandbox();
     const int exit_code = settings.has_marks ? mark_reading_run(m, session, &marks)
                                              : measure_stream(m, session, marks.names[0]);
     program_close_session(session);
