@@ -215,6 +215,11 @@ START_TEST(crop_moves_each_plane_to_its_first_visible_byte) {
     format.video.crop_left = UINT32_MAX - 638;
     ck_assert_int_eq(shmframe_format_complete(&format), -EINVAL);
     format.video.crop_left = 0;
+    /* Top and height together are 0 in 32 bits. */
+    format.video.crop_top = UINT32_MAX - format.video.height + 1;
+    ck_assert_int_eq(shmframe_format_complete(&format), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "do not lie within"));
+    format.video.crop_top = 0;
     format.video.coded_width = SHMFRAME_CODED_SIDE_MAX + 1;
     ck_assert_int_eq(shmframe_format_complete(&format), -EINVAL);
 }
@@ -319,8 +324,18 @@ START_TEST(imposed_geometry_that_does_not_hold_is_refused) {
     REFUSED(format.data.bytes_max = 2);
     REFUSED(format.kind = SHMFRAME_NONE);
     REFUSED(format.kind = 77);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "none of enum shmframe_kind"));
     REFUSED(memset(format.video.color_space, 'a', sizeof format.video.color_space));
     REFUSED(memcpy(format.video.color_range, "t\001", 3));
+}
+END_TEST
+
+START_TEST(a_reserved_word_must_be_zero) {
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_audio(&format, "flt", 2, 48000, 480), 0);
+    format.audio.reserved = 1;
+    ck_assert_int_eq(format_check(&format), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "reserved"));
 }
 END_TEST
 
@@ -506,6 +521,7 @@ int main(void) {
     TCase *const tests = tcase_create("format");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, every_software_pixel_format_has_libavutils_geometry);
+    tcase_add_test(tests, a_reserved_word_must_be_zero);
     tcase_add_test(tests, every_hardware_pixel_format_is_refused);
     tcase_add_test(tests, chroma_rows_of_odd_pictures_round_up);
     tcase_add_test(tests, every_sample_format_and_channel_count_has_libavutils_size);

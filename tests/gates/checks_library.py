@@ -89,7 +89,6 @@ MESSAGES = [
     ("channel: lost descriptors", S + "channel.c", *never("if (flags & MSG_CTRUNC)"), "channel"),
     ("channel: cut message", S + "channel.c", *never("if (flags & MSG_TRUNC)"), "channel"),
     ("channel: descriptors go on to children", S + "channel.c", "MSG_DONTWAIT | MSG_CMSG_CLOEXEC", "MSG_DONTWAIT", "channel"),
-    ("channel: signal of a closed socket", S + "channel.c", "MSG_NOSIGNAL | MSG_DONTWAIT", "MSG_DONTWAIT", "channel"),
     ("channel: sending waits", S + "channel.c", "MSG_NOSIGNAL | MSG_DONTWAIT", "MSG_NOSIGNAL", "channel"),
     ("channel: path too long", S + "channel.c", " || (size_t)length >= limit)", ")", "channel"),
     ("channel: descriptors of a refused message", S + "channel.c", "    if (code < 0)\n        channel_close_fds(out_mail);\n", "", "channel"),

@@ -197,12 +197,16 @@ static int open_socket(void) {
     return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 }
 
+static int open_stream_socket(void) {
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
 static int open_memory(void) {
     return memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
 START_TEST(a_descriptor_of_another_type_is_refused) {
-    static int (*const others[])(void) = {open_null, open_socket, open_memory};
+    static int (*const others[])(void) = {open_null, open_socket, open_stream_socket, open_memory};
     for (unsigned which = 0; which < 4; which++) {
         for (unsigned i = 0; i < SUITE_COUNT(others); i++) {
             if (which == 3 && others[i] == open_socket)

@@ -135,6 +135,22 @@ START_TEST(short_and_long_messages_are_refused) {
 }
 END_TEST
 
+/* What is left of it would be a message as it should be. */
+START_TEST(a_message_that_was_cut_is_refused) {
+    unsigned type = MESSAGE_NONE + 1;
+    while (type < MESSAGE_TYPES && message_bytes(type) != sizeof(union message))
+        type++;
+    ck_assert_uint_lt(type, MESSAGE_TYPES);
+    ck_assert_uint_eq(message_fds(type), 0);
+    char longer[sizeof(union message) + 1] = {0};
+    union message message;
+    message_init(&message, type, 0);
+    memcpy(longer, &message, sizeof(message));
+    send_raw(longer, sizeof(longer), 0);
+    receive_fails(-EPROTO);
+}
+END_TEST
+
 START_TEST(too_many_and_too_few_descriptors_are_refused_and_closed) {
     union message message;
     message_init(&message, MESSAGE_OFFER_LINK, 0);
@@ -215,6 +231,7 @@ int main(void) {
     tcase_add_test(cases, what_was_sent_before_the_end_is_still_received);
     tcase_add_test(cases, a_full_socket_does_not_make_the_sender_wait);
     tcase_add_test(cases, short_and_long_messages_are_refused);
+    tcase_add_test(cases, a_message_that_was_cut_is_refused);
     tcase_add_test(cases, too_many_and_too_few_descriptors_are_refused_and_closed);
     tcase_add_test(cases, another_version_is_refused_with_its_own_error);
     tcase_add_test(cases, lost_descriptors_are_noticed);

@@ -48,6 +48,14 @@ START_TEST(every_other_number_of_descriptors_is_refused) {
 }
 END_TEST
 
+START_TEST(what_is_shorter_than_a_header_is_told_as_that) {
+    union message message;
+    message_init(&message, MESSAGE_DONE, 0);
+    ck_assert_int_eq(message_check(&message, sizeof(message.header) - 1, 0), -EPROTO);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "too short"));
+}
+END_TEST
+
 START_TEST(an_unknown_type_is_refused) {
     static const uint16_t types[] = {MESSAGE_NONE, MESSAGE_TYPES, 0x7fff, 0xffff};
     for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -139,6 +147,7 @@ int main(void) {
     tcase_add_test(cases, every_type_is_accepted_as_it_is_made);
     tcase_add_test(cases, every_other_size_is_refused);
     tcase_add_test(cases, every_other_number_of_descriptors_is_refused);
+    tcase_add_test(cases, what_is_shorter_than_a_header_is_told_as_that);
     tcase_add_test(cases, an_unknown_type_is_refused);
     tcase_add_test(cases, another_version_is_told_with_both_numbers);
     tcase_add_test(cases, a_wrong_mark_is_refused_before_the_version);
