@@ -44,6 +44,7 @@ enum { FAULT_SHORT = 5000 };
     CALL(eventfd, EMFILE, ENFILE, ENOMEM)                                                          \
     CALL(epoll_create1, EMFILE, ENFILE, ENOMEM)                                                    \
     CALL(timerfd_create, EMFILE, ENFILE, ENOMEM)                                                   \
+    CALL(timer_create, EAGAIN, ENOMEM)                                                             \
     CALL(memfd_create, EMFILE, ENFILE, ENOMEM)                                                     \
     CALL(pidfd_open, EMFILE, ENFILE, ENOMEM)                                                       \
     CALL(fcntl_dupfd, EMFILE, ENOMEM)                                                              \

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SO_PEERPIDFD
@@ -78,6 +80,8 @@ STAND(int, pipe2, (int fds[2], int flags), -1, fds, flags)
 STAND(int, eventfd, (unsigned count, int flags), -1, count, flags)
 STAND(int, epoll_create1, (int flags), -1, flags)
 STAND(int, timerfd_create, (int clock, int flags), -1, clock, flags)
+STAND(int, timer_create, (clockid_t clock, struct sigevent *event, timer_t *timer), -1, clock,
+      event, timer)
 STAND(int, memfd_create, (const char *name, unsigned flags), -1, name, flags)
 STAND(int, pidfd_open, (pid_t pid, unsigned flags), -1, pid, flags)
 STAND(DIR *, opendir, (const char *name), NULL, name)
