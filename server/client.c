@@ -309,6 +309,11 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
     return 0;
 }
 
+bool client_has_words(const struct client *client) {
+    struct pollfd words = {.fd = client->socket, .events = POLLIN};
+    return client->socket >= 0 && poll(&words, 1, 0) > 0 && (words.revents & POLLIN);
+}
+
 void client_drain(struct client *client) {
     struct server *server = client->server;
     if (server->is_draining || client->socket < 0)

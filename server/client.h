@@ -108,6 +108,10 @@ void client_done(struct client *client, uint32_t cookie);
 /* Closes the connection; the process and what it has stay. */
 void client_drop(struct client *client, const char *reason);
 
+/* Whether it has said something that was not read yet: while it waits, nobody can tell what the
+ * peer came back without. Time passes too while this process is stopped. */
+bool client_has_words(const struct client *client);
+
 /* Reads what is in its socket now, so that a leave is known before something else is decided. */
 void client_drain(struct client *client);
 

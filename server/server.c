@@ -77,7 +77,7 @@ static bool came_back_without(const struct client *away) {
             continue;
         aways += client->socket < 0;
         backs += client_is_here(client) && client->hello_ns > away->away_ns &&
-                 now_ns - client->hello_ns > GRACE_NS;
+                 now_ns - client->hello_ns > GRACE_NS && !client_has_words(client);
     }
     return backs >= aways;
 }

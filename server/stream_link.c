@@ -318,9 +318,11 @@ static bool came_back_without(const struct stream_link *link) {
         return false;
     const struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
-        if (client->process == link->holder && client_is_here(client) &&
-            client->hello_ns > latest_ns)
-            latest_ns = client->hello_ns;
+        if (client->process == link->holder && client_is_here(client)) {
+            if (client_has_words(client))
+                return false;
+            latest_ns = client->hello_ns > latest_ns ? client->hello_ns : latest_ns;
+        }
     const int64_t since_ns = latest_ns > link->held_ns ? latest_ns : link->held_ns;
     return latest_ns != 0 && shmframe_now_ns() - since_ns > GRACE_NS;
 }

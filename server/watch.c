@@ -141,13 +141,16 @@ static bool may_return(struct server *server, const struct journal_source *sourc
         process_find(server, source->pid, source->start_time, &process) == -ESRCH)
         return false;
     const int64_t now_ns = shmframe_now_ns();
-    bool is_back = false;
+    bool is_back = false, has_words = false;
     const struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all)
-        is_back = is_back || (client->process->pid == source->pid && client_is_here(client) &&
-                              now_ns - client->hello_ns > GRACE_NS);
+    TAILQ_FOREACH (client, &server->clients, all) {
+        if (client->process->pid != source->pid || !client_is_here(client))
+            continue;
+        is_back = is_back || now_ns - client->hello_ns > GRACE_NS;
+        has_words = has_words || client_has_words(client);
+    }
     process_release(process);
-    return !is_back;
+    return !is_back || has_words;
 }
 
 static void tell_absent(struct server *server, struct journal_source *source) {

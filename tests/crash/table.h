@@ -56,6 +56,7 @@ struct row {
     /* If it is stopped, and goes on. */
     enum own own;
     bool is_waited_for;
+    bool is_long; /* stopped for longer than the supervisor's time of grace */
     enum note stopped_note;
     enum heard stopped_heard;
 };

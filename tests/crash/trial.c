@@ -308,7 +308,7 @@ static void watch_stopped(struct trial *trial, const struct marks *marks) {
     const struct row *row = trial->row;
     const struct seat *writer = seat_of(writer_of_guest(trial));
     const uint64_t before = atomic_load(&writer->frames);
-    if (!await_others(trial, FRAMES_STOPPED))
+    if (!await_others(trial, row->is_long ? FRAMES_OF_GRACE : FRAMES_STOPPED))
         trial->is_done = false;
     if (row->role == ROLE_READER)
         trial->seen.is_waited_for = atomic_load(&writer->frames) - before < FRAMES_STOPPED / 2;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Others go on for so long while one is stopped: more than any history keeps. */
-enum { FRAMES_STOPPED = 24 };
+enum { FRAMES_STOPPED = 24, FRAMES_OF_GRACE = 1100 };
 
 struct trial {
     const struct row *row;
