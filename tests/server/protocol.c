@@ -349,6 +349,43 @@ START_TEST(an_entry_in_use_or_out_of_range_costs_the_connection) {
 }
 END_TEST
 
+static void ask_for_reader(struct peer *peer, uint32_t entry, enum shmframe_policy policy,
+                           uint32_t leases) {
+    union message message;
+    message_init(&message, MESSAGE_OPEN_READER, 9);
+    strcpy(message.open_reader.stream, "test");
+    message.open_reader.reader = entry;
+    message.open_reader.policy = policy;
+    message.open_reader.leases = leases;
+    const int record = memfd_with(ALL_SEALS, RECORD_BYTES);
+    peer_send(peer, &message, &record);
+    close(record);
+}
+
+START_TEST(a_reader_with_an_entry_in_use_or_out_of_range_costs_the_connection) {
+    static const uint32_t entries[] = {5, NOTICE_ENTRIES, UINT32_MAX};
+    struct peer peer;
+    peer_open(&peer, &supervisor, "rogue");
+    peer_open_reader(&peer, "other", &(struct reader_options){.reader = 5});
+    ask_for_reader(&peer, entries[_i], SHMFRAME_LATEST, 1);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EPROTO), "in use or does not exist"));
+    peer_expect_end(&peer);
+    peer_vanish(&peer);
+}
+END_TEST
+
+START_TEST(a_reader_of_no_depth_or_no_leases_is_refused_and_no_more) {
+    struct peer peer;
+    peer_open(&peer, &supervisor, "reader");
+    ask_for_reader(&peer, 1, SHMFRAME_IN_ORDER, 1); /* its depth is 0 */
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EINVAL), "depth"));
+    ask_for_reader(&peer, 1, SHMFRAME_LATEST, 0);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EINVAL), "leases"));
+    peer_expect_silence(&peer);
+    peer_close(&peer);
+}
+END_TEST
+
 START_TEST(a_record_with_wrong_seals_or_size_costs_the_connection) {
     const int fds[] = {memfd_with(F_SEAL_SHRINK | F_SEAL_GROW, RECORD_BYTES),
                        memfd_with(ALL_SEALS, RECORD_BYTES - PAGE_BYTES),
@@ -588,6 +625,9 @@ int main(void) {
     tcase_add_loop_test(dying, a_descriptor_that_takes_long_to_close_holds_nobody_up, 0,
                         LINGERING_PLACES);
     tcase_add_loop_test(dying, an_entry_in_use_or_out_of_range_costs_the_connection, 0, 4);
+    tcase_add_loop_test(dying, a_reader_with_an_entry_in_use_or_out_of_range_costs_the_connection,
+                        0, 3);
+    tcase_add_test(dying, a_reader_of_no_depth_or_no_leases_is_refused_and_no_more);
     tcase_add_test(dying, who_does_not_read_is_dropped_and_nobody_else_notices);
     tcase_add_test(dying, without_descriptors_new_peers_are_refused_and_old_ones_served);
     Suite *suite = suite_create("protocol");
