@@ -207,7 +207,8 @@ static int check_name(struct client *client, const struct message_open_ring *ope
     if ((open->flags & MESSAGE_RESYNC) && stream->is_numbered && !is_owner &&
         open->generation < stream->generation)
         return error_set(-EEXIST, "stream '%s' has had another writer since", stream->name);
-    if (stream->generation == UINT32_MAX)
+    /* What the next supervisor would not believe is not given out. */
+    if (!(open->flags & MESSAGE_RESYNC) && stream->generation >= LIMIT_GENERATION_TOLD)
         return error_set(-ENOSPC, "stream '%s' has used up its generations", stream->name);
     return 0;
 }

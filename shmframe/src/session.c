@@ -48,6 +48,20 @@ uint32_t session_serial(struct shmframe_session *session) {
     return next_number(&session->next_serial);
 }
 
+static bool has_writer(const struct shmframe_session *session, uint32_t number) {
+    const struct session_object *object;
+    TAILQ_FOREACH (object, &session->objects, next)
+        if (object->is_writer && object->number == number)
+            return true;
+    return false;
+}
+
+uint32_t session_writer(struct shmframe_session *session) {
+    while (has_writer(session, next_number(&session->next_writer)))
+        continue;
+    return session->next_writer;
+}
+
 int session_take_entry(struct shmframe_session *session, uint32_t *out_entry) {
     for (uint32_t tries = 0; tries < NOTICE_ENTRIES; tries++) {
         const uint32_t entry = session->next_entry++ % NOTICE_ENTRIES;

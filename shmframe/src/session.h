@@ -103,6 +103,8 @@ void session_remove(struct session_object *object);
 
 uint32_t session_cookie(struct shmframe_session *session);
 uint32_t session_serial(struct shmframe_session *session);
+/* One that no writer of the session has. */
+uint32_t session_writer(struct shmframe_session *session);
 /* Errors: -ENOSPC. */
 int session_take_entry(struct shmframe_session *session, uint32_t *out_entry);
 void session_give_entry(struct shmframe_session *session, uint32_t entry);

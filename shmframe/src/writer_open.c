@@ -202,7 +202,7 @@ static struct shmframe_writer *create(struct shmframe_session *session,
     ledger_init(&writer->ledger, params->flags & SHMFRAME_WRITER_TELLS_DROPS);
     pthread_mutex_init(&writer->mutex, NULL);
     session_lock(session);
-    writer->object.number = ++session->next_writer;
+    writer->object.number = session_writer(session);
     session_add(session, &writer->object);
     session_unlock(session);
     return writer;
