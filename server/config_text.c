@@ -280,7 +280,22 @@ static char *read_whole(int fd, size_t *out_bytes, struct config_problems *probl
     return NULL;
 }
 
-char *config_text_load(const char *path, size_t *out_bytes, struct config_problems *problems) {
+static bool is_own(const struct stat *status, struct config_problems *problems) {
+    if (status->st_uid != 0 && status->st_uid != geteuid())
+        config_problem_add(problems, 0, "expected a file of root or of user %u, not of user %u",
+                           (unsigned)geteuid(), (unsigned)status->st_uid);
+    else if (status->st_mode & (S_IWGRP | S_IWOTH))
+        config_problem_add(problems, 0,
+                           "expected a file that only its owner can write (chmod go-w), not one "
+                           "of mode %04o",
+                           (unsigned)status->st_mode & 07777);
+    else
+        return true;
+    return false;
+}
+
+static char *load(const char *path, bool must_be_own, size_t *out_bytes,
+                  struct config_problems *problems) {
     /* Without O_NONBLOCK a pipe would be waited for. */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
@@ -291,9 +306,17 @@ char *config_text_load(const char *path, size_t *out_bytes, struct config_proble
         config_problem_add(problems, 0, "expected a file, not a folder");
     else if (!S_ISREG(status.st_mode))
         config_problem_add(problems, 0, "expected a regular file");
-    else
+    else if (!must_be_own || is_own(&status, problems))
         bytes = read_whole(fd, out_bytes, problems);
     if (fd >= 0)
         close(fd);
     return bytes;
+}
+
+char *config_text_load(const char *path, size_t *out_bytes, struct config_problems *problems) {
+    return load(path, false, out_bytes, problems);
+}
+
+char *config_text_load_own(const char *path, size_t *out_bytes, struct config_problems *problems) {
+    return load(path, true, out_bytes, problems);
 }

@@ -27,6 +27,8 @@ struct config_text {
 
 /* Reads a whole file. Returns NULL after a problem was told; else the caller's to free. */
 char *config_text_load(const char *path, size_t *out_bytes, struct config_problems *problems);
+/* The same, if nobody but root and this process's user can have written it. */
+char *config_text_load_own(const char *path, size_t *out_bytes, struct config_problems *problems);
 
 /* What can be read of the text; mistakes are told and left out. */
 void config_text_parse(const char *bytes, size_t count, struct config_text *out_text,

@@ -319,7 +319,7 @@ int settings_load(const char *path, struct settings *settings,
                   struct config_problems *out_problems) {
     size_t count = 0;
     *out_problems = (struct config_problems){0};
-    char *bytes = config_text_load(path, &count, out_problems);
+    char *bytes = config_text_load_own(path, &count, out_problems);
     if (!bytes)
         return out_problems->is_out_of_memory ? -ENOMEM : -EINVAL;
     const int code = settings_parse(bytes, count, settings, out_problems);

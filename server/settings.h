@@ -64,7 +64,8 @@ const char *settings_limit_name(enum quota_resource resource, enum quota_scope s
 void settings_init(struct settings *settings, uint64_t memory_bytes);
 void settings_destroy(struct settings *settings);
 
-/* Adds what a file says. Returns 0, -EINVAL with its mistakes in out_problems, or -ENOMEM. */
+/* Adds what a file says, which must be root's or this user's, and writable by its owner alone.
+ * Returns 0, -EINVAL with its mistakes in out_problems, or -ENOMEM. */
 int settings_load(const char *path, struct settings *settings,
                   struct config_problems *out_problems);
 int settings_parse(const char *bytes, size_t count, struct settings *settings,

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../library/suite.h"
 
@@ -184,6 +186,65 @@ START_TEST(defaults_on_the_page_are_what_counts) {
 }
 END_TEST
 
+static void write_file(char path[64], mode_t mode) {
+    static const char text[] = "[limits]\nreaders = 7\n";
+    strcpy(path, "/tmp/settings.XXXXXX");
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    ck_assert_int_eq(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+/* With `expected` NULL: it is taken. */
+static void expect_of_file(const char *path, const char *expected) {
+    struct settings settings;
+    struct config_problems problems;
+    settings_init(&settings, MACHINE_BYTES);
+    const int code = settings_load(path, &settings, &problems);
+    if (expected) {
+        ck_assert_int_eq(code, -EINVAL);
+        ck_assert_uint_eq(problems.count, 1);
+        ck_assert_msg(strstr(problems.problem[0].text, expected), "%s", problems.problem[0].text);
+        ck_assert_uint_ne(settings.limit[QUOTA_READERS][QUOTA_ALL], 7);
+    } else {
+        ck_assert_msg(code == 0, "%s", problems.count ? problems.problem[0].text : "?");
+        ck_assert_uint_eq(settings.limit[QUOTA_READERS][QUOTA_ALL], 7);
+    }
+    config_problems_destroy(&problems);
+    settings_destroy(&settings);
+}
+
+START_TEST(a_file_that_others_can_write_is_not_read) {
+    char path[64];
+    write_file(path, 0644);
+    expect_of_file(path, NULL);
+    ck_assert_int_eq(chmod(path, 0664), 0);
+    expect_of_file(path, "only its owner can write (chmod go-w), not one of mode 0664");
+    ck_assert_int_eq(chmod(path, 0602), 0);
+    expect_of_file(path, "only its owner can write");
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_file_of_another_user_is_not_read) {
+    if (geteuid() != 0)
+        return; /* only root can give a file away */
+    char path[64];
+    write_file(path, 0644);
+    ck_assert_int_eq(chown(path, 12341, 12341), 0);
+    expect_of_file(path, "of root or of user 0, not of user 12341");
+    ck_assert_int_eq(seteuid(12341), 0);
+    expect_of_file(path, NULL);
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_int_eq(chown(path, 0, 0), 0);
+    ck_assert_int_eq(seteuid(12341), 0);
+    expect_of_file(path, NULL);
+    ck_assert_int_eq(seteuid(0), 0);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(the_example_on_the_page_is_right) {
     if (!getgrnam("video"))
         return; /* it names a group that Debian has */
@@ -208,6 +269,8 @@ int main(void) {
         {the_reach_of_the_socket_is_a_group_or_all},
         {mistakes_are_told_with_their_line},
         {defaults_on_the_page_are_what_counts},
+        {a_file_that_others_can_write_is_not_read},
+        {a_file_of_another_user_is_not_read},
         {the_example_on_the_page_is_right},
     };
     return suite_run("settings", tests, SUITE_COUNT(tests));

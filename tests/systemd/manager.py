@@ -49,8 +49,6 @@ class Manager:
         self.env = dict(os.environ, SHMFRAME_SOCKET=self.socket)
         self.env.pop("NOTIFY_SOCKET", None)
         self.store = {}  # name: descriptors
-        if os.geteuid() != 0:  # which file it runs is looked at
-            options = ("--traceable", *options)
         self.messages = []
         self.service = None
         self.others = []
@@ -124,6 +122,8 @@ class Manager:
     def start(self, *options, sockets=(), env=None, program=SHMFRAMED,
               pass_fds=()):
         """Starts the service with all that is in the store; it hears of it as from systemd."""
+        if os.geteuid() != 0:  # which file it runs is looked at
+            options = ("--traceable", *options)
         passed = [(sock.fileno(), "shmframed.socket") for sock in sockets]
         passed += [(fd, name) for name, fds in self.store.items() for fd in fds]
         # Above those that they are to become.

@@ -51,6 +51,31 @@ class Units(unittest.TestCase):
         done = self.analyze("verify", "--system", "--man=no", "--recursive-errors=no", path)
         self.assertIn("FileDescriptorStoreMin", done.stdout)
 
+    def test_settings_are_not_read_where_nodes_can_write(self):
+        """Nodes are of the service's user, and have its home: without a folder that systemd names,
+        the supervisor would look there."""
+        with open(os.path.join(UNITS, "system-shmframed.service"), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertIn("ConfigurationDirectory=shmframe", lines)
+        home, etc = (os.path.join(self.folder, name) for name in ("home", "etc"))
+        for folder in (os.path.join(home, ".config/shmframe"), etc):
+            os.makedirs(folder)
+        with open(os.path.join(home, ".config/shmframe/shmframed.conf"), "w",
+                  encoding="utf-8") as file:
+            file.write("[access]\ntrust = all of them\n")
+        env = {name: value for name, value in os.environ.items()
+               if not name.startswith("XDG_")}
+        env |= {"HOME": home, "SHMFRAME_SOCKET": os.path.join(self.folder, "socket")}
+        check = [PROGRAMS["shmframed"], "--check"]
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, 12341)
+            check = ["setpriv", "--reuid=12341", "--clear-groups", *check]
+        for service, status in ((None, 2), (etc, 0)):
+            given = env | ({"CONFIGURATION_DIRECTORY": service} if service else {})
+            done = subprocess.run(check, env=given, text=True, timeout=60, check=False,
+                                  capture_output=True)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+
     def test_exposure_is_what_the_page_says(self):
         self.copy("system")
         done = self.analyze("security", "--offline=true",
