@@ -54,7 +54,10 @@ enum {
 #define HANDSHAKE_NS    INT64_C(2000000000)
 #define CLOCKS_APART_NS INT64_C(10000000000) /* more: another time namespace */
 /* How long names and links are kept for those who may come back to a new supervisor. */
-#define GRACE_NS        INT64_C(2000000000)
+#define GRACE_NS INT64_C(2000000000)
+/* How long a next writer waits for a reader that lives, and alone knows how far the stream came:
+ * less than the library's open waits by itself. */
+#define FOLLOWERS_NS    INT64_C(6000000000)
 #define TICK_NS         INT64_C(250000000)
 #define ENDED_LISTED_NS INT64_C(60000000000) /* a stream without writer and readers is listed */
 

@@ -2,7 +2,7 @@
  *
  *   shmframe-names 3
  *   NAME GENERATION GONE_GENERATION SEQUENCE PID START_TIME FOLLOWED    (PID 0: nobody writes it)
- *   =NUMBER RECORD PID START_TIME                                       (a reader of any of them)
+ *   =NUMBER RECORD PID START_TIME [NAME]               (a reader, and of what, if it had a link)
  */
 #include "stream.h"
 
@@ -40,8 +40,23 @@ static void write_stream(FILE *file, struct stream *stream) {
 }
 
 static void write_former(FILE *file, const struct names_reader *reader) {
-    fprintf(file, "=%" PRIu32 " %" PRIx64 " %d %" PRIu64 "\n", reader->number, reader->record_id,
-            (int)reader->pid, reader->start_time);
+    fprintf(file, "=%" PRIu32 " %" PRIx64 " %d %" PRIu64 " %s\n", reader->number, reader->record_id,
+            (int)reader->pid, reader->start_time, reader->stream);
+}
+
+static void write_reader(FILE *file, const struct stream_reader *reader) {
+    const struct process *process = reader->client->process;
+    struct names_reader line = {.number = reader->number,
+                                .record_id = reader->record_id,
+                                .pid = process->pid,
+                                .start_time = process->start_time};
+    if (reader->generation != 0 && !reader->is_evicted)
+        message_put_text(line.stream, sizeof(line.stream), reader->stream->name);
+    write_former(file, &line);
+}
+
+static bool may_come_back(const struct server *server) {
+    return shmframe_now_ns() - server->started_ns < FOLLOWERS_NS;
 }
 
 static void write_readers(FILE *file, const struct server *server) {
@@ -49,14 +64,9 @@ static void write_readers(FILE *file, const struct server *server) {
     const struct stream_reader *reader;
     TAILQ_FOREACH (stream, &server->streams, all)
         TAILQ_FOREACH (reader, &stream->readers, of_stream)
-            write_former(file, &(struct names_reader){
-                                   .number = reader->number,
-                                   .record_id = reader->record_id,
-                                   .pid = reader->client->process->pid,
-                                   .start_time = reader->client->process->start_time,
-                               });
+            write_reader(file, reader);
     /* Those of the former supervisor who may come back yet. */
-    for (unsigned i = 0; server_is_in_grace(server) && i < server->former_readers; i++)
+    for (unsigned i = 0; may_come_back(server) && i < server->former_readers; i++)
         if (server->former_reader[i].number != 0)
             write_former(file, &server->former_reader[i]);
 }
@@ -135,10 +145,10 @@ static void load_stream(struct server *server, const char *line) {
 }
 
 static void load_reader(struct server *server, const char *line) {
-    struct names_reader reader;
+    struct names_reader reader = {0};
     int pid;
-    if (sscanf(line, "=%" SCNu32 " %" SCNx64 " %d %" SCNu64, &reader.number, &reader.record_id,
-               &pid, &reader.start_time) != 4 ||
+    if (sscanf(line, "=%" SCNu32 " %" SCNx64 " %d %" SCNu64 " %63s", &reader.number,
+               &reader.record_id, &pid, &reader.start_time, reader.stream) < 4 ||
         reader.number == 0 || reader.number > LIMIT_GENERATION_TOLD)
         return;
     reader.pid = pid;
@@ -167,6 +177,36 @@ uint32_t names_number_reader(struct server *server, uint64_t record_id,
         return number;
     }
     return ++server->next_reader;
+}
+
+/* Whether it lives, and its process is not back for so long that it would have told of it. */
+static bool is_awaited(struct server *server, const struct names_reader *reader) {
+    struct process *process;
+    if (process_find(server, reader->pid, reader->start_time, &process) < 0)
+        return false;
+    int64_t hello_ns = 0;
+    bool has_words = false;
+    const struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all) {
+        if (client->process != process || !client_is_here(client))
+            continue;
+        hello_ns = client->hello_ns > hello_ns ? client->hello_ns : hello_ns;
+        has_words = has_words || client_has_words(client);
+    }
+    process_release(process);
+    return hello_ns == 0 || has_words || shmframe_now_ns() - hello_ns < GRACE_NS;
+}
+
+bool names_await_reader(struct server *server, const char *stream) {
+    if (!may_come_back(server))
+        return false;
+    for (unsigned i = 0; i < server->former_readers; i++) {
+        const struct names_reader *reader = &server->former_reader[i];
+        if (reader->number != 0 && strcmp(reader->stream, stream) == 0 &&
+            is_awaited(server, reader))
+            return true;
+    }
+    return false;
 }
 
 /* NULL: there is none, or something else is in its place, which is not waited for. */

@@ -238,11 +238,18 @@ void stream_check_former(struct stream *stream) {
         stream_forget_former(stream);
 }
 
+/* Whether readers of before the restart may come back yet. On a busy machine that can take them
+ * longer than others are to wait for. */
+static bool may_be_shown(const struct stream *stream) {
+    return stream->former_followed != 0 &&
+           (server_is_in_grace(stream->server) || names_await_reader(stream->server, stream->name));
+}
+
 uint32_t stream_followed(const struct stream *stream) {
     if (!stream->writer && !stream->owner && stream->unwatched_pid == 0 && stream->is_numbered &&
         (stream->former_followed == 0 || stream->is_former_shown))
         return 0; /* its writer is gone, and its sequence known */
-    uint32_t followed = server_is_in_grace(stream->server) ? stream->former_followed : 0;
+    uint32_t followed = may_be_shown(stream) ? stream->former_followed : 0;
     if (stream->writer && has_held(stream->writer->ring))
         followed = stream->writer->ring->generation;
     const struct stream_reader *reader;
@@ -258,8 +265,7 @@ uint32_t stream_followed(const struct stream *stream) {
 }
 
 bool stream_waits_for_followers(const struct stream *stream) {
-    return server_is_in_grace(stream->server) && !stream->writer && stream->former_followed != 0 &&
-           !stream->is_former_shown;
+    return !stream->writer && !stream->is_former_shown && may_be_shown(stream);
 }
 
 bool stream_believes_readers(const struct stream *stream, uint32_t generation) {

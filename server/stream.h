@@ -193,8 +193,8 @@ int stream_writer_refuse_ring(struct client *client, const struct message_open_r
                               int code);
 /* Descriptors that its rings and unused links keep here. */
 unsigned stream_writer_count_fds(const struct stream_writer *writer);
-/* Likewise a reader's: its record, and the rings that its stream keeps for want of a writer, if it is
- * the first who waits for one. */
+/* Likewise a reader's: its record, and the rings that its stream keeps for want of a writer, if it
+ * is the first who waits for one. */
 unsigned stream_reader_count_fds(const struct stream_reader *reader);
 /* The session's writer of that number; NULL: it has none. */
 struct stream_writer *stream_writer_find(const struct client *client, uint32_t number);
@@ -269,10 +269,13 @@ struct names_reader {
     uint32_t number; /* 0: it has come back */
     pid_t pid;
     uint64_t record_id, start_time;
+    char stream[SHMFRAME_NAME_BYTES]; /* that it had a link to; "": it knows nothing of any */
 };
 /* The number that a reader had, if it comes back; otherwise a new one. */
 uint32_t names_number_reader(struct server *server, uint64_t record_id,
                              const struct process *process);
+/* Whether a reader of `stream` lives that may come back yet. */
+bool names_await_reader(struct server *server, const char *stream);
 void names_load(struct server *server);
 void names_save(struct server *server);
 

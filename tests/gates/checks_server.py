@@ -84,6 +84,8 @@ WRITER = [
     ("server writer: name is taken", S + "stream_writer.c", "    return refuse_taken(client, other);", "    (void)refuse_taken;\n    return 0;", "server-streams"),
     ("server writer: name is kept for its owner", S + "stream_writer.c", *never("if (is_kept && server_is_in_grace(server))"), "server-restart"),
     ("server writer: readers who know more are waited for", S + "stream_writer.c", *never("if (!(open->flags & MESSAGE_RESYNC) && stream_waits_for_followers(stream))"), "server-restart"),
+    ("server names: readers are waited for so long", S + "names.c", *never("if (!may_come_back(server))"), "server-followers"),
+    ("server names: a process is back without its reader", S + "names.c", "return hello_ns == 0 || ", "return true || ", "server-followers"),
     ("server writer: another one since", S + "stream_writer.c", " &&\n        open->generation < stream->generation)", " && false)", "server-restart server-streams"),
     ("server writer: generations are used up", S + "stream_writer.c", *never("if (stream->generation == UINT32_MAX)"), "server-restart server-streams"),
     ("streams: names in all", S + "stream.c", "if (server->stream_count < LIMIT_STREAMS_KNOWN)", "if (true)", "server-streams"),

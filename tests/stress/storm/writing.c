@@ -8,9 +8,9 @@
 enum { LINKS_LEFT_MAX = 8 };
 /* A sleep of the library takes at most 100 ms: one that nobody ended shows as more than this. */
 #define LATE_NS INT64_C(30000000)
-/* A new supervisor gives readers two seconds to tell how far a stream came; part of them has gone
- * when it says that it is ready. */
-#define GRACE_NS INT64_C(1700000000)
+/* A new supervisor waits six seconds for readers that live to tell how far a stream came; part of
+ * them has gone when it says that it is ready. */
+#define GRACE_NS INT64_C(5000000000)
 
 void writing_init(struct writing *writing, unsigned stream, uint32_t life, uint64_t seed) {
     *writing = (struct writing){.role = &writer_roles[stream],

@@ -1,0 +1,217 @@
+/* A writer and its supervisor have died: only readers know how far the stream came, and how long
+ * the next writer waits for them. */
+#include "peer.h"
+
+#include <shmframe/shmframe.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { KNOWN = 5, SEEN = 77, GENERATION = 2 };
+
+static struct supervisor supervisor;
+static struct peer writer;
+static struct test_ring ring;
+static pid_t reader;
+static int64_t started_ns;
+static int go[2]; /* tells the reader to come back */
+
+static void show_ring(struct peer *peer) {
+    struct test_ring former; /* mappings are not inherited */
+    ring_make(&former, "test", 8);
+    atomic_store(&former.memory->head, place_word(SEEN, 0));
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = 6;
+    message.held_ring.generation = GENERATION;
+    peer_send(peer, &message, &former.fd);
+}
+
+/* A reader in a process of its own, which lives, but is not back before it is told. */
+_Noreturn static void read_late(void) {
+    char byte;
+    struct peer peer;
+    if (read(go[0], &byte, 1) != 1)
+        _exit(1);
+    peer_open(&peer, &supervisor, "reader");
+    peer_send_reader(&peer, "test",
+                     &(struct reader_options){.reader = 6,
+                                              .flags = MESSAGE_RESYNC,
+                                              .generation = GENERATION,
+                                              .entry = 3,
+                                              .serial = 4,
+                                              .head = 60});
+    show_ring(&peer);
+    for (;;)
+        pause();
+}
+
+/* As the former supervisor left it: both writers are gone, and a reader had the newest ring of
+ * each.
+ */
+static void write_names(pid_t of_test, pid_t of_other) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "shmframe-names 3\n");
+    fprintf(file, "test %d 1 %d 0 0 %d\n", GENERATION, KNOWN, GENERATION);
+    fprintf(file, "other %d 1 %d 0 0 %d\n", GENERATION, KNOWN, GENERATION);
+    fprintf(file, "=1 0 %d %lld test\n", (int)of_test, (long long)start_time_of(of_test));
+    fprintf(file, "=2 0 %d %lld other\n", (int)of_other, (long long)start_time_of(of_other));
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void start(void) {
+    started_ns = shmframe_now_ns();
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+}
+
+/* The reader of `test` lives and is not back; that of `other` is this process, which is back, and
+ * has told of all that it has: it has no reader any more. */
+static void begin(void) {
+    supervisor_prepare(&supervisor);
+    ring_make(&ring, "test", 16);
+    ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
+    reader = fork_bound();
+    if (reader == 0)
+        read_late();
+    write_names(reader, getpid());
+    start();
+}
+
+static void end_reader(void) {
+    if (reader > 0) {
+        kill(reader, SIGKILL);
+        ck_assert_int_eq(waitpid(reader, NULL, 0), reader);
+    }
+    reader = 0;
+}
+
+static void end(void) {
+    end_reader();
+    close(go[0]);
+    close(go[1]);
+    peer_close(&writer);
+    ring_drop(&ring);
+    supervisor_stop(&supervisor);
+    supervisor_clean(&supervisor);
+}
+
+/* Asks once. Returns the sequence after which the stream goes on, or -EAGAIN. */
+static int64_t ask(uint32_t number, const struct test_ring *own, const char *stream) {
+    const struct ring_options options = {.writer = number, .links = 2, .first_entry = 8 * number};
+    peer_send_ring(&writer, own, stream, &options);
+    for (;;) {
+        struct channel_mail mail;
+        ck_assert_int_eq(
+            poll(&(struct pollfd){.fd = writer.socket, .events = POLLIN}, 1, DEADLINE_MS), 1);
+        ck_assert_int_eq(channel_receive(writer.socket, &mail), 0);
+        if (mail.message.header.type == MESSAGE_OPENED)
+            return (int64_t)mail.message.opened.sequence;
+        if (mail.message.header.type == MESSAGE_ERROR) {
+            ck_assert_int_eq(mail.message.error.code, -EAGAIN);
+            return -EAGAIN;
+        }
+    }
+}
+
+/* Asks as the library does, until it is answered. */
+static int64_t ask_on(uint32_t number, const struct test_ring *own, const char *stream) {
+    int64_t sequence;
+    while ((sequence = ask(number, own, stream)) < 0)
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    return sequence;
+}
+
+/* Until those who are back have had their time. */
+static void await_grace_over(void) {
+    struct test_ring other;
+    ring_make(&other, "other", 16);
+    ck_assert_int_eq(ask_on(1, &other, "other"), KNOWN);
+    ring_drop(&other);
+}
+
+/* The longest wait is six seconds. A machine that is slower than that shows nothing. */
+static void expect_not_yet(void) {
+    const int64_t sequence = ask(2, &ring, "test");
+    if (shmframe_now_ns() - started_ns < INT64_C(6000000000))
+        ck_assert_int_eq(sequence, -EAGAIN);
+}
+
+static void expect_seen(void) {
+    ck_assert_int_eq(write(go[1], "x", 1), 1);
+    const int64_t sequence = ask_on(2, &ring, "test");
+    if (shmframe_now_ns() - started_ns < INT64_C(6000000000))
+        ck_assert_int_eq(sequence, SEEN);
+}
+
+START_TEST(a_reader_that_lives_is_waited_for_beyond_the_grace) {
+    await_grace_over();
+    expect_not_yet();
+    expect_seen();
+}
+END_TEST
+
+/* Where the machine takes seconds for it, once more. */
+START_TEST(who_is_back_without_a_reader_is_waited_for_less_long) {
+    for (unsigned tries = 0; tries < 5; tries++) {
+        await_grace_over();
+        if (ask(2, &ring, "test") == -EAGAIN)
+            return;
+        supervisor_kill(&supervisor);
+        peer_vanish(&writer);
+        write_names(reader, getpid());
+        start();
+    }
+    ck_abort_msg("both were waited for equally long");
+}
+END_TEST
+
+START_TEST(the_next_supervisor_waits_for_it_too) {
+    await_grace_over();
+    supervisor_kill(&supervisor);
+    peer_vanish(&writer);
+    start();
+    expect_not_yet();
+    expect_seen();
+}
+END_TEST
+
+START_TEST(a_reader_that_dies_is_waited_for_no_longer) {
+    await_grace_over();
+    expect_not_yet();
+    end_reader();
+    ck_assert_int_eq(ask(2, &ring, "test"), KNOWN);
+}
+END_TEST
+
+START_TEST(a_reader_that_lives_and_does_not_come_is_not_waited_for_for_ever) {
+    ck_assert_int_eq(ask_on(2, &ring, "test"), KNOWN);
+}
+END_TEST
+
+int main(void) {
+    TCase *cases = tcase_create("followers");
+    tcase_set_timeout(cases, 60);
+    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, a_reader_that_lives_is_waited_for_beyond_the_grace);
+    tcase_add_test(cases, who_is_back_without_a_reader_is_waited_for_less_long);
+    tcase_add_test(cases, the_next_supervisor_waits_for_it_too);
+    tcase_add_test(cases, a_reader_that_dies_is_waited_for_no_longer);
+    tcase_add_test(cases, a_reader_that_lives_and_does_not_come_is_not_waited_for_for_ever);
+    Suite *suite = suite_create("followers");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
