@@ -2,10 +2,14 @@
 #include "pipeline.h"
 
 #include "error.h"
+#include "quota.h"
 #include "server.h"
 #include "upgrade.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/limits.h> /* our own limits.h hides the other */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,6 +59,39 @@ static int upgrade(struct client *client, const struct message_command *command)
     return code;
 }
 
+/* "settings PATH": of the file that counts, if there is one. "program PATH", and "replaced" if that
+ * file is no more the one that runs: nobody but ourselves can see it. "limit KEY USED LIMIT" of
+ * each that is of all together. */
+static int describe(struct client *client, const struct message_command *command) {
+    const struct server *server = client->server;
+    struct answer answer = {.client = client, .cookie = command->header.cookie};
+    char line[8192], path[PATH_MAX];
+    if (server->settings_path[0]) {
+        snprintf(line, sizeof(line), "settings %s", server->settings_path);
+        send_line(&answer, line);
+    }
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    path[length > 0 ? length : 0] = '\0';
+    char *end = strstr(path, " (deleted)");
+    const bool is_replaced = end && strcmp(end, " (deleted)") == 0;
+    if (is_replaced)
+        *end = '\0';
+    snprintf(line, sizeof(line), "program %s", path);
+    send_line(&answer, line);
+    if (is_replaced)
+        send_line(&answer, "replaced");
+    for (unsigned r = 0; r < QUOTA_RESOURCES; r++) {
+        const enum quota_resource resource = (enum quota_resource)r;
+        const uint64_t limit = server->settings.limit[resource][QUOTA_ALL];
+        if (limit == QUOTA_NONE)
+            continue;
+        snprintf(line, sizeof(line), "limit %s %" PRIu64 " %" PRIu64,
+                 settings_limit_name(resource, QUOTA_ALL), quota_used(server, resource), limit);
+        send_line(&answer, line);
+    }
+    return 0;
+}
+
 static int start(struct client *client, const struct message_command *command) {
     return pipeline_start(client->server, command->node);
 }
@@ -73,7 +110,7 @@ static const struct {
     bool needs_file;
 } commands[] = {
     {"start", start, true},    {"stop", stop, true},        {"restart", restart, true},
-    {"reload", reload, false}, {"upgrade", upgrade, false},
+    {"reload", reload, false}, {"upgrade", upgrade, false}, {"describe", describe, false},
 };
 
 static int act(struct client *client, const struct message_command *command) {

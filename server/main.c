@@ -278,7 +278,7 @@ static void load_plan(struct server_params *server) {
 
 /* Likewise. */
 static void load_settings(struct server_params *server) {
-    char path[4096];
+    static char path[4096];
     struct config_problems problems;
     const int code = settings_read(&server->source, &server->settings, path, &problems);
     config_problems_print(&problems, path, stderr);
@@ -286,6 +286,7 @@ static void load_settings(struct server_params *server) {
         fail(EXIT_FAILED, shmframe_last_error());
     if (code < 0)
         exit(EXIT_USAGE);
+    server->settings_path = path;
     config_problems_destroy(&problems);
 }
 

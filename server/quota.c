@@ -149,6 +149,14 @@ static int check_scope(const struct asker *asker, enum quota_resource resource,
     return refuse(asker, resource, scope, (const uint64_t[]){used, more, limit});
 }
 
+uint64_t quota_used(const struct server *server, enum quota_resource resource) {
+    uint64_t used = 0;
+    const struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all)
+        used += count_used(client, resource);
+    return used;
+}
+
 static int check(const struct asker *asker, enum quota_resource resource, uint64_t more) {
     int code = 0;
     for (unsigned scope = 0; scope < QUOTA_SCOPES && code == 0; scope++)

@@ -14,6 +14,9 @@ struct server;
 struct stream_reader;
 struct stream_ring;
 
+/* How much all together have, by the same count. */
+uint64_t quota_used(const struct server *server, enum quota_resource resource);
+
 /* Whether `client` may have so much more. Errors: -ENOSPC with the limit, its value and its key. */
 int quota_check(const struct client *client, enum quota_resource resource, uint64_t more);
 

@@ -296,6 +296,7 @@ int server_reload_settings(struct server *server, const struct pipeline_listener
         return is_told ? error_set(code, "%.200s has mistakes: nothing is changed", path) : code;
     settings_destroy(&server->settings);
     server->settings = settings;
+    strcpy(server->settings_path, path);
     log_event("event=settings-read path=%s", log_quote(path).text);
     return 0;
 }
@@ -399,6 +400,7 @@ int server_run(const struct server_params *params) {
                              .settings = params->settings,
                              .started_ns = shmframe_now_ns(),
                              .reserve_fd = -1};
+    snprintf(server.settings_path, sizeof(server.settings_path), "%s", params->settings_path);
     TAILQ_INIT(&server.clients);
     TAILQ_INIT(&server.processes);
     TAILQ_INIT(&server.streams);

@@ -20,11 +20,12 @@ struct server_params {
     uid_t allowed_uid[ALLOWED_UIDS_MAX];
     unsigned allowed_uids;
     struct settings_source source;
-    struct settings settings; /* as it has them at first */
-    int ready_fd;             /* -1: none */
-    const char *config;       /* a pipeline file's path; NULL: there are no nodes */
-    struct plan *plan;        /* what it says */
-    bool is_private;          /* ends with its parent */
+    struct settings settings;  /* as it has them at first */
+    const char *settings_path; /* of their file; "": none */
+    int ready_fd;              /* -1: none */
+    const char *config;        /* a pipeline file's path; NULL: there are no nodes */
+    struct plan *plan;         /* what it says */
+    bool is_private;           /* ends with its parent */
 };
 
 struct server {
@@ -38,6 +39,7 @@ struct server {
     uint64_t fds_limit;           /* RLIMIT_NOFILE */
     struct rlimit nofile_born;    /* before it was raised: for nodes */
     char socket_path[PATH_BYTES]; /* absolute: nodes run elsewhere */
+    char settings_path[4096];     /* "": no file */
     char notify_path[PATH_BYTES]; /* "": nodes cannot speak */
     struct pipeline pipeline;
     int64_t started_ns;

@@ -58,17 +58,111 @@ static void find_socket(char socket[4096]) {
         snprintf(socket, 4096, "/run/user/%u/shmframe/socket", (unsigned)geteuid());
 }
 
-static void look_at_answer(struct findings *findings, const char *socket) {
+/* ---- what it says of itself ---- */
+
+enum { LIMITS_MAX = 16, NEAR_PERCENT = 80 };
+#define ANSWER_NS INT64_C(5000000000)
+
+struct description {
+    char settings[4096], program[4096]; /* "": not told */
+    bool is_replaced;
+    unsigned limits;
+    struct limit {
+        char key[32];
+        unsigned long long used, limit;
+    } limit[LIMITS_MAX];
+};
+
+static void take_line(void *user, const char *text) {
+    struct description *description = user;
+    if (sscanf(text, "settings %4095[^\n]", description->settings) == 1 ||
+        sscanf(text, "program %4095[^\n]", description->program) == 1)
+        return;
+    if (strcmp(text, "replaced") == 0)
+        description->is_replaced = true;
+    struct limit *limit = &description->limit[description->limits];
+    if (description->limits < LIMITS_MAX &&
+        sscanf(text, "limit %31s %llu %llu", limit->key, &limit->used, &limit->limit) == 3)
+        description->limits++;
+}
+
+static bool is_near(const struct limit *limit) {
+    return limit->used >= limit->limit / 100.0 * NEAR_PERCENT;
+}
+
+static void print_limit(char *text, size_t text_bytes, const struct limit *limit) {
+    const bool is_memory = strcmp(limit->key, "memory") == 0;
+    snprintf(text, text_bytes, "%s %llu of %llu%s", limit->key,
+             is_memory ? limit->used >> 20 : limit->used,
+             is_memory ? limit->limit >> 20 : limit->limit, is_memory ? " MiB" : "");
+}
+
+static void look_at_limits(struct findings *findings, const struct description *description) {
+    char text[300] = "", near[160] = "", figure[64];
+    size_t used = 0;
+    struct finding *finding = findings_add(findings, topic, "limits", "none");
+    for (unsigned i = 0; i < description->limits; i++) {
+        const struct limit *limit = &description->limit[i];
+        char one[96];
+        print_limit(one, sizeof(one), limit);
+        if (used < sizeof(text))
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "", one);
+        if (is_near(limit) && !near[0])
+            snprintf(near, sizeof(near), "%s in [limits] of shmframed.conf, then shmframe reload",
+                     limit->key);
+        snprintf(figure, sizeof(figure), "%s_used", limit->key);
+        finding_set_figure(finding, figure, (json_int_t)limit->used);
+        snprintf(figure, sizeof(figure), "%s_limit", limit->key);
+        finding_set_figure(finding, figure, (json_int_t)limit->limit);
+    }
+    if (description->limits)
+        snprintf(finding->found, sizeof(finding->found), "%s", text);
+    if (near[0])
+        finding_set_trouble(finding, FINDING_WARNING,
+                            "whoever asks for more than is left is refused", near);
+}
+
+/* Of another user it is not to be known. */
+static void describe(struct findings *findings, struct shmframe_session *session,
+                     struct description *description) {
+    const int code = shmframe_session_command(
+        session, "describe", NULL, shmframe_deadline_ns(ANSWER_NS), take_line, description);
+    if (code == 0) {
+        findings_add(findings, topic, "settings", "%.300s",
+                     description->settings[0] ? description->settings : "no file: defaults count");
+        look_at_limits(findings, description);
+        return;
+    }
+    *description = (struct description){0};
+    finding_set_trouble(
+        findings_add(findings, topic, "settings", "not told: %.200s", shmframe_last_error()),
+        FINDING_NOTE,
+        "none: but its settings, its limits, and whether its program was replaced "
+        "since it started, cannot be seen from here",
+        "shmframe doctor as root or as its user");
+}
+
+static void look_at_answer(struct findings *findings, struct shmframe_session *session,
+                           const char *socket) {
+    static struct description description;
+    static const char deleted[] = " (deleted)";
     char program[4096];
     int pid;
     find_program(socket, program, &pid);
+    const size_t length = strlen(program);
+    bool is_replaced =
+        length >= sizeof(deleted) && strcmp(program + length - sizeof(deleted) + 1, deleted) == 0;
     struct finding *finding =
         findings_add(findings, topic, "answer", "at %.160s: %.100s, pid %d, version %s or like it",
                      socket, *program ? program : "a supervisor", pid, shmframe_version());
     finding_set_figure(finding, "pid", pid);
-    const char deleted[] = " (deleted)";
-    const size_t length = strlen(program);
-    if (length >= sizeof(deleted) && strcmp(program + length - sizeof(deleted) + 1, deleted) == 0)
+    describe(findings, session, &description);
+    is_replaced |= description.is_replaced;
+    if (!*program && description.program[0])
+        snprintf(finding->found, sizeof(finding->found),
+                 "at %.120s: %.120s, pid %d, version %s or like it", socket, description.program,
+                 pid, shmframe_version());
+    if (is_replaced)
         finding_set_trouble(finding, FINDING_NOTE,
                             "none: but its program was replaced since it started",
                             "shmframe upgrade");
@@ -82,7 +176,7 @@ void doctor_look_at_supervisor(struct findings *findings) {
     const struct shmframe_session_params params = {.name = "shmframe doctor"};
     const int result = shmframe_session_open(&params, &session);
     if (result == 0) {
-        look_at_answer(findings, socket);
+        look_at_answer(findings, session, socket);
         shmframe_session_close(session);
         return;
     }

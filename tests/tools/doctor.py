@@ -81,6 +81,65 @@ class Doctor(unittest.TestCase):
                 supervisor.terminate()
                 os.close(ready)
 
+    def start(self, program, *options, prefix=()):
+        ready, write = os.pipe()
+        supervisor = subprocess.Popen([*prefix, program, "--quiet", "--ready-fd", str(write),
+                                       *options], env=self.env, pass_fds=(write,))
+        self.addCleanup(supervisor.wait)
+        self.addCleanup(supervisor.terminate)
+        os.close(write)
+        self.assertEqual(os.read(ready, 1), b"\n")
+        os.close(ready)
+
+    def test_settings_and_limits_of_the_supervisor_are_told(self):
+        path = os.path.join(self.folder, "shmframed.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[limits]\nmemory = 64M\nstreams = 9\n")
+        os.chmod(path, 0o644)
+        self.start(SHMFRAMED, "--settings", path)
+        found = self.findings("--duration", "0")
+        self.assertEqual((found["settings"]["level"], found["settings"]["found"]), ("ok", path))
+        self.assertEqual(found["limits"]["level"], "ok")
+        self.assertIn("memory 0 of 64 MiB", found["limits"]["found"])
+        self.assertEqual(found["limits"]["figures"]["memory_limit"], 64 << 20)
+        self.assertEqual(found["limits"]["figures"]["streams_limit"], 9)
+        self.assertEqual(found["limits"]["figures"]["sessions_used"], 1)
+
+    def test_a_limit_that_is_near_is_a_warning(self):
+        self.start(SHMFRAMED, "--limit", "sessions=1")
+        limits = self.findings("--duration", "0")["limits"]
+        self.assertEqual(limits["level"], "warning")
+        self.assertIn("sessions in [limits]", limits["remedy"])
+
+    def test_a_program_that_was_replaced_is_told_to_its_user(self):
+        """Who cannot look it up hears it from the supervisor, which nobody else can look into."""
+        own = os.path.join(self.folder, "shmframed")
+        prefix = ()
+        if os.geteuid() == 0:
+            prefix = ("setpriv", "--reuid=12341", "--regid=12341", "--clear-groups",
+                      "--bounding-set=-all", "--inh-caps=-all")
+            os.chown(self.folder, 12341, 12341)
+        shutil.copy(SHMFRAMED, own)
+        self.start(own, prefix=prefix)
+        before = self.findings("--duration", "0", prefix=prefix)["answer"]
+        self.assertEqual(before["level"], "ok")
+        self.assertIn(own, before["found"])
+        shutil.copy(SHMFRAMED, own + ".new")
+        os.rename(own + ".new", own)
+        after = self.findings("--duration", "0", prefix=prefix)["answer"]
+        self.assertEqual((after["level"], after["remedy"]), ("note", "shmframe upgrade"))
+
+    @unittest.skipUnless(os.getuid() == 0 and shutil.which("setpriv"), "only root can become less")
+    def test_another_user_hears_what_he_is_not_told(self):
+        os.chmod(self.folder, 0o755)
+        self.env["SHMFRAME_SOCKET"] = os.path.join(self.folder, "open/socket")
+        self.start(SHMFRAMED, "--reach", "all", "--allow", "all")
+        prefix = ("setpriv", "--reuid=12341", "--regid=12341", "--clear-groups")
+        found = self.findings("--duration", "0", prefix=prefix)
+        self.assertEqual(found["settings"]["level"], "note")
+        self.assertIn("whether its program was replaced", found["settings"]["cost"])
+        self.assertNotIn("limits", found)
+
     def test_a_place_that_is_open_to_others_is_told(self):
         os.chmod(self.folder, 0o755)
         self.assertEqual(self.findings("--duration", "0")["runtime-folder"]["level"], "warning")

@@ -92,7 +92,8 @@ SHMFRAME_API int shmframe_session_nodes(struct shmframe_session *session, int64_
                                         struct shmframe_node_info *out_nodes, uint32_t count);
 
 /** Has the supervisor do `verb`: "start", "stop", "restart" with the name of a node, or NULL for all;
- * "reload" the pipeline file; "upgrade" itself. It has begun, not ended, when this returns: see
+ * "reload" settings and pipeline file; "upgrade" itself; "describe" itself, for "shmframe doctor", in lines
+ * that may become others. It has begun, not ended, when this returns: see
  * shmframe_session_nodes(). `on_line` (NULL: ignored) gets each line that it has to say, such as the
  * mistakes in a file; it must not use the session.
  * Errors: -ENOENT no such node; -EINVAL no such verb, or the file has mistakes; -EACCES; -ENOTSUP the
