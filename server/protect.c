@@ -1,5 +1,6 @@
 #include "protect.h"
 
+#include "call_filter.h"
 #include "log.h"
 
 #include <errno.h>
@@ -38,4 +39,10 @@ void protect_drop_capabilities(void) {
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     if (syscall(SYS_capset, &header, none) < 0)
         log_trouble("event=not-protected what=capabilities reason=\"%s\"", strerror(errno));
+}
+
+void protect_filter_calls(void) {
+    const int code = IS_SANITIZED ? 0 : call_filter_enter();
+    if (code < 0)
+        log_trouble("event=not-protected what=calls reason=\"%s\"", strerror(-code));
 }

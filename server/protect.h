@@ -12,4 +12,7 @@ void protect_process(bool is_traceable);
 /* Without nodes there is nothing that a supervisor has to be root for. Nodes would inherit it. */
 void protect_drop_capabilities(void);
 
+/* Nor system calls that no supervisor needs: see call_filter.h. */
+void protect_filter_calls(void);
+
 #endif

@@ -436,6 +436,8 @@ int server_run(const struct server_params *params) {
         log_event("event=listening socket=%s pid=%d version=%s", server.listener.path,
                   (int)getpid(), SHMFRAME_VERSION);
         watch_begin(&server);
+        if (!params->config)
+            protect_filter_calls();
         tell_ready(&server);
         STEP(SERVER_READY);
         code = sd_event_loop(server.event);

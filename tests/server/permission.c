@@ -39,6 +39,7 @@ static void start(const char *settings) {
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_ge(fputs(settings, file), 0);
+    fchmod(fileno(file), 0644); /* whatever the umask is */
     fclose(file);
     supervisor.option[0] = "--settings";
     supervisor.option[1] = path;

@@ -94,12 +94,50 @@ START_TEST(it_has_no_capability_and_can_gain_none) {
 }
 END_TEST
 
+/* As decimal digits are those of hexadecimal here. */
+static unsigned long long filter_of_this(void) {
+    char line[256];
+    unsigned long long mode = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "Seccomp: %llu", &mode) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return mode;
+}
+
+START_TEST(it_gives_up_calls_without_nodes_alone) {
+    enum { FILTERED = 2 };
+    char config[128];
+    const char *has_seccomp = getenv("HAS_SECCOMP");
+    if (!has_seccomp || strcmp(has_seccomp, "1") != 0)
+        return; /* it was built without */
+    supervisor_prepare(&supervisor);
+    supervisor_start(&supervisor);
+    ck_assert_uint_eq(status_of("Seccomp"), FILTERED);
+    supervisor_stop(&supervisor);
+    snprintf(config, sizeof(config), "%s.ini", supervisor.folder);
+    FILE *file = fopen(config, "we");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs("[producer p]\ncommand = true\nstart = no\n", file), 0);
+    fclose(file);
+    supervisor.option[0] = "--config";
+    supervisor.option[1] = config;
+    supervisor_start(&supervisor);
+    ck_assert_uint_eq(status_of("Seccomp"), filter_of_this());
+    unlink(config);
+    supervisor_clean(&supervisor);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("protect");
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, others_of_its_user_cannot_look_into_it);
     tcase_add_test(cases, they_can_if_it_is_told_to_let_them);
     tcase_add_test(cases, it_has_no_capability_and_can_gain_none);
+    tcase_add_test(cases, it_gives_up_calls_without_nodes_alone);
     Suite *suite = suite_create("protect");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

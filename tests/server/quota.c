@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SLOTS = 16 };
@@ -300,6 +301,7 @@ static void write_settings(const char *content) {
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_ge(fputs(content, file), 0);
+    fchmod(fileno(file), 0644); /* whatever the umask is */
     fclose(file);
 }
 

@@ -78,6 +78,42 @@ class Upgrade(unittest.TestCase):
         with open(f"/proc/{self.pid}/environ", "rb") as file:
             self.assertEqual(file.read().count(b"SHMFRAMED_KEPT="), 1)
 
+    def filters(self):
+        """How many call filters it has beyond our own; None: the kernel does not tell."""
+        count = []
+        for pid in (self.pid, "self"):
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                lines = [line.split() for line in file if line.startswith("Seccomp_filters:")]
+            if not lines:
+                return None
+            count.append(int(lines[0][1]))
+        return count[0] - count[1]
+
+    def test_goes_on_with_the_calls_that_it_has_left(self):
+        """Neither a new version nor a reload is hindered by the call filter, and there is one."""
+        settings = os.path.join(self.manager.folder, "shmframed.conf")
+        with open(settings, "w", encoding="utf-8") as file:
+            file.write("[limits]\nreaders = 7\n")
+        os.chmod(settings, 0o644)
+        self.start("--settings", settings)
+        expected = int(os.environ["HAS_SECCOMP"])
+        for _ in range(2):
+            self.assertIn(self.filters(), (expected, None))
+            self.assertEqual(self.upgrade(), (0, ""))
+            self.manager.await_message("READY", "1")
+            self.await_writer()
+            with open(settings, "w", encoding="utf-8") as file:
+                file.write("[access]\nwrite = group root, user nobody\n")
+            self.assertEqual(self.manager.command("reload"), (0, ""))
+            with open(settings, "w", encoding="utf-8") as file:
+                file.write("[access]\nwrite = group no-such-group\n")
+            status, output = self.manager.command("reload")
+            self.assertEqual(status, 1)
+            self.assertIn("no-such-group", output)
+            with open(settings, "w", encoding="utf-8") as file:
+                file.write("[limits]\nreaders = 8\n")
+        self.assertIn(self.filters(), (expected, None))
+
     def test_nobody_else_gets_the_place_meanwhile(self):
         self.start()
         self.assertEqual(self.upgrade(), (0, ""))
