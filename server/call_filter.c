@@ -54,7 +54,7 @@ static int refuse_if(scmp_filter_ctx filter, int error, int call, struct scmp_ar
 static int refuse_by_arguments(scmp_filter_ctx filter) {
     static const scmp_datum_t spaces[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
                                           CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
-    int code = refuse_if(filter, EPERM, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+    int code = refuse_if(filter, EPERM, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
     for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]) && code == 0; i++)
         code = refuse_if(filter, EPERM, SCMP_SYS(clone),
                          SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
@@ -62,7 +62,7 @@ static int refuse_by_arguments(scmp_filter_ctx filter) {
     if (code == 0)
         code = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
     if (code == 0)
-        code = refuse_if(filter, EALREADY, SCMP_SYS(seccomp), SCMP_A0(SCMP_CMP_EQ, IS_THERE));
+        code = refuse_if(filter, EALREADY, SCMP_SYS(seccomp), SCMP_A0(SCMP_CMP_EQ, IS_THERE, 0));
     return code;
 }
 
