@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 enum { LINKS_LEFT_MAX = 8 };
-/* A sleep of the library takes at most 100 ms: one that nobody ended shows as more than this. */
+/* A sleep of the library takes at most so long: a loan that was quicker holds none that nobody
+ * ended. What it lacks to this, the machine took, also where no clock of its processors tells. */
+#define SLEEP_NS INT64_C(100000000)
+/* One that nobody ended shows as more than this. */
 #define LATE_NS INT64_C(30000000)
 /* A new supervisor waits six seconds for readers that live to tell how far a stream came; part of
  * them has gone when it says that it is ready. */
@@ -66,7 +69,7 @@ static void await_progress(const struct seat *seat) {
 /* Who could have given the writer room did so long ago: it slept on. */
 static void check_space_wait(const struct writing *writing, int64_t began_ns, int64_t before_ns) {
     const int64_t now_ns = shmframe_now_ns(), awake_ns = board_awake_ns() - before_ns;
-    if (now_ns - began_ns < LATE_NS || board_is_disturbed(began_ns))
+    if (now_ns - began_ns < SLEEP_NS || board_is_disturbed(began_ns))
         return;
     board_count(TOTAL_SPACE_WAITS, 1);
     int64_t latest_ns = began_ns, held_ns = board_paused_ns(writing->seat, began_ns);
@@ -85,11 +88,16 @@ static void check_space_wait(const struct writing *writing, int64_t began_ns, in
     const int64_t late_ns = now_ns - latest_ns - held_ns - awake_ns;
     if (late_ns < LATE_NS)
         return;
-    if (late_ns - board_stalled_ns(latest_ns) < LATE_NS)
+    const int64_t stalled_ns = board_stalled_ns(latest_ns);
+    if (late_ns - stalled_ns < LATE_NS)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
-        board_fault("%s: the writer slept for %lld ms after a reader had made room",
-                    writing->role->stream, (long long)(late_ns / 1000000));
+        board_fault("%s: the writer slept for %lld us after a reader had made room, in a loan of "
+                    "%lld us: it was awake for %lld us, was held for %lld us, processors were away "
+                    "for %lld us",
+                    writing->role->stream, (long long)(late_ns / 1000),
+                    (long long)((now_ns - began_ns) / 1000), (long long)(awake_ns / 1000),
+                    (long long)(held_ns / 1000), (long long)(stalled_ns / 1000));
 }
 
 int writing_lend(struct writing *writing, struct shmframe_loan *out_loan) {
