@@ -36,8 +36,9 @@ static struct shmframe_writer *open_writer(void) {
 static int publish(struct shmframe_writer *writer) {
     struct shmframe_loan loan;
     int code;
-    while ((code = shmframe_writer_loan(writer, world_deadline(), &loan)) == -EINTR)
-        atomic_fetch_add(&group.board->interrupted, 1);
+    while ((code = shmframe_writer_loan(writer, world_deadline(), &loan)) == -EINTR ||
+           code == -ETIMEDOUT)
+        atomic_fetch_add(&group.board->interrupted, code == -EINTR);
     if (code < 0)
         return code;
     loan.frame.capture_ns = shmframe_now_ns();
@@ -96,10 +97,9 @@ static struct shmframe_reader *open_reader(struct group_reader *self) {
 static int take(struct shmframe_reader *reader, struct group_reader *self) {
     struct shmframe_lease lease;
     int code = shmframe_reader_acquire(reader, world_deadline(), &lease);
-    if (code == -EINTR) {
-        atomic_fetch_add(&self->interrupted, 1);
+    atomic_fetch_add(&self->interrupted, code == -EINTR);
+    if (code == -EINTR || code == -ETIMEDOUT) /* the latter in a gap longer than the deadline */
         return 0;
-    }
     if (code < 0)
         return code;
     const bool is_whole = lease.data[0] == (uint8_t)lease.frame.sequence &&
@@ -151,7 +151,8 @@ void group_start(void) {
 }
 
 static void await_count(const _Atomic uint64_t *count, uint64_t wanted) {
-    const int64_t until_ns = world_deadline() + WORLD_NS;
+    const uint64_t now = atomic_load(count), frames = wanted > now ? wanted - now : 0;
+    const int64_t until_ns = world_deadline() + WORLD_NS + 3 * (int64_t)frames * FRAME_NS;
     while (atomic_load(count) < wanted) {
         ck_assert_msg(shmframe_now_ns() < until_ns, "no frame comes any more");
         poll(NULL, 0, LOOK_AGAIN_MS);
