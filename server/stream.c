@@ -215,15 +215,6 @@ void stream_end_grace(struct stream *stream) {
         stream_set_gone(stream, SHMFRAME_STREAM_WRITER_GONE);
 }
 
-static bool has_held(const struct stream_ring *ring) {
-    const struct stream_link *link;
-    if (ring)
-        TAILQ_FOREACH (link, &ring->links, of_ring)
-            if (link->state == LINK_HELD)
-                return true;
-    return false;
-}
-
 void stream_check_former(struct stream *stream) {
     if (stream->former_rings == 0)
         return;
@@ -250,7 +241,7 @@ uint32_t stream_followed(const struct stream *stream) {
         (stream->former_followed == 0 || stream->is_former_shown))
         return 0; /* its writer is gone, and its sequence known */
     uint32_t followed = may_be_shown(stream) ? stream->former_followed : 0;
-    if (stream->writer && has_held(stream->writer->ring))
+    if (stream->writer && stream_ring_has_held(stream->writer->ring))
         followed = stream->writer->ring->generation;
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &stream->readers, of_stream) {
@@ -279,6 +270,6 @@ bool stream_waits_for_return(const struct stream *stream) {
         return true;
     if (!stream->writer && !stream->owner && stream->generation != stream->gone_generation)
         return true;
-    return (stream->writer && has_held(stream->writer->ring)) ||
-           (stream->opener && has_held(stream->opener->opening));
+    return (stream->writer && stream_ring_has_held(stream->writer->ring)) ||
+           (stream->opener && stream_ring_has_held(stream->opener->opening));
 }

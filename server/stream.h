@@ -178,6 +178,8 @@ void stream_ring_destroy(struct stream_ring *ring);
 /* What the writer's memory says, within bounds. */
 uint64_t stream_ring_head(const struct stream_ring *ring);
 bool stream_ring_is_ended(const struct stream_ring *ring);
+/* Whether a reader of before the restart has a link in it and is not back. `ring` may be NULL. */
+bool stream_ring_has_held(const struct stream_ring *ring);
 /* Memory that its writer and readers may make it take by what they were granted. */
 uint64_t stream_ring_granted_bytes(const struct stream_ring *ring);
 uint64_t stream_ring_memory_bytes(const struct stream_ring *ring);

@@ -73,6 +73,15 @@ bool stream_ring_is_ended(const struct stream_ring *ring) {
     return atomic_load_explicit(&memory->state, memory_order_relaxed) == RING_ENDED;
 }
 
+bool stream_ring_has_held(const struct stream_ring *ring) {
+    const struct stream_link *link;
+    if (ring)
+        TAILQ_FOREACH (link, &ring->links, of_ring)
+            if (link->state == LINK_HELD)
+                return true;
+    return false;
+}
+
 uint64_t stream_ring_granted_bytes(const struct stream_ring *ring) {
     const struct ring_geometry *geometry = &ring->geometry;
     const uint32_t slots =

@@ -306,6 +306,8 @@ static void claim_links(struct stream_ring *ring) {
 static void complete(struct stream_writer *writer) {
     struct stream *stream = writer->stream;
     struct stream_ring *ring = writer->opening;
+    const struct stream_ring *former = stream->writer ? stream->writer->ring : NULL;
+    const uint32_t held_generation = stream_ring_has_held(former) ? former->generation : 0;
     number_ring(stream, ring, replace_former(writer));
     writer->ring = ring;
     writer->opening = NULL;
@@ -317,8 +319,10 @@ static void complete(struct stream_writer *writer) {
     process_release(stream->owner);
     stream->owner = NULL;
     stream->unwatched_pid = 0;
-    if (!ring->is_resync) /* of one that comes back other readers may tell yet */
-        stream->former_followed = 0;
+    /* Of one that comes back other readers may tell yet; so may those who are still in the ring
+     * that it leaves, where it publishes what is on loan. */
+    if (!ring->is_resync)
+        stream->former_followed = held_generation;
     stream_check_former(stream);
     STEP(RING_NUMBERED);
     names_save(stream->server); /* before any reader can know of this generation */

@@ -499,6 +499,85 @@ START_TEST(who_has_not_come_back_yet_is_waited_for_by_each_supervisor) {
 END_TEST
 
 /* The supervisor knows it, or the writer does: no session may use up the numbers of a stream. */
+static void tell(int pipe_end) {
+    if (write(pipe_end, "x", 1) != 1)
+        _exit(1);
+}
+
+static void await(int pipe_end) {
+    char byte;
+    if (read(pipe_end, &byte, 1) != 1)
+        _exit(1);
+}
+
+/* Comes back, once told, with its ring and its reader's link; then it changes its format. */
+_Noreturn static void write_on(int orders, int answers) {
+    struct peer peer;
+    struct test_ring own, next; /* mappings are not inherited */
+    struct channel_mail mail;
+    peer_open(&peer, &supervisor, "child");
+    ring_make(&own, "test", 8);
+    ring_make(&next, "test", 8);
+    peer_open_ring(&peer, &own, "test", &(struct ring_options){.links = 3});
+    tell(answers);
+    peer_expect(&peer, MESSAGE_READER_EVENT, &mail);
+    union message held = {.held_link = note_held(&peer, 0)};
+    held.held_link.generation = 1;
+    tell(answers);
+    await(orders);
+    peer_vanish(&peer);
+    peer_open(&peer, &supervisor, "child");
+    peer_send_ring(&peer, &own, "test",
+                   &(struct ring_options){
+                       .held = 1, .flags = MESSAGE_RESYNC, .generation = 1, .sequence = 70});
+    peer_send(&peer, &held, NULL);
+    peer_expect(&peer, MESSAGE_OPENED, &mail);
+    peer_expect(&peer, MESSAGE_WANT_LINKS, &mail);
+    peer_open_ring(&peer, &next, "test", &(struct ring_options){.links = 2, .first_entry = 8});
+    tell(answers);
+    for (;;)
+        pause();
+}
+
+/* What was on loan is published in the ring of the former format, where it reads on. */
+START_TEST(who_has_not_come_back_yet_is_waited_for_after_a_change_of_format_as_well) {
+    int orders[2], answers[2];
+    ck_assert_int_eq(pipe2(orders, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(answers, O_CLOEXEC), 0);
+    const pid_t child = fork_bound();
+    if (child == 0)
+        write_on(orders[0], answers[1]);
+    await(answers[0]);
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&reader);
+    await(answers[0]);
+    restart();
+    peer_vanish(&reader);
+    tell(orders[1]);
+    await(answers[0]);
+    supervisor_kill(&supervisor);
+    kill_child(child);
+    supervisor_start(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    peer_expect_error(&writer, -EAGAIN);
+    return_reader(&link);
+    show_ring(&reader, 6, 1, 77);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 8});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.sequence, 77);
+    for (unsigned i = 0; i < 2; i++) {
+        close(orders[i]);
+        close(answers[i]);
+    }
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
 START_TEST(a_reader_is_not_believed_how_far_a_stream_came_that_others_know) {
     const struct reader_options liar = {
         .reader = 9, .flags = MESSAGE_RESYNC, .head = UINT64_C(1) << 44};
@@ -781,6 +860,7 @@ int main(void) {
     tcase_add_test(cases, a_ring_that_is_shown_is_not_kept_once_its_writer_is_dead);
     tcase_add_test(cases, the_next_writer_waits_for_a_reader_of_the_newest_ring);
     tcase_add_test(cases, who_has_not_come_back_yet_is_waited_for_by_each_supervisor);
+    tcase_add_test(cases, who_has_not_come_back_yet_is_waited_for_after_a_change_of_format_as_well);
     tcase_add_test(cases, a_reader_is_not_believed_how_far_a_stream_came_that_others_know);
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
