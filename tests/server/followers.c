@@ -139,17 +139,21 @@ static void await_grace_over(void) {
     ring_drop(&other);
 }
 
-/* The longest wait is six seconds. A machine that is slower than that shows nothing. */
+/* A machine that is slower than this shows nothing. */
+static bool is_longest_wait_over(void) {
+    return shmframe_now_ns() - started_ns > INT64_C(6000000000);
+}
+
 static void expect_not_yet(void) {
     const int64_t sequence = ask(2, &ring, "test");
-    if (shmframe_now_ns() - started_ns < INT64_C(6000000000))
+    if (!is_longest_wait_over())
         ck_assert_int_eq(sequence, -EAGAIN);
 }
 
 static void expect_seen(void) {
     ck_assert_int_eq(write(go[1], "x", 1), 1);
     const int64_t sequence = ask_on(2, &ring, "test");
-    if (shmframe_now_ns() - started_ns < INT64_C(6000000000))
+    if (!is_longest_wait_over())
         ck_assert_int_eq(sequence, SEEN);
 }
 
@@ -179,7 +183,10 @@ START_TEST(the_next_supervisor_waits_for_it_too) {
     await_grace_over();
     supervisor_kill(&supervisor);
     peer_vanish(&writer);
+    const bool is_forgotten = is_longest_wait_over();
     start();
+    if (is_forgotten)
+        return;
     expect_not_yet();
     expect_seen();
 }
