@@ -150,6 +150,28 @@ START_TEST(a_stream_more_than_a_session_may_write_is_refused_and_harms_none) {
 }
 END_TEST
 
+enum { EVENTS_UNREAD_MAX = 256 };
+
+/* The oldest are kept, and none is overwritten. */
+START_TEST(a_writer_that_takes_no_events_keeps_the_first_256) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    for (unsigned i = 0; i < EVENTS_UNREAD_MAX / 2 + 4; i++)
+        shmframe_reader_close(world_open_reader("s", SHMFRAME_LATEST));
+    struct shmframe_stream_info info; /* all news were sent before this is answered */
+    ck_assert_int_eq(shmframe_session_streams(world.session, world_deadline(), &info, 1), 1);
+    struct shmframe_writer_event event;
+    uint32_t reader = 0;
+    for (unsigned i = 0; i < EVENTS_UNREAD_MAX; i++) {
+        ck_assert_int_eq(shmframe_writer_next_event(writer, &event), 0);
+        ck_assert_int_eq(event.type, i % 2 ? SHMFRAME_READER_LEFT : SHMFRAME_READER_JOINED);
+        ck_assert(i == 0 || (i % 2 ? event.reader == reader : event.reader > reader));
+        reader = event.reader;
+    }
+    ck_assert_int_eq(shmframe_writer_next_event(writer, &event), -EAGAIN);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
 START_TEST(a_wait_for_sixty_four_readers_tells_which_are_ready) {
     struct streams streams;
     open_streams(&streams);
@@ -515,6 +537,7 @@ int main(void) {
     tcase_add_test(tests, thirty_two_readers_hold_thirty_two_different_frames);
     tcase_add_test(tests, sixty_four_streams_of_one_session_keep_to_themselves);
     tcase_add_test(tests, a_stream_more_than_a_session_may_write_is_refused_and_harms_none);
+    tcase_add_test(tests, a_writer_that_takes_no_events_keeps_the_first_256);
     tcase_add_test(tests, a_wait_for_sixty_four_readers_tells_which_are_ready);
     tcase_add_loop_test(tests, a_wait_for_sixty_four_readers_is_woken_by_any_of_them, 0, 1);
     tcase_add_loop_test(tests, a_wait_for_sixty_four_readers_is_woken_by_any_of_them, 63, 64);

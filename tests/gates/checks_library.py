@@ -113,8 +113,8 @@ SESSION = [
     ("session: entries of the page", S + "session_wire.c", *never("if (mail->message.welcome.entries != NOTICE_ENTRIES)"), "api-errors api-supervisor"),
     ("session: messages of sessions", S + "session_wire.c", *never("if (!message_is_from_supervisor(type))"), "api-errors api-supervisor"),
     ("session: before WELCOME", S + "session_wire.c", *never("if (type != MESSAGE_ERROR)"), "api-errors api-supervisor"),
-    ("session: WELCOME twice", S + "session_wire.c", "if (type == MESSAGE_WELCOME)\n        return error", "if (false)\n        return error", "api-errors api-supervisor"),
-    ("session: notice page", S + "session.c", "int code = region_check(fd, REGION_SEALED, NOTICE_BYTES, NULL);", "int code = 0;", "api-errors api-supervisor"),
+    ("session: WELCOME twice", S + "session_wire.c", "if (type == MESSAGE_WELCOME)\n        return error", "if (false)\n        return error", "api-limits"),
+    ("session: notice page", S + "session.c", "int code = region_check(fd, REGION_SEALED, NOTICE_BYTES, NULL);", "int code = 0;", "api-limits"),
     ("session: entries are used up", S + "session.c", "        if (session->entry_used[entry / 64] & bit)\n            continue;\n", "", "api-limits api-capacity api-errors"),
     ("session: long verb", S + "session.c", " || strlen(verb) >= SHMFRAME_VERB_BYTES)", ")", "api-request api-errors"),
     ("session: no verb", S + "session.c", "!verb[0] || strlen", "strlen", "api-request api-errors"),
@@ -128,12 +128,12 @@ SESSION = [
     ("reader: events overwrite each other", S + "reader_mail.c", *never("if (reader->event_count == READER_EVENTS_MAX) {"), "api-events api-errors"),
     ("reader: rings kept without limit", S + "reader_mail.c", *never("if (reader->rings == HELD_RINGS_MAX)"), "api-follow api-restart"),
     ("reader: evicted, asks the next supervisor", S + "reader_mail.c", "!is_evicted(reader) && send_open", "send_open", "api-restart api-events"),
-    ("writer: events without limit", S + "writer_mail.c", *never("if (writer->event_count == WRITER_EVENTS_MAX)"), "api-events api-request"),
+    ("writer: events without limit", S + "writer_mail.c", *never("if (writer->event_count == WRITER_EVENTS_MAX)"), "api-capacity"),
     ("writer: answer too long", S + "writer_mail.c", *never("if (text && strlen(text) >= SHMFRAME_ARGUMENT_BYTES)"), "api-request api-errors"),
     ("writer: positive status", S + "writer_mail.c", *never("if (status > 0)"), "api-request api-errors"),
     ("writer: answer to nothing", S + "writer_mail.c", "struct writer_request *place = request ? find_request", "struct writer_request *place = true ? find_request", "api-request api-errors"),
-    ("writer: grant of a link before", S + "writer_mail.c", "return grant.serial == link->serial && grant.state == ENTRY_GRANTED;", "return grant.state == ENTRY_GRANTED;", "api-restart api-follow"),
-    ("writer: links of before are given out", S + "writer_mail.c", "const uint32_t links = is_resync ? 0 : WRITER_LINKS;", "const uint32_t links = WRITER_LINKS;", "api-restart"),
+    ("writer: grant of a link before", S + "writer_mail.c", "return grant.serial == link->serial && grant.state == ENTRY_GRANTED;", "return grant.state == ENTRY_GRANTED;", "api-impostor"),
+    ("writer: links of before are given out", S + "writer_mail.c", "const uint32_t links = is_resync ? 0 : WRITER_LINKS;", "const uint32_t links = WRITER_LINKS;", "api-impostor"),
 ]
 
 PLAN = [

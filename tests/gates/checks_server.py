@@ -64,7 +64,6 @@ LINKS = [
 ]
 
 WRITER = [
-    ("server ring: too short", S + "stream_ring.c", "bytes < sizeof(struct ring) ||\n", "", "server-protocol"),
     ("server ring: seals", S + "stream_ring.c", "int code = region_check(fd, REGION_SEALED, 0, &bytes);", "int code = 0;\n    bytes = (size_t)lseek(fd, 0, SEEK_END);", "server-protocol"),
     ("server ring: geometry", S + "stream_ring.c", "int code = layout_check(out_geometry, bytes);", "int code = 0;", "server-protocol"),
     ("server ring: another stream's", S + "stream_ring.c", *never("if (code == 0 && strcmp(out_geometry->stream, stream) != 0)"), "server-protocol"),

@@ -261,12 +261,15 @@ START_TEST(pages_of_another_size_or_with_other_seals_are_refused) {
         {2, PAGE_BYTES, all & ~F_SEAL_FUTURE_WRITE},
         {0, PAGE_BYTES, all},
         {0, sizeof(struct ring) - PAGE_BYTES, all},
+        {0, 1, all},
     };
     for (unsigned i = 0; i < SUITE_COUNT(pages); i++) {
         struct offer offer;
         make_offer(&offer);
         swap_fd(&offer, pages[i].which, make_page(pages[i].bytes, pages[i].seals));
         refuse(&offer, -EPROTO);
+        if (pages[i].which == 0) /* before anything behind its end is looked at */
+            ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "too short"));
     }
 }
 END_TEST

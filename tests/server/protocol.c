@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 static struct supervisor supervisor;
+enum { LINKS_UNUSED_MAX = 256 };
+
 static struct peer bystander; /* must notice nothing */
 
 static void begin(void) {
@@ -215,10 +217,26 @@ static int memfd_with(int seals, size_t bytes) {
 
 static const int ALL_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
+/* All is right of it but its seals. */
+static int ring_with(int seals) {
+    struct test_ring ring;
+    ring_make(&ring, "test", 4);
+    const int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, (off_t)ring.region.bytes), 0);
+    ck_assert_int_eq(pwrite(fd, ring.memory, sizeof(*ring.memory), 0), sizeof(*ring.memory));
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
+    ring_drop(&ring);
+    return fd;
+}
+
 START_TEST(a_ring_that_lacks_a_seal_costs_the_connection) {
     static const int lacking[] = {F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE, F_SEAL_SEAL};
     for (unsigned i = 0; i < 4; i++) {
         int fd = memfd_with(ALL_SEALS & ~lacking[i], 1 << 20);
+        expect_ring_thrown_out(fd, "test");
+        close(fd);
+        fd = ring_with(ALL_SEALS & ~lacking[i]);
         expect_ring_thrown_out(fd, "test");
         close(fd);
     }
@@ -315,12 +333,14 @@ START_TEST(a_link_with_a_wrong_descriptor_costs_the_connection) {
     int bell_open = memfd_with(F_SEAL_SHRINK | F_SEAL_GROW, LINK_PAGE_BYTES);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int inet = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int machine = socket(AF_VSOCK, SOCK_SEQPACKET | SOCK_CLOEXEC, 0); /* not every kernel has it */
     const struct {
         unsigned place;
         int fd;
-    } cases[] = {{0, lease_closed}, {0, lease_long},   {0, null},
-                 {1, bell_open},    {1, lease_long},   {1, null},
-                 {2, null},         {2, lease_closed}, {2, inet}};
+    } cases[] = {{0, lease_closed}, {0, lease_long}, {0, null},   {1, bell_open},
+                 {1, lease_long},   {1, null},       {2, null},   {2, lease_closed},
+                 {2, inet},         {2, stream},     {2, machine}};
     const unsigned i = (unsigned)_i;
     if (cases[i].fd >= 0)
         expect_offer_thrown_out(cases[i].place, cases[i].fd);
@@ -328,8 +348,105 @@ START_TEST(a_link_with_a_wrong_descriptor_costs_the_connection) {
     close(lease_long);
     close(bell_open);
     close(null);
+    close(stream);
     if (inet >= 0)
         close(inet);
+    if (machine >= 0)
+        close(machine);
+}
+END_TEST
+
+/* A link that a writer says its reader has, of a ring that comes back. */
+static const struct {
+    uint32_t announced, entry, depth, leases;
+} held_lies[] = {
+    {0, 20, 1, 1},
+    {1, NOTICE_ENTRIES, 1, 1},
+    {1, UINT32_MAX, 1, 1},
+    {1, 5, 1, 1}, /* a reader's */
+    {1, 20, SHMFRAME_DEPTH_MAX + 1, 1},
+    {1, 20, 1, SHMFRAME_LEASES_MAX + 1},
+};
+enum { HELD_LIES = sizeof(held_lies) / sizeof(held_lies[0]) };
+
+START_TEST(a_held_link_that_cannot_be_costs_the_connection) {
+    struct peer peer;
+    struct test_ring ring;
+    peer_open(&peer, &supervisor, "rogue");
+    ring_make(&ring, "test", 8);
+    peer_open_reader(&peer, "other", &(struct reader_options){.reader = 5});
+    peer_send_ring(&peer, &ring, "test",
+                   &(struct ring_options){
+                       .flags = MESSAGE_RESYNC, .generation = 1, .held = held_lies[_i].announced});
+    if (held_lies[_i].announced == 0) {
+        struct channel_mail mail;
+        peer_expect(&peer, MESSAGE_OPENED, &mail);
+        peer_expect(&peer, MESSAGE_WANT_LINKS, &mail);
+    }
+    union message message;
+    message_init(&message, MESSAGE_HELD_LINK, 0);
+    message.held_link.generation = 1;
+    message.held_link.entry = held_lies[_i].entry;
+    message.held_link.pid = (uint32_t)getpid();
+    message.held_link.start_time = (uint64_t)start_time_of(getpid());
+    message.held_link.word = grant_word((struct grant){.serial = 120,
+                                                       .depth = held_lies[_i].depth,
+                                                       .leases = held_lies[_i].leases,
+                                                       .state = ENTRY_GRANTED});
+    peer_send(&peer, &message, NULL);
+    peer_expect_error(&peer, -EPROTO);
+    peer_expect_end(&peer);
+    ring_drop(&ring);
+    peer_vanish(&peer);
+}
+END_TEST
+
+START_TEST(a_link_for_a_ring_to_come_costs_the_connection) {
+    struct peer peer;
+    struct test_ring ring;
+    peer_open(&peer, &supervisor, "rogue");
+    ring_make(&ring, "test", 8);
+    peer_open_ring(&peer, &ring, "test", &(struct ring_options){.links = 2});
+    peer_send_offer(&peer, 0, 2, 7, 7);
+    peer_expect_error(&peer, -EPROTO);
+    peer_expect_end(&peer);
+    ring_drop(&ring);
+    peer_vanish(&peer);
+}
+END_TEST
+
+/* It was asked for before the newer ring came. */
+START_TEST(a_link_for_a_former_ring_is_let_go) {
+    struct peer peer;
+    struct test_ring ring, next;
+    peer_open(&peer, &supervisor, "writer");
+    ring_make(&ring, "test", 8);
+    ring_make(&next, "test", 8);
+    peer_open_ring(&peer, &ring, "test", &(struct ring_options){.links = 2});
+    ck_assert_uint_eq(
+        peer_open_ring(&peer, &next, "test",
+                       &(struct ring_options){.links = 2, .generation = 1, .first_entry = 10}),
+        2);
+    peer_send_offer(&peer, 0, 1, 7, 7);
+    peer_send_offer(&peer, 0, 2, 7, 8); /* the entry is still free */
+    peer_expect_silence(&peer);
+    ring_drop(&ring);
+    ring_drop(&next);
+    peer_vanish(&peer);
+}
+END_TEST
+
+START_TEST(unused_links_beyond_the_limit_cost_the_connection) {
+    struct peer peer;
+    struct test_ring ring;
+    peer_open(&peer, &supervisor, "rogue");
+    ring_make(&ring, "test", 8);
+    peer_open_ring(&peer, &ring, "test", &(struct ring_options){.links = LINKS_UNUSED_MAX});
+    peer_send_offer(&peer, 0, 1, LINKS_UNUSED_MAX, 7);
+    peer_expect_error(&peer, -EPROTO);
+    peer_expect_end(&peer);
+    ring_drop(&ring);
+    peer_vanish(&peer);
 }
 END_TEST
 
@@ -406,6 +523,17 @@ START_TEST(a_record_with_wrong_seals_or_size_costs_the_connection) {
 }
 END_TEST
 
+static void send_open_ring(struct peer *peer, const struct test_ring *ring, uint32_t loans,
+                           uint32_t history, uint32_t links) {
+    union message message;
+    message_init(&message, MESSAGE_OPEN_RING, 9);
+    strcpy(message.open_ring.stream, "test");
+    message.open_ring.loans = loans;
+    message.open_ring.history = history;
+    message.open_ring.links = links;
+    peer_send(peer, &message, &ring->fd);
+}
+
 START_TEST(wishes_out_of_range_are_refused_and_no_more) {
     struct peer peer;
     peer_open(&peer, &supervisor, "reader");
@@ -428,7 +556,34 @@ START_TEST(wishes_out_of_range_are_refused_and_no_more) {
     peer_expect_error(&peer, -EINVAL);
     peer_send_ring(&peer, &ring, "test", &(struct ring_options){.history = 4, .links = 3});
     peer_expect_error(&peer, -ENOSPC);
+    send_open_ring(&peer, &ring, 0, 1, 0);
+    peer_expect_error(&peer, -EINVAL);
+    send_open_ring(&peer, &ring, 1, 0, 0);
+    peer_expect_error(&peer, -EINVAL);
+    peer_send_ring(&peer, &ring, "No Name", &(struct ring_options){0});
+    peer_expect_error(&peer, -EINVAL);
+    send_open_ring(&peer, &ring, 1, 1, LINKS_UNUSED_MAX + 1);
+    peer_expect_error(&peer, -ENOSPC);
     peer_expect_silence(&peer);
+    ring_drop(&ring);
+    peer_close(&peer);
+}
+END_TEST
+
+/* They are shown on terminals and stand in lines of a log. */
+START_TEST(control_characters_of_a_name_are_not_passed_on) {
+    struct peer peer;
+    struct test_ring ring;
+    struct channel_mail mail;
+    peer_open(&peer, &supervisor, "wri\x1b[2J\nter\x7f");
+    ring_make(&ring, "test", 8);
+    peer_open_ring(&peer, &ring, "test", &(struct ring_options){.links = 2});
+    union message message;
+    message_init(&message, MESSAGE_LIST_STREAMS, 9);
+    peer_send(&peer, &message, NULL);
+    peer_expect(&peer, MESSAGE_STREAM, &mail);
+    ck_assert_str_eq(mail.message.stream.info.writer, "wri?[2J?ter?");
+    peer_expect(&peer, MESSAGE_DONE, &mail);
     ring_drop(&ring);
     peer_close(&peer);
 }
@@ -515,6 +670,10 @@ START_TEST(without_descriptors_new_peers_are_refused_and_old_ones_served) {
     }
     ck_assert_int_ne(code, 0);
     peer_expect_silence(&bystander);
+    struct test_ring ring; /* it has room for more than an answer */
+    ring_make(&ring, "kept", 8);
+    peer_open_ring(&bystander, &ring, "kept", &(struct ring_options){.links = 8});
+    ring_drop(&ring);
     for (unsigned i = 0; i < count; i++)
         close(crowd[i]);
     peer_expect_silence(&bystander);
@@ -616,12 +775,17 @@ int main(void) {
     tcase_add_test(cases, a_ring_of_another_version_is_refused_and_no_more);
     tcase_add_test(cases, a_record_with_wrong_seals_or_size_costs_the_connection);
     tcase_add_test(cases, wishes_out_of_range_are_refused_and_no_more);
+    tcase_add_test(cases, control_characters_of_a_name_are_not_passed_on);
     tcase_add_test(cases, many_messages_at_once_are_read_later_not_refused);
     TCase *dying = tcase_create("protocol of those who stay away");
     tcase_set_timeout(dying, 60);
     /* The peers' process lives on, so what they had stays with the supervisor. */
     tcase_add_checked_fixture(dying, begin, end_with_leftovers);
-    tcase_add_loop_test(dying, a_link_with_a_wrong_descriptor_costs_the_connection, 0, 9);
+    tcase_add_loop_test(dying, a_link_with_a_wrong_descriptor_costs_the_connection, 0, 11);
+    tcase_add_loop_test(dying, a_held_link_that_cannot_be_costs_the_connection, 0, HELD_LIES);
+    tcase_add_test(dying, a_link_for_a_ring_to_come_costs_the_connection);
+    tcase_add_test(dying, a_link_for_a_former_ring_is_let_go);
+    tcase_add_test(dying, unused_links_beyond_the_limit_cost_the_connection);
     tcase_add_loop_test(dying, a_descriptor_that_takes_long_to_close_holds_nobody_up, 0,
                         LINGERING_PLACES);
     tcase_add_loop_test(dying, an_entry_in_use_or_out_of_range_costs_the_connection, 0, 4);

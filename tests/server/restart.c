@@ -680,6 +680,71 @@ START_TEST(numbers_that_nobody_can_know_are_refused) {
 }
 END_TEST
 
+/* Each has a stream of its own, of which the supervisor knows nothing. */
+START_TEST(numbers_beyond_what_is_believed_are_refused_of_unknown_streams_too) {
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "most",
+                     &(struct reader_options){.flags = MESSAGE_RESYNC, .generation = 1u << 30});
+    peer_close(&reader);
+    peer_open(&reader, &supervisor, "reader");
+    peer_send_reader(&reader, "more",
+                     &(struct reader_options){
+                         .reader = 1, .flags = MESSAGE_RESYNC, .generation = (1u << 30) + 1});
+    peer_expect_error(&reader, -EPROTO);
+    peer_expect_end(&reader);
+    peer_vanish(&reader);
+    static const uint32_t generations[] = {0, (1u << 30) + 1};
+    for (unsigned i = 0; i < 2; i++) {
+        peer_open(&writer, &supervisor, "writer");
+        peer_send_ring(
+            &writer, &ring, "test",
+            &(struct ring_options){.flags = MESSAGE_RESYNC, .generation = generations[i]});
+        peer_expect_error(&writer, -EPROTO);
+        peer_expect_end(&writer);
+        peer_vanish(&writer);
+    }
+}
+END_TEST
+
+START_TEST(without_a_names_file_a_reader_is_not_believed_a_head_that_cannot_be) {
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    supervisor_kill(&supervisor);
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    ck_assert_int_eq(unlink(path), 0);
+    supervisor_start(&supervisor);
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    peer_open(&reader, &supervisor, "reader");
+    peer_open_reader(&reader, "test",
+                     &(struct reader_options){.reader = 6,
+                                              .flags = MESSAGE_RESYNC,
+                                              .generation = link.generation,
+                                              .entry = link.entry,
+                                              .serial = link.serial,
+                                              .head = (UINT64_C(1) << 44) + 1});
+    return_writer(&held, 1); /* opened at its own sequence */
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_reader_that_claims_another_link_than_its_own_is_evicted) {
+    struct message_held_link held;
+    struct message_link link = open_both(&held);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    link.serial++;
+    return_writer(&held, 1);
+    return_reader(&link);
+    peer_expect_state(&reader, 6, ENTRY_EVICTED);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
 START_TEST(without_a_names_file_both_still_come_back) {
     struct message_held_link held;
     const struct message_link link = open_both(&held);
@@ -863,6 +928,9 @@ int main(void) {
     tcase_add_test(cases, who_has_not_come_back_yet_is_waited_for_after_a_change_of_format_as_well);
     tcase_add_test(cases, a_reader_is_not_believed_how_far_a_stream_came_that_others_know);
     tcase_add_test(cases, numbers_that_nobody_can_know_are_refused);
+    tcase_add_test(cases, numbers_beyond_what_is_believed_are_refused_of_unknown_streams_too);
+    tcase_add_test(cases, without_a_names_file_a_reader_is_not_believed_a_head_that_cannot_be);
+    tcase_add_test(cases, a_reader_that_claims_another_link_than_its_own_is_evicted);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
     tcase_add_test(cases, an_owner_whom_nobody_can_watch_is_not_taken_for_dead);

@@ -322,7 +322,7 @@ MUTANTS = [
         "record",
         "",
     ),
-    ("a histogram is not looked at twice", "record_read.c", "TRIES_MAX = 256", "TRIES_MAX = 1", "record", ""),
+    ("a histogram is not looked at twice", "record_read.c", "COPIES_MAX = 256", "COPIES_MAX = 1", "record", ""),
     (
         "a hold goes over before its end",
         "record.c",

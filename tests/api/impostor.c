@@ -1,0 +1,194 @@
+/* A supervisor that lies in its page, and what a writer tells the next one. */
+#include "world.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "link.h"
+#include "region.h"
+
+enum { STEP_MS = 20000, LINKS = 4, MORE_LINKS = 2 };
+
+/* ---- the false supervisor, in a process of its own ---- */
+
+static int listener = -1, opened[2] = {-1, -1}; /* the writer's word that it is */
+static char path[128];
+
+struct false_page {
+    int socket;
+    struct region region;
+    struct notice_page *page;
+};
+
+static void must(bool holds, int status) {
+    if (!holds)
+        _exit(status);
+}
+
+static void receive(int socket, enum message_type type, union message *out_message) {
+    struct channel_mail mail;
+    struct pollfd there = {.fd = socket, .events = POLLIN};
+    must(poll(&there, 1, STEP_MS) == 1, 20);
+    must(channel_receive(socket, &mail) == 0, 21);
+    channel_close_fds(&mail);
+    must(mail.message.header.type == type, 40 + (int)mail.message.header.type);
+    *out_message = mail.message;
+}
+
+static void welcome(struct false_page *out) {
+    union message message;
+    int fd;
+    out->socket = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    must(out->socket >= 0, 22);
+    receive(out->socket, MESSAGE_HELLO, &message);
+    must(region_create_page("notice", NOTICE_BYTES, REGION_SEALED, &out->region, &fd) == 0, 23);
+    out->page = out->region.base;
+    const uint32_t cookie = message.header.cookie;
+    message_init(&message, MESSAGE_WELCOME, cookie);
+    message.welcome.entries = NOTICE_ENTRIES;
+    message.welcome.pid = (int32_t)getpid();
+    must(channel_send(out->socket, &message, &fd) == 0, 24);
+    close(fd);
+}
+
+static void send_opened(const struct false_page *page, const struct message_open_ring *open) {
+    union message message;
+    message_init(&message, MESSAGE_OPENED, open->header.cookie);
+    message.opened.writer = open->writer;
+    message.opened.generation = 1;
+    must(channel_send(page->socket, &message, NULL) == 0, 25);
+}
+
+static void want_links(const struct false_page *page, uint32_t writer) {
+    union message message;
+    message_init(&message, MESSAGE_WANT_LINKS, 0);
+    message.want_links.writer = writer;
+    message.want_links.generation = 1;
+    message.want_links.links = MORE_LINKS;
+    must(channel_send(page->socket, &message, NULL) == 0, 26);
+}
+
+static void ring_bell(const struct false_page *page) {
+    atomic_fetch_add(&page->page->mail, 1);
+    atomic_fetch_add(&page->page->word, 1);
+}
+
+/* The page grants the first link to a former one's serial, and the second one as it should be. */
+static void open_ring_and_lie(struct message_offer_link *out_granted) {
+    struct false_page first;
+    union message open, offer[LINKS];
+    welcome(&first);
+    receive(first.socket, MESSAGE_OPEN_RING, &open);
+    must(open.open_ring.links == LINKS && open.open_ring.held == 0, 27);
+    for (unsigned i = 0; i < LINKS; i++)
+        receive(first.socket, MESSAGE_OFFER_LINK, &offer[i]);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct message_offer_link *link = &offer[i].offer_link;
+        const struct grant grant = {
+            .serial = link->serial - (i == 0), .leases = 1, .depth = 1, .state = ENTRY_GRANTED};
+        atomic_store(&first.page->entry[link->entry].word, grant_word(grant));
+    }
+    send_opened(&first, &open.open_ring);
+    ring_bell(&first);
+    *out_granted = offer[1].offer_link;
+    char byte;
+    must(read(opened[0], &byte, 1) == 1, 34);
+    close(first.socket);
+}
+
+static void expect_return(const struct message_offer_link *granted) {
+    struct false_page second;
+    union message open, held, offer;
+    welcome(&second);
+    receive(second.socket, MESSAGE_OPEN_RING, &open);
+    must(open.open_ring.flags & MESSAGE_RESYNC, 28);
+    must(open.open_ring.held == 1, 29);
+    must(open.open_ring.links == 0, 30);
+    receive(second.socket, MESSAGE_HELD_LINK, &held);
+    must(held.held_link.entry == granted->entry, 31);
+    must(grant_from_word(held.held_link.word).serial == granted->serial, 32);
+    want_links(&second, open.open_ring.writer);
+    send_opened(&second, &open.open_ring);
+    ring_bell(&second);
+    for (unsigned i = 0; i < MORE_LINKS; i++) {
+        receive(second.socket, MESSAGE_OFFER_LINK, &offer);
+        must(offer.offer_link.entry != granted->entry, 33);
+    }
+    close(second.socket);
+}
+
+static void supervise_falsely(void) {
+    struct message_offer_link granted;
+    open_ring_and_lie(&granted);
+    expect_return(&granted);
+}
+
+/* ---- the writer ---- */
+
+static void listen_falsely(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(path, sizeof(path), "%s/false", world.folder);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(listener, 0);
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 16), 0);
+    ck_assert_int_eq(pipe2(opened, O_CLOEXEC), 0);
+}
+
+static void stop_listening(void) {
+    close(listener);
+    close(opened[0]);
+    close(opened[1]);
+}
+
+/* As a program does: publishes, and looks after its session. */
+static void write_until_ended(struct shmframe_session *session, struct shmframe_writer *writer,
+                              pid_t supervisor) {
+    const int64_t deadline_ns = world_deadline();
+    int status;
+    while (waitpid(supervisor, &status, WNOHANG) == 0) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "the false supervisor did not end");
+        struct pollfd mail = {.fd = shmframe_session_fd(session), .events = POLLIN};
+        poll(&mail, 1, 10);
+        ck_assert_int_eq(shmframe_session_dispatch(session), 0);
+        world_publish(writer, 1);
+    }
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "the false supervisor ended with 0x%x", (unsigned)status);
+}
+
+START_TEST(a_writer_that_comes_back_tells_of_its_own_grants_and_waits_to_be_asked_for_links) {
+    listen_falsely();
+    const pid_t supervisor = world_fork(supervise_falsely);
+    const struct shmframe_session_params at = {.socket = path, .deadline_ns = world_deadline()};
+    struct shmframe_session *session;
+    ck_assert_int_eq(shmframe_session_open(&at, &session), 0);
+    const struct shmframe_writer_params params = world_writer_params("s");
+    struct shmframe_writer *writer;
+    ck_assert_int_eq(shmframe_writer_open(session, &params, &writer), 0);
+    ck_assert_int_eq(write(opened[1], "", 1), 1);
+    write_until_ended(session, writer, supervisor);
+    shmframe_writer_close(writer);
+    shmframe_session_close(session);
+    stop_listening();
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("impostor");
+    TCase *tests = tcase_create("impostor");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, world_begin, world_end);
+    tcase_add_test(
+        tests, a_writer_that_comes_back_tells_of_its_own_grants_and_waits_to_be_asked_for_links);
+    suite_add_tcase(suite, tests);
+    return world_run(suite);
+}
