@@ -10,6 +10,7 @@
 #include "dashboard.h"
 #include "digest.h"
 #include "report.h"
+#include "sandbox.h"
 #include "terminal.h"
 #include "verdict.h"
 
@@ -24,6 +25,7 @@ static struct {
     const char *reference;
     const char *match;
     const char *control;
+    bool is_sandboxed;
     const char *chart;
     struct option_list expectations;
     int64_t interval_ns;
@@ -108,6 +110,11 @@ static const struct option_spec options[] = {
      .out = &settings.chart,
      .argument = "FILE.png",
      .help = "at the end, draw what was measured, over time, into this file"},
+    {.name = "sandbox",
+     .kind = OPTION_FLAG,
+     .out = &settings.is_sandboxed,
+     .help = "give up all system calls that reading and printing do not need, once the streams are "
+             "open"},
     {.name = "control",
      .kind = OPTION_TEXT,
      .out = &settings.control,
@@ -184,6 +191,8 @@ static void parse_settings(struct analyzer *a) {
     if (settings.chart && chart_is_named_otherwise(settings.chart))
         program_fail_usage("--chart: %s is to become a PNG file: let its name end in .png",
                            settings.chart);
+    if (settings.chart && settings.is_sandboxed)
+        program_fail_usage("--sandbox writes no files: it cannot go with --chart");
     verdict_parse(&a->verdict, &settings.expectations, settings.reference != NULL);
     a->has_dashboard = a->format == REPORT_TEXT && terminal_is_possible();
     struct analysis_settings *to = &a->analysis_settings;
@@ -410,6 +419,8 @@ static int analyze(struct analyzer *a, struct shmframe_session *session, char *c
             program_warn("stopped before all streams were there: nothing was judged");
     } else {
         a->has_dashboard = a->has_dashboard && dashboard_open() == 0;
+        if (settings.is_sandboxed)
+            sandbox_enter_or_end();
         measure(a);
         end_intervals(a);
         dashboard_close();

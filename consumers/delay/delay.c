@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "option.h"
 #include "progress.h"
+#include "sandbox.h"
 #include "selection.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static struct {
     int64_t picture_ns, sound_ns; /* -1: as delay_ns */
     const char *distribution;
     const char *drop, *repeat, *swap;
-    bool is_reordering;
+    bool is_reordering, is_sandboxed;
     uint32_t seed, held, wait_readers;
     int64_t spin_ns;
     const char *log, *format;
@@ -47,6 +48,8 @@ static const struct option_spec options[] = {
     {"jitter", 'j', OPTION_DURATION, &settings.jitter_ns, "TIME", "vary that by so much (0)"},
     {"distribution", 0, OPTION_TEXT, &settings.distribution, "uniform|normal|exponential",
      "of the jitter: up to TIME either way; standard deviation TIME; only later, TIME on average"},
+    {"sandbox", 0, OPTION_FLAG, &settings.is_sandboxed, NULL,
+     "give up all system calls that the streams do not need, once they are open"},
     {"reorder", 0, OPTION_FLAG, &settings.is_reordering, NULL,
      "let jitter change the order of frames"},
     {"drop", 0, OPTION_TEXT, &settings.drop, "SHARE", "leave frames out: 1%, or every=100"},
@@ -475,6 +478,8 @@ int main(int argc, char **argv) {
     run.sources.session = run.session;
     int exit_code = EXIT_DONE;
     if (open_lanes(names, &schedule)) {
+        if (settings.is_sandboxed)
+            sandbox_enter_or_end();
         await_readers();
         run.start_ns = shmframe_now_ns();
         run.end_ns = consumer_end_ns();

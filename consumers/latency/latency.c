@@ -10,7 +10,6 @@
 #include "sandbox.h"
 #include "watching.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,14 +153,6 @@ static char **copy_arguments(int argc, char **argv) {
     return copy ? copy : argv;
 }
 
-static void enter_sandbox(void) {
-    const int result = sandbox_enter();
-    if (result == -ENOSYS)
-        program_fail("--sandbox: this program was built without libseccomp");
-    if (result < 0)
-        program_fail("--sandbox: the kernel takes no filter: %s", strerror(-result));
-}
-
 int main(int argc, char **argv) {
     char **arguments = copy_arguments(argc, argv);
     /* What is not asked for is chosen: every block of a sound in which marks are looked for. */
@@ -190,7 +181,7 @@ int main(int argc, char **argv) {
     struct shmframe_session *session = program_open_session();
     program_stop_on_signals(session);
     if (settings.is_sandboxed)
-        enter_sandbox();
+        sandbox_enter_or_end();
     const int exit_code = settings.has_marks ? mark_reading_run(m, session, &marks)
                                              : measure_stream(m, session, marks.names[0]);
     program_close_session(session);

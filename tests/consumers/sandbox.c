@@ -93,25 +93,58 @@ START_TEST(it_reads_on_also_after_a_restart_of_the_supervisor) {
 }
 END_TEST
 
-static void run_latency(void) {
+/* The program of this variable, as a child. */
+static const char *program;
+static const char *const *arguments;
+
+static void run_program(void) {
     setenv("SHMFRAME_SOCKET", world.socket, 1);
     const int null = open("/dev/null", O_WRONLY);
     dup2(null, STDOUT_FILENO);
-    execl(getenv("LATENCY"), "shmframe-latency", "s", "--sandbox", "--policy", "latest", "--frames",
-          "3", "--interval", "10ms", "--touch", (char *)NULL);
+    execv(getenv(program), (char *const *)arguments);
     _exit(127);
 }
 
-START_TEST(a_program_ends_in_it_as_without) {
-    struct shmframe_writer *writer = world_open_writer("s");
-    const pid_t pid = world_fork(run_latency);
+/* It reads "s", and ends as it would without. */
+static void expect_end(const char *variable, const char *const argument[]) {
+    struct shmframe_writer_params params = {.stream = "s"};
+    struct shmframe_writer *writer;
+    ck_assert_int_eq(shmframe_format_video(&params.format, "gray", 64, 64), 0);
+    ck_assert_int_eq(shmframe_writer_open(world.session, &params, &writer), 0);
+    program = variable;
+    arguments = argument;
+    const pid_t pid = world_fork(run_program);
     int status;
     for (uint64_t i = 1; waitpid(pid, &status, WNOHANG) == 0; i++) {
         world_publish(writer, i);
         usleep(2000);
     }
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: status %d", variable, status);
     shmframe_writer_close(writer);
+}
+
+START_TEST(latency_ends_in_it_as_without) {
+    expect_end("LATENCY",
+               (const char *const[]){"shmframe-latency", "s", "--sandbox", "--policy", "latest",
+                                     "--frames", "3", "--interval", "10ms", "--touch", NULL});
+}
+END_TEST
+
+START_TEST(latency_of_marks_ends_in_it_as_without) {
+    expect_end("LATENCY", (const char *const[]){"shmframe-latency", "s", "--marks", "--sandbox",
+                                                "--duration", "300ms", "--interval", "50ms", NULL});
+}
+END_TEST
+
+START_TEST(analyze_ends_in_it_as_without) {
+    expect_end("ANALYZE", (const char *const[]){"shmframe-analyze", "s", "--sandbox", "--frames",
+                                                "3", "--format", "json", NULL});
+}
+END_TEST
+
+START_TEST(delay_ends_in_it_as_without) {
+    expect_end("DELAY", (const char *const[]){"shmframe-delay", "s", "out", "--sandbox", "--delay",
+                                              "5ms", "--frames", "3", NULL});
 }
 END_TEST
 
@@ -122,7 +155,10 @@ int main(void) {
     tcase_add_checked_fixture(tests, world_begin, world_end);
     tcase_add_test(tests, what_it_needs_not_is_refused);
     tcase_add_test(tests, it_reads_on_also_after_a_restart_of_the_supervisor);
-    tcase_add_test(tests, a_program_ends_in_it_as_without);
+    tcase_add_test(tests, latency_ends_in_it_as_without);
+    tcase_add_test(tests, latency_of_marks_ends_in_it_as_without);
+    tcase_add_test(tests, analyze_ends_in_it_as_without);
+    tcase_add_test(tests, delay_ends_in_it_as_without);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }
