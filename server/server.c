@@ -392,36 +392,41 @@ static void set_socket_path(struct server *server) {
              is_relative ? "/" : "", path);
 }
 
-int server_run(const struct server_params *params) {
-    /* Never taken apart: peers go on with what they have, and tell the next supervisor of it.
-     * Releasing a client would tell others that it has left. */
-    static struct server server;
-    server = (struct server){.params = params,
-                             .settings = params->settings,
-                             .started_ns = shmframe_now_ns(),
-                             .reserve_fd = -1};
-    snprintf(server.settings_path, sizeof(server.settings_path), "%s", params->settings_path);
-    TAILQ_INIT(&server.clients);
-    TAILQ_INIT(&server.processes);
-    TAILQ_INIT(&server.streams);
-    TAILQ_INIT(&server.pipeline.nodes);
-    getrlimit(RLIMIT_NOFILE, &server.nofile_born);
-    raise_fds_limit(&server);
-    const struct listener_reach reach = {.reach = server.settings.reach,
-                                         .gid = server.settings.reach_gid};
-    int code = listener_open(&server.listener, params->socket, &reach);
+int server_open(struct server *server, const struct server_params *params) {
+    *server = (struct server){.params = params,
+                              .settings = params->settings,
+                              .started_ns = shmframe_now_ns(),
+                              .reserve_fd = -1};
+    snprintf(server->settings_path, sizeof(server->settings_path), "%s", params->settings_path);
+    TAILQ_INIT(&server->clients);
+    TAILQ_INIT(&server->processes);
+    TAILQ_INIT(&server->streams);
+    TAILQ_INIT(&server->pipeline.nodes);
+    getrlimit(RLIMIT_NOFILE, &server->nofile_born);
+    raise_fds_limit(server);
+    const struct listener_reach reach = {.reach = server->settings.reach,
+                                         .gid = server->settings.reach_gid};
+    int code = listener_open(&server->listener, params->socket, &reach);
     if (code < 0)
         return code;
     if (!params->config)
         protect_drop_capabilities(); /* a socket for a group took one */
     STEP(SERVER_LISTENS);
-    set_socket_path(&server);
-    server.reserve_fd = open_reserve();
-    code = add_sources(&server);
+    set_socket_path(server);
+    server->reserve_fd = open_reserve();
+    code = add_sources(server);
     if (code == 0)
-        code = journal_open(&server);
+        code = journal_open(server);
     if (code == 0)
-        code = watch_start(&server);
+        code = watch_start(server);
+    return code;
+}
+
+int server_run(const struct server_params *params) {
+    /* Never taken apart: peers go on with what they have, and tell the next supervisor of it.
+     * Releasing a client would tell others that it has left. */
+    static struct server server;
+    int code = server_open(&server, params);
     if (code == 0)
         code = closer_start(server.fds_limit);
     if (code == 0) {

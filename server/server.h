@@ -62,6 +62,10 @@ struct server {
     struct watch *watch;
 };
 
+/* Its socket, loop and journal, before anything is known of streams and nodes: for whoever drives
+ * the loop himself, in one thread. Errors: any, with its sentence. */
+int server_open(struct server *server, const struct server_params *params);
+
 /* Serves until SIGTERM or SIGINT. Errors: any, with its sentence. */
 int server_run(const struct server_params *params);
 
