@@ -88,7 +88,10 @@ static int register_ring(struct shmframe_writer *writer, struct writer_ring *rin
 
 static void adopt(struct shmframe_writer *writer, struct writer_ring *ring) {
     ring->generation = writer->opened_generation;
-    if (writer->opened_sequence > writer->sequence && writer->opened_sequence <= SEQUENCE_MAX)
+    /* Where the stream has come before this writer; later it knows best itself, and the frames of a
+     * ring, in which loans may still be published, have no gaps. */
+    if (!writer->ring && writer->opened_sequence > writer->sequence &&
+        writer->opened_sequence <= SEQUENCE_MAX)
         writer->sequence = writer->opened_sequence;
     ring->next = writer->ring;
     writer->ring = ring;
