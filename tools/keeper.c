@@ -78,6 +78,8 @@ static int start_supervisor(struct keeper *keeper, int ready_fd) {
     snprintf(ready_text, sizeof(ready_text), "%d", ready_fd);
     char *const argv[] = {"shmframed",
                           "--quiet",
+                          "--reach",
+                          "own",
                           "--socket",
                           keeper->folder.socket,
                           "--config",

@@ -260,8 +260,9 @@ static bool start_supervisor(struct run *run) {
         program_fail("no pipe to the supervisor: %m");
     char ready_text[16];
     snprintf(ready_text, sizeof(ready_text), "%d", ready[1]);
-    char *const argv[] = {"shmframed", "--socket", run->folder.socket, "--ready-fd", ready_text,
-                          "--quiet",   NULL};
+    char *const argv[] = {"shmframed",  "--socket", run->folder.socket,
+                          "--ready-fd", ready_text, "--quiet",
+                          "--reach",    "own",      NULL};
     const struct node_start start = {
         .argv = argv, .mask = &run->mask, .pass_fd = ready[1], .is_apart = true};
     const int result = node_start(&run->supervisor, "shmframed", &start);

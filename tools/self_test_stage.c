@@ -70,8 +70,9 @@ void self_test_stage_open(struct self_test_stage *stage) {
     setenv("SHMFRAME_NO_PROGRESS", "1", 1);
     char ready_text[16];
     snprintf(ready_text, sizeof(ready_text), "%d", ready[1]);
-    char *const argv[] = {"shmframed", "--socket", stage->folder.socket, "--ready-fd", ready_text,
-                          "--quiet",   NULL};
+    char *const argv[] = {"shmframed",  "--socket", stage->folder.socket,
+                          "--ready-fd", ready_text, "--quiet",
+                          "--reach",    "own",      NULL};
     const struct node_start start = {
         .argv = argv, .mask = &stage->mask, .pass_fd = ready[1], .is_apart = true};
     if (node_start(&stage->supervisor, "shmframed", &start) < 0)

@@ -251,6 +251,14 @@ class Run(unittest.TestCase):
         code, out, _ = self.call("sh -c 'stat -c %a \"${SHMFRAME_SOCKET%/*}\"'")
         self.assertEqual((code, out), (0, "700\n"))
 
+    def test_settings_that_let_others_reach_the_supervisor_are_not_for_a_private_one(self):
+        with open(self.path("shmframed.conf"), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write("[access]\nreach = all\n")
+        self.env["CONFIGURATION_DIRECTORY"] = self.folder
+        code, out, err = self.call("sh -c 'stat -c %a \"${SHMFRAME_SOCKET%/*}\" $SHMFRAME_SOCKET'")
+        self.assertEqual((code, out), (0, "700\n600\n"), err)
+
     def test_others_are_asked_with_sigint(self):
         code, out, err = self.call(
             self.node("asked", "while :; do sleep 0.05; done",
