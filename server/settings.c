@@ -283,6 +283,22 @@ static struct settings_stream *add_stream(const struct config_section *section,
     return stream;
 }
 
+/* Of two, the later would win in silence. Sections of streams are told apart by their names. */
+static bool is_first(const struct config_text *text, size_t index,
+                     struct config_problems *problems) {
+    const struct config_section *section = &text->section[index];
+    for (size_t i = 0; i < index && !section->name[0]; i++) {
+        const struct config_section *before = &text->section[i];
+        if (before->name[0] || strcmp(before->kind, section->kind) != 0)
+            continue;
+        config_problem_add(problems, section->line,
+                           "expected [%.64s] once; it is in line %u already", section->kind,
+                           before->line);
+        return false;
+    }
+    return true;
+}
+
 static void read_section(const struct config_section *section, struct settings *settings,
                          struct config_problems *problems) {
     struct reading reading = {.section = section, .settings = settings, .problems = problems};
@@ -308,7 +324,8 @@ int settings_parse(const char *bytes, size_t count, struct settings *settings,
     *out_problems = (struct config_problems){0};
     config_text_parse_unnamed(bytes, count, &text, out_problems);
     for (size_t i = 0; i < text.sections && !out_problems->is_out_of_memory; i++)
-        read_section(&text.section[i], settings, out_problems);
+        if (is_first(&text, i, out_problems))
+            read_section(&text.section[i], settings, out_problems);
     config_text_destroy(&text);
     if (out_problems->is_out_of_memory)
         return -ENOMEM;

@@ -144,6 +144,9 @@ START_TEST(mistakes_are_told_with_their_line) {
         {"[access]\nlisten = all\n", 2, "trust, write, allow or reach"},
         {"[stream Cam]\nallow = all\n", 1, "a stream's name"},
         {"[stream cam]\nallow = all\n[stream cam]\n", 3, "in line 1 already"},
+        {"[access]\nallow = all\n[limits]\n[access]\nallow = none\n", 4,
+         "[access] once; it is in line 1 already"},
+        {"[limits]\n[limits]\nreaders = 1\n", 2, "[limits] once; it is in line 1 already"},
         {"[stream cam]\nhold-limit = 1\n", 2, "shmframe-pipeline(5)"},
     };
     for (unsigned i = 0; i < SUITE_COUNT(mistakes); i++)
