@@ -164,7 +164,7 @@ static const char *unknown_limit(const char *key) {
         }
     for (unsigned i = 0; i < SLOT_KEYS; i++)
         near_offer(&near, slot_keys[i]);
-    snprintf(text, sizeof(text), "a key of [limits]%s", near_text(&near));
+    snprintf(text, sizeof(text), "a key of [limits], see shmframed.conf(5)%s", near_text(&near));
     return text;
 }
 

@@ -367,8 +367,9 @@ START_TEST(a_file_with_mistakes_is_told_and_nothing_starts) {
                   "%s", text);
     const char *const wrong[] = {"shmframed", "--limit", "reader=1", NULL};
     ck_assert_int_eq(supervisor_run(wrong, text, sizeof(text)), 2);
-    ck_assert_msg(strstr(text, "--limit \"reader=1\": expected a key of [limits]; near it"), "%s",
-                  text);
+    ck_assert_msg(strstr(text, "--limit \"reader=1\": expected a key of [limits], see "
+                               "shmframed.conf(5); near it"),
+                  "%s", text);
     unlink(path);
 }
 END_TEST

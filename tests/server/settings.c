@@ -126,6 +126,7 @@ START_TEST(mistakes_are_told_with_their_line) {
         {"[producer cam]\ncommand = x\n", 1, "not \"producer cam\""},
         {"readers = 1\n", 1, "a section such as [limits]"},
         {"[limits]\nreader-per-user = 1\n", 2, "near it are"},
+        {"[limits]\nmemry = 8G\n", 2, "a key of [limits], see shmframed.conf(5)"},
         {"[limits]\nreaders = many\n", 2, "readers: expected a number, or none, not \"many\""},
         {"[limits]\nreaders = -1\n", 2, "a number"},
         {"[limits]\nreaders = 99999999999999999999\n", 2, "a number"},
