@@ -7,8 +7,7 @@
 #include "clock.h"
 #include "impostor.h"
 #include "input.h"
-#include "ledger.h"
-#include "record.h"
+#include "onlooker.h"
 #include "writer.h"
 
 #include <errno.h>
@@ -33,7 +32,7 @@ enum step {
     STEPS,
 };
 
-enum { LOANS = 8, LINKS = 24, STEPS_MAX = 250, RECORD_WORDS = RECORD_BYTES / 8 };
+enum { LOANS = 8, LINKS = 24, STEPS_MAX = 250 };
 
 struct link {
     uint32_t entry, serial;
@@ -314,47 +313,6 @@ static void set_format(struct input *input) {
     (void)shmframe_writer_set_format(writer, &format, 1);
 }
 
-/* ---- what a supervisor looks at ---- */
-
-static void look_at_ring(void) {
-    static struct ledger_incident incidents[RING_INCIDENTS];
-    struct ledger_counters counters;
-    if (!ring.base)
-        return;
-    ledger_get_counters(ring.base, &counters);
-    (void)ledger_blocked_since(&counters, clock_peek_ns());
-    fuzz_must(ledger_get_incidents(ring.base, 0, incidents) <= RING_INCIDENTS,
-              "more incidents than there is room for");
-}
-
-static void look_at_record(struct input *input) {
-    static _Alignas(64) uint64_t page[RECORD_WORDS];
-    static struct shmframe_flight flights[SHMFRAME_FLIGHTS];
-    static struct shmframe_overrun overruns[SHMFRAME_OVERRUNS];
-    struct shmframe_histogram histogram;
-    struct shmframe_reader_counters counters;
-    struct shmframe_reader_state state;
-    memset(page, 0, sizeof(page));
-    for (unsigned words = input_u8(input); words > 0 && input->left; words--) {
-        const size_t place = input_u8(input) | (size_t)input_u8(input) << 8;
-        page[place % RECORD_WORDS] = input_number(input);
-    }
-    const struct record_page *record = (const struct record_page *)(const void *)page;
-    const uint32_t count = input_u8(input) * 16u;
-    (void)record_check(record);
-    record_get_counters(record, &counters);
-    record_get_state(record, &state);
-    fuzz_must(state.held <= SHMFRAME_LEASES_MAX && state.doing <= SHMFRAME_DOING_POLLING,
-              "a reader does what none can");
-    for (int hop = 0; hop < SHMFRAME_HOPS; hop++)
-        fuzz_must(record_get_histogram(record, (enum shmframe_hop)hop, &histogram) == 0,
-                  "a histogram is not told");
-    const uint32_t most = count < SHMFRAME_FLIGHTS ? count : SHMFRAME_FLIGHTS;
-    fuzz_must(record_get_flights(record, flights, most) <= (int)most, "too many flights");
-    fuzz_must(record_get_overruns(record, overruns, SHMFRAME_OVERRUNS) <= SHMFRAME_OVERRUNS,
-              "too many overruns");
-}
-
 /* ---- steps ---- */
 
 static void check_writer(void) {
@@ -417,13 +375,14 @@ static void take_step(struct input *input) {
         clock_advance((int64_t)choice * choice * 100000);
         break;
     case STEP_RECORD:
-        look_at_record(input);
+        onlooker_see_record(input);
         break;
     case STEPS:
         break;
     }
     hear();
-    look_at_ring();
+    if (ring.base)
+        onlooker_see_ring(ring.base);
     check_writer();
 }
 

@@ -26,8 +26,10 @@ static void check_mark(const struct mark *mark) {
 /* A mark with some cells overwritten: only what was painted, or what passes every check, is read.
  */
 static void decode_cells(struct input *input) {
-    const struct mark painted = {
-        .stream = 7, .clock = 9, .number = (uint32_t)input_number(input), .capture_ns = 5};
+    const struct mark painted = {.stream = 7,
+                                 .clock = 9,
+                                 .number = (uint32_t)input_number(input),
+                                 .capture_ns = (int64_t)input_number(input)};
     uint8_t right[MARK_CELLS];
     float cells[MARK_CELLS];
     mark_encode(&painted, right);
