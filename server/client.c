@@ -203,8 +203,10 @@ void client_done(struct client *client, uint32_t cookie) {
 
 static bool take_token(struct client *client) {
     refill_tokens(client);
-    if (client->tokens < 1)
+    if (client->tokens < 1) {
+        client->has_said_much = true;
         return false;
+    }
     client->tokens -= 1;
     return true;
 }
@@ -311,7 +313,8 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
 
 bool client_has_words(const struct client *client) {
     struct pollfd words = {.fd = client->socket, .events = POLLIN};
-    return client->socket >= 0 && poll(&words, 1, 0) > 0 && (words.revents & POLLIN);
+    return !client->has_said_much && client->socket >= 0 && poll(&words, 1, 0) > 0 &&
+           (words.revents & POLLIN);
 }
 
 void client_drain(struct client *client) {

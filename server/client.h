@@ -59,7 +59,8 @@ struct client {
     int socket; /* -1: away */
     sd_event_source *source, *timer;
     bool is_welcome;
-    bool is_swept; /* away, and nothing left to do about it */
+    bool is_swept;      /* away, and nothing left to do about it */
+    bool has_said_much; /* more than anybody has to say when he comes back */
     int64_t hello_ns, away_ns;
     char name[SHMFRAME_NAME_BYTES];
     struct notice notice;
@@ -109,7 +110,8 @@ void client_done(struct client *client, uint32_t cookie);
 void client_drop(struct client *client, const char *reason);
 
 /* Whether it has said something that was not read yet: while it waits, nobody can tell what the
- * peer came back without. Time passes too while this process is stopped. */
+ * peer came back without. Time passes too while this process is stopped. Of one that has said more
+ * than it can have had to tell, no: who never stops talking would have no end of time. */
 bool client_has_words(const struct client *client);
 
 /* Reads what is in its socket now, so that a leave is known before something else is decided. */

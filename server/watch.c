@@ -136,10 +136,12 @@ bool watch_is_blocked(struct stream *stream, uint64_t word, int64_t since_ns) {
 
 /* Whether its process may still come back to this supervisor with it. */
 static bool may_return(struct server *server, const struct journal_source *source) {
-    struct process *process;
-    if (shmframe_now_ns() - server->started_ns > ABSENT_NS ||
-        process_find(server, source->pid, source->start_time, &process) == -ESRCH)
+    if (shmframe_now_ns() - server->started_ns > ABSENT_NS)
         return false;
+    struct process *process = NULL;
+    const int code = process_find(server, source->pid, source->start_time, &process);
+    if (code < 0)
+        return code != -ESRCH; /* for lack of descriptors or memory nobody can tell yet */
     const int64_t now_ns = shmframe_now_ns();
     bool is_back = false, has_words = false;
     const struct client *client;

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -208,6 +210,39 @@ START_TEST(a_link_whose_process_came_back_without_it_ends) {
     return_writer(&held, 1); /* the same process as the reader's, which has closed it */
     ck_assert_int_eq(grant_from_word(peer_entry(&writer, link.entry)).state, ENTRY_GRANTED);
     peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_close(&writer);
+}
+END_TEST
+
+static atomic_bool is_enough;
+
+static void *talk_on(void *user) {
+    const int socket = *(const int *)user;
+    union message message;
+    message_init(&message, MESSAGE_CLOSE_READER, 0);
+    message.close_reader.reader = 99;
+    while (!atomic_load(&is_enough))
+        if (channel_send(socket, &message, NULL) == -EAGAIN)
+            poll(&(struct pollfd){.fd = socket, .events = POLLOUT}, 1, 100);
+    return NULL;
+}
+
+/* More than all that anybody can have to tell, so that something is unread at all times. */
+START_TEST(a_link_whose_process_never_stops_talking_ends_too) {
+    struct message_held_link held;
+    pthread_t talker;
+    const struct message_link link = open_both(&held);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    peer_open(&reader, &supervisor, "reader");
+    atomic_store(&is_enough, false);
+    ck_assert_int_eq(pthread_create(&talker, NULL, talk_on, &reader.socket), 0);
+    return_writer(&held, 1);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    atomic_store(&is_enough, true);
+    pthread_join(talker, NULL);
+    peer_vanish(&reader);
     peer_close(&writer);
 }
 END_TEST
@@ -834,6 +869,43 @@ START_TEST(an_owner_whom_nobody_can_watch_is_not_taken_for_dead) {
 }
 END_TEST
 
+/* Nobody can tell then whether it lives, and whoever is short of descriptors lives through it. */
+START_TEST(one_who_has_not_come_back_may_live_while_descriptors_are_short) {
+    enum { OWNERS = 160 };
+    pid_t owner[OWNERS], child;
+    struct message_held_link held;
+    char path[128];
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    link_child(&held, &child);
+    supervisor_kill(&supervisor);
+    peer_vanish(&writer);
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    fputs("shmframe-names 3\n", file);
+    for (unsigned i = 0; i < OWNERS; i++) {
+        owner[i] = fork_bound();
+        if (owner[i] == 0)
+            for (;;)
+                pause();
+        fprintf(file, "s%u 3 2 5 %d %lld 0\n", i, (int)owner[i],
+                (long long)start_time_of(owner[i]));
+    }
+    fclose(file);
+    supervisor.fds_limit = OWNERS;
+    supervisor_start(&supervisor);
+    poll(NULL, 0, 3500); /* beyond the grace, when it looks for those who are not back */
+    for (unsigned i = 0; i < OWNERS; i++)
+        kill_child(owner[i]);
+    kill_child(child);
+    supervisor.fds = 40;
+    supervisor_expect_fds_back(&supervisor);
+    peer_open(&writer, &supervisor, "writer");
+    peer_close(&writer);
+}
+END_TEST
+
 START_TEST(a_writer_whose_connection_breaks_in_a_change_of_format_goes_on_in_the_former_one) {
     const struct ring_options first = {.links = 2}, next = {.links = 2, .first_entry = 8};
     peer_open(&writer, &supervisor, "writer");
@@ -913,6 +985,7 @@ int main(void) {
     tcase_add_test(cases, a_holder_that_died_meanwhile_is_gone);
     tcase_add_test(cases, a_holder_that_lives_keeps_its_link_until_it_dies);
     tcase_add_test(cases, a_link_whose_process_came_back_without_it_ends);
+    tcase_add_test(cases, a_link_whose_process_never_stops_talking_ends_too);
     tcase_add_test(cases, a_reused_pid_is_not_the_holder);
     tcase_add_test(cases, a_stranger_hears_not_yet_and_generations_go_on);
     tcase_add_test(cases, names_of_the_dead_are_free_and_their_numbers_go_on);
@@ -934,6 +1007,7 @@ int main(void) {
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
     tcase_add_test(cases, an_owner_whom_nobody_can_watch_is_not_taken_for_dead);
+    tcase_add_test(cases, one_who_has_not_come_back_may_live_while_descriptors_are_short);
     tcase_add_test(
         cases, a_writer_whose_connection_breaks_in_a_change_of_format_goes_on_in_the_former_one);
     tcase_add_test(cases, a_stream_of_the_same_process_that_is_away_is_not_yet_free);
