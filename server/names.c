@@ -165,15 +165,17 @@ static void load_reader(struct server *server, const char *line) {
         server->next_reader = reader.number;
 }
 
-uint32_t names_number_reader(struct server *server, uint64_t record_id,
-                             const struct process *process) {
+uint32_t names_number_reader(struct stream_reader *reader) {
+    const struct process *process = reader->client->process;
+    struct server *server = reader->client->server;
     for (unsigned i = 0; i < server->former_readers; i++) {
         struct names_reader *former = &server->former_reader[i];
-        if (former->number == 0 || former->record_id != record_id || former->pid != process->pid ||
-            former->start_time != process->start_time)
+        if (former->number == 0 || former->record_id != reader->record_id ||
+            former->pid != process->pid || former->start_time != process->start_time)
             continue;
         const uint32_t number = former->number;
         former->number = 0;
+        reader->is_known = strcmp(former->stream, reader->stream->name) == 0;
         return number;
     }
     return ++server->next_reader;

@@ -90,6 +90,7 @@ struct stream_reader {
      * each other again after a restart. */
     uint32_t generation, link_entry, link_serial;
     struct stream_link *link; /* in the stream's current ring */
+    bool is_known;            /* the names' file tells that it had a link of the stream */
     bool is_refused;          /* the current ring has no room for it */
     bool is_evicted;
     unsigned rings_shown; /* as many as may be, once it has had a link from us */
@@ -273,9 +274,9 @@ struct names_reader {
     uint64_t record_id, start_time;
     char stream[SHMFRAME_NAME_BYTES]; /* that it had a link to; "": it knows nothing of any */
 };
-/* The number that a reader had, if it comes back; otherwise a new one. */
-uint32_t names_number_reader(struct server *server, uint64_t record_id,
-                             const struct process *process);
+/* The number that a reader had, if it comes back; otherwise a new one. Notes whether it was the
+ * stream's. */
+uint32_t names_number_reader(struct stream_reader *reader);
 /* Whether a reader of `stream` lives that may come back yet. */
 bool names_await_reader(struct server *server, const char *stream);
 void names_load(struct server *server);

@@ -217,12 +217,20 @@ static void take_over_former(struct stream_reader *reader, const struct message_
         return;
     reader->number = former->number;
     reader->is_evicted = former->is_evicted;
+    reader->is_known = reader->is_known || former->is_known;
     if (former->link && open->generation != 0 && has_same_claim(former, open)) {
         reader->link = former->link;
         reader->link->reader = reader;
         former->link = NULL;
     }
     stream_reader_destroy(former);
+}
+
+/* How far a stream came is told by those who could read it, not by whoever says that he did. */
+static bool is_believed(const struct stream_reader *reader, uint32_t generation) {
+    return stream_believes_readers(reader->stream, generation) &&
+           (!reader->stream->is_numbered || reader->client->permission.is_trusted ||
+            reader->is_known);
 }
 
 static int resync(struct stream_reader *reader, const struct message_open_reader *open) {
@@ -238,7 +246,7 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
         stream->generation = open->generation;
         stream->server->names_changed = true;
     }
-    if (stream_believes_readers(stream, open->generation) && open->head > stream->sequence &&
+    if (is_believed(reader, open->generation) && open->head > stream->sequence &&
         open->head <= LIMIT_SEQUENCE_TOLD)
         stream->sequence = open->head;
     take_over_former(reader, open);
@@ -308,9 +316,8 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
     reader->record_fd = mail->fd[0];
     mail->fd[0] = -1;
     reader->record_id = read_record_id(reader->record_fd);
-    reader->number = open->flags & MESSAGE_RESYNC
-                         ? names_number_reader(client->server, reader->record_id, client->process)
-                         : ++client->server->next_reader;
+    reader->number =
+        open->flags & MESSAGE_RESYNC ? names_number_reader(reader) : ++client->server->next_reader;
     client->server->names_changed = true;
     STEP(READER_TAKEN);
     code = join(reader, open);
@@ -337,8 +344,7 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     mail->fd[0] = -1; /* the ring has it */
     ring->generation = held->generation;
     ring->is_shown = true;
-    if (reader->rings_shown < HELD_RINGS_MAX &&
-        stream_believes_readers(reader->stream, held->generation)) {
+    if (reader->rings_shown < HELD_RINGS_MAX && is_believed(reader, held->generation)) {
         stream_take_former_ring(reader->stream, ring);
         if (held->generation >= reader->stream->former_followed)
             reader->stream->is_former_shown = true;

@@ -344,11 +344,18 @@ void stream_writer_complete(struct stream_writer *writer) {
         complete(writer);
 }
 
+/* What ALLOW said was of one OPEN_RING, however that ended. */
+static void forget_allow(struct client *client, const struct message_open_ring *open) {
+    if (client->allow_writer == open->writer)
+        client->allow = (struct access){0};
+}
+
 int stream_writer_refuse_ring(struct client *client, const struct message_open_ring *open,
                               int code) {
     struct stream_writer *writer = stream_writer_find(client, open->writer);
     if (writer)
         writer->offers_to_ignore += open->links + open->held;
+    forget_allow(client, open);
     client_refuse(client, open->header.cookie, code, "%s", shmframe_last_error());
     return 0;
 }
@@ -426,6 +433,7 @@ int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
         return stream_writer_refuse_ring(client, open, code);
     mail->fd[0] = -1; /* the ring has it */
     take_counts(client, open, ring);
+    forget_allow(client, open);
     code = announce(client, open, ring);
     if (code < 0) {
         stream_writer_refuse_ring(client, open, code);

@@ -170,6 +170,108 @@ START_TEST(who_may_write_reads_his_own_streams_and_no_others) {
 }
 END_TEST
 
+/* Answers and requests that are of no interest. */
+static void skip_mail(const struct peer *peer) {
+    struct channel_mail mail;
+    while (poll(&(struct pollfd){.fd = peer->socket, .events = POLLIN}, 1, 0) == 1) {
+        ck_assert_int_eq(channel_receive(peer->socket, &mail), 0);
+        channel_close_fds(&mail);
+    }
+}
+
+START_TEST(what_the_writer_says_is_of_one_ring) {
+    start("[access]\nwrite = user 12341\n[stream cam]\nallow = user 12342\n");
+    struct peer writer, reader, other;
+    struct test_ring ring, next;
+    peer_open_as(&writer, &supervisor, &writer_user);
+    allow(&writer, ACCESS_USER, OTHER);
+    open_stream(&writer, &ring, "cam");
+    peer_open_as(&other, &supervisor, &other_user);
+    peer_open_as(&reader, &supervisor, &reader_user);
+    expect_reader(&other, "cam");
+    skip_mail(&writer);
+    ring_make(&next, "cam", SLOTS);
+    peer_open_ring(&writer, &next, "cam",
+                   &(struct ring_options){.generation = 1, .links = 4, .first_entry = 40});
+    expect_no_reader(&other, "cam", SHMFRAME_LATEST, "--allow");
+    expect_reader(&reader, "cam");
+    peer_close(&reader);
+    peer_close(&other);
+    peer_close(&writer);
+    ring_drop(&next);
+    ring_drop(&ring);
+}
+END_TEST
+
+/* As another user than the writer's, after a restart, of a stream that is not for him. */
+START_TEST(who_may_not_read_a_stream_is_not_believed_how_far_it_came) {
+    start("[access]\nwrite = user 12341\n[stream open]\nallow = user 12342\n");
+    struct peer writer, reader;
+    struct test_ring ring, next, forged;
+    peer_open_as(&writer, &supervisor, &writer_user);
+    open_stream(&writer, &ring, "secret");
+    int told[2];
+    ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+    const pid_t child = fork_bound(); /* the process tells them apart */
+    if (child == 0) {
+        struct peer own;
+        peer_open_as(&own, &supervisor, &writer_user);
+        peer_open_reader(&own, "secret", &(struct reader_options){.reader = 31});
+        peer_expect_link(&own);
+        if (write(told[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    char byte;
+    ck_assert_int_eq(read(told[0], &byte, 1), 1);
+    close(told[0]);
+    close(told[1]);
+    atomic_store(&ring.memory->head, place_word(4, 0));
+    supervisor_kill(&supervisor);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    fputs("[access]\nwrite = user 12341\n[stream open]\nallow = user 12342\n", file);
+    fchmod(fileno(file), 0644);
+    fclose(file);
+    supervisor_start(&supervisor);
+    unlink(path);
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    peer_vanish(&writer);
+    peer_open_as(&reader, &supervisor, &reader_user);
+    peer_open_reader(
+        &reader, "secret",
+        &(struct reader_options){
+            .reader = 30, .flags = MESSAGE_RESYNC, .generation = 1, .head = UINT64_C(1) << 43});
+    ring_make(&forged, "secret", SLOTS);
+    atomic_store(&forged.memory->head, place_word(UINT64_C(1) << 42, 0));
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = 30;
+    message.held_ring.generation = 1;
+    peer_send(&reader, &message, &forged.fd);
+    peer_expect_silence(&reader);
+    peer_open_as(&writer, &supervisor, &writer_user);
+    ring_make(&next, "secret", SLOTS);
+    struct channel_mail mail = {0};
+    for (unsigned tries = 0; mail.message.header.type != MESSAGE_OPENED; tries++) {
+        ck_assert_uint_lt(tries, 200);
+        poll(NULL, 0, 50);
+        peer_send_ring(&writer, &next, "secret", &(struct ring_options){.links = 4});
+        ck_assert_int_eq(poll(&(struct pollfd){.fd = writer.socket, .events = POLLIN}, 1, 10000),
+                         1);
+        ck_assert_int_eq(channel_receive(writer.socket, &mail), 0);
+    }
+    ck_assert_uint_le(mail.message.opened.sequence, 4);
+    peer_vanish(&reader);
+    peer_vanish(&writer);
+    ring_drop(&forged);
+    ring_drop(&next);
+    ring_drop(&ring);
+}
+END_TEST
+
 START_TEST(what_the_writer_says_counts_more_than_the_settings) {
     start("[access]\nwrite = user 12341\n[stream cam]\nallow = user 12342\n");
     struct peer writer, reader, other;
@@ -314,6 +416,8 @@ int main(void) {
         {who_may_read_may_do_nothing_else, true},
         {a_stream_is_for_whom_its_section_names, true},
         {who_may_write_reads_his_own_streams_and_no_others, true},
+        {what_the_writer_says_is_of_one_ring, true},
+        {who_may_not_read_a_stream_is_not_believed_how_far_it_came, true},
         {what_the_writer_says_counts_more_than_the_settings, true},
         {one_who_waits_for_a_stream_that_is_not_for_him_hears_so_when_it_comes, true},
         {who_only_reads_cannot_use_up_the_names, true},
