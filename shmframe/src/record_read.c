@@ -119,15 +119,21 @@ static bool add_flights(const struct record_page *page, uint64_t first, enum shm
            SHMFRAME_FLIGHTS - RECORD_DUE_MAX - SHMFRAME_LEASES_MAX;
 }
 
+/* How far the flights have gone over: `folded` have, and those up to `folding` are on their way. */
+struct fold_state {
+    uint64_t folded;
+    uint64_t folding;
+};
+
 /* Waits until no flight is on its way into the histograms, as long as looks are left: who died, or
  * was stopped, just there does not get out of it. */
-static bool await_folded(const struct record_page *page, unsigned *looks, uint64_t *out_folded) {
+static struct fold_state await_folded(const struct record_page *page, unsigned *looks) {
     for (;;) {
-        *out_folded = atomic_load_explicit(&page->folded, memory_order_acquire);
-        if (atomic_load_explicit(&page->folding, memory_order_relaxed) == *out_folded)
-            return true;
-        if (*looks == 0)
-            return false;
+        struct fold_state state;
+        state.folded = atomic_load_explicit(&page->folded, memory_order_acquire);
+        state.folding = atomic_load_explicit(&page->folding, memory_order_relaxed);
+        if (state.folding == state.folded || *looks == 0)
+            return state;
         --*looks;
         futex_relax();
     }
@@ -143,12 +149,14 @@ int record_get_histogram(const struct record_page *page, enum shmframe_hop hop,
     if ((unsigned)hop >= SHMFRAME_HOPS)
         return error_set(-EINVAL, "there is no hop %d, only 0 to %d", (int)hop, SHMFRAME_HOPS - 1);
     for (unsigned copies = 1; copies <= COPIES_MAX; copies++) {
-        uint64_t folded;
-        const bool is_last = !await_folded(page, &looks, &folded) || copies == COPIES_MAX;
+        const bool is_last = copies == COPIES_MAX;
+        const struct fold_state state = await_folded(page, &looks);
         copy_buckets(&page->histogram[hop], out);
         atomic_thread_fence(memory_order_acquire);
-        const bool is_still = atomic_load_explicit(&page->folding, memory_order_relaxed) == folded;
-        if ((is_still || is_last) && (add_flights(page, folded, hop, out) || is_last))
+        /* Also of one that was stopped there, and went on while we copied. */
+        const bool is_still =
+            atomic_load_explicit(&page->folding, memory_order_relaxed) == state.folding;
+        if ((is_still || is_last) && (add_flights(page, state.folded, hop, out) || is_last))
             break;
     }
     return 0;
