@@ -213,8 +213,9 @@ static void write_ring(struct input *input) {
     struct bell_page *bell = bell_of[which].base;
     const uint64_t sequence = place_sequence(atomic_load(&ring->head)) + place % 8;
     switch (area % 8) {
-    case 0: /* one more frame, as it should be */
-        forged_ring_put(ring, atomic_load(&ring->first), sequence, reader->link->geometry.slots);
+    case 0: /* one more frame, as it should be, or in a slot that there may not be */
+        forged_ring_put(ring, atomic_load(&ring->first), sequence,
+                        area & 8 ? 1 + (number & 0xff) : reader->link->geometry.slots);
         break;
     case 1:
         atomic_store(&ring->head, place_word(sequence, (uint32_t)number & 0xff));

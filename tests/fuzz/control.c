@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum step {
@@ -37,13 +36,7 @@ enum {
     GROWTH_MAX = 16 << 20, /* bytes while they are here */
     REST_MAX = 256 << 10,  /* bytes that a loop may keep for later */
 };
-enum { SEALED = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL };
 enum begin { BEGIN_IN_GRACE = 1, BEGIN_WITH_FOLDER = 2, BEGIN_CONNECTED = 4 };
-
-/* Newer than some libc headers that this is built with. */
-#ifndef F_SEAL_EXEC
-#define F_SEAL_EXEC 0x0020
-#endif
 
 /* AddressSanitizer's. */
 __attribute__((weak)) size_t __sanitizer_get_current_allocated_bytes(void);
@@ -160,30 +153,22 @@ static void say_raw(struct input *input, unsigned which) {
 
 /* ---- what is heard ---- */
 
-/* By its own means: what the supervisor checks with may be what is wrong. */
-static bool is_sealed(int fd, int seals, off_t bytes) {
-    struct stat info;
-    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
-           (bytes == 0 || info.st_size == bytes) && info.st_size > 0 &&
-           (fcntl(fd, F_GET_SEALS) & ~F_SEAL_EXEC) == seals;
-}
-
 static void check_heard(const struct channel_mail *mail) {
     const union message *message = &mail->message;
     fuzz_must(message_is_from_supervisor(message->header.type),
               "the supervisor says what is for sessions to say");
     if (message->header.type == MESSAGE_WELCOME)
-        fuzz_must(is_sealed(mail->fd[0], SEALED, NOTICE_BYTES), "a notice page is none");
+        fuzz_must(host_is_sealed(mail->fd[0], true, NOTICE_BYTES), "a notice page is none");
     if (message->header.type == MESSAGE_RECORD)
-        fuzz_must(is_sealed(mail->fd[0], SEALED, RECORD_BYTES),
+        fuzz_must(host_is_sealed(mail->fd[0], true, RECORD_BYTES),
                   "a record is passed on that is none");
     if (message->header.type == MESSAGE_ERROR)
         fuzz_must(message->error.code < 0 && message->error.text[0], "an error without a reason");
     if (message->header.type != MESSAGE_LINK)
         return;
-    fuzz_must(is_sealed(mail->fd[0], SEALED, 0) &&
-                  is_sealed(mail->fd[1], F_SEAL_SHRINK | F_SEAL_GROW, LINK_PAGE_BYTES) &&
-                  is_sealed(mail->fd[2], SEALED, LINK_PAGE_BYTES),
+    fuzz_must(host_is_sealed(mail->fd[0], true, 0) &&
+                  host_is_sealed(mail->fd[1], false, LINK_PAGE_BYTES) &&
+                  host_is_sealed(mail->fd[2], true, LINK_PAGE_BYTES),
               "a link is passed on that is none");
     fuzz_must(message->link.leases >= 1 && message->link.leases <= SHMFRAME_LEASES_MAX &&
                   message->link.generation >= 1 && message->link.slots <= RING_SLOTS_MAX,

@@ -8,7 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Newer than some libc headers that this is built with. */
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
 
 enum { TURNS_MAX = 4096, FDS_MAX = 320 };
 
@@ -90,6 +96,14 @@ unsigned host_count_fds(void) {
 
 /* ---- what must hold ---- */
 
+bool host_is_sealed(int fd, bool is_for_good, size_t bytes) {
+    const int size = F_SEAL_SHRINK | F_SEAL_GROW, end = F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+    struct stat info;
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
+           (bytes == 0 || (size_t)info.st_size == bytes) &&
+           (fcntl(fd, F_GET_SEALS) & ~F_SEAL_EXEC) == (is_for_good ? size | end : size);
+}
+
 static void check_link(const struct stream_link *link, const struct stream_ring *ring) {
     const struct client *client = ring->writer->client;
     fuzz_must(link->ring == ring, "a link is of another ring");
@@ -98,8 +112,9 @@ static void check_link(const struct stream_link *link, const struct stream_ring 
     const struct notice_entry *entry = &client->notice.page->entry[link->entry];
     switch (link->state) {
     case LINK_UNUSED:
-        fuzz_must(!link->reader && link->fd[0] >= 0 && link->fd[1] >= 0 && link->fd[2] >= 0,
-                  "an unused link has a reader, or no descriptors");
+        fuzz_must(!link->reader && host_is_sealed(link->fd[0], false, LINK_PAGE_BYTES) &&
+                      host_is_sealed(link->fd[1], true, LINK_PAGE_BYTES) && link->fd[2] >= 0,
+                  "an unused link has a reader, or is none");
         break;
     case LINK_GRANTED:
         fuzz_must(link->reader && link->reader->link == link, "a granted link has no reader");
@@ -118,7 +133,8 @@ static void check_ring(const struct stream_ring *ring, const struct stream_write
     const struct stream_link *link;
     unsigned unused = 0;
     fuzz_must(ring->writer == writer, "a ring is of another writer");
-    fuzz_must(ring->head.base && ring->fd >= 0, "a ring has no memory");
+    fuzz_must(ring->head.base && host_is_sealed(ring->fd, true, ring->geometry.ring_bytes),
+              "a ring is none");
     fuzz_must(layout_check(&ring->geometry, ring->geometry.ring_bytes) == 0,
               "a ring was taken whose geometry does not hold together");
     TAILQ_FOREACH (link, &ring->links, of_ring) {
@@ -152,7 +168,7 @@ static void check_reader(const struct stream_reader *reader) {
               "a reader has a link that is not its own");
     fuzz_must(reader->leases >= 1 && reader->leases <= SHMFRAME_LEASES_MAX,
               "a reader has a number of leases that nobody may have");
-    fuzz_must(reader->record_fd >= 0, "a reader has no record");
+    fuzz_must(host_is_sealed(reader->record_fd, true, RECORD_BYTES), "a record is none");
 }
 
 static bool within(enum quota_resource resource, unsigned count) {

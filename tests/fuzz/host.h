@@ -17,6 +17,10 @@ void host_forget(void);
 /* Whether what the supervisor knows hangs together. */
 void host_check(void);
 
+/* Whether a descriptor is of memory of that size (0: any), sealed for good, or as a lease page is
+ * before its reader has it. Found out by other means than the supervisor's own. */
+bool host_is_sealed(int fd, bool is_for_good, size_t bytes);
+
 /* Descriptors that this process has. */
 unsigned host_count_fds(void);
 

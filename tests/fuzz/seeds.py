@@ -102,6 +102,10 @@ def control():
     yield (begin + b"".join(say(peer % 6, "OPEN_READER", open_reader(0, 3), fds=224) +
                             bytes([5 + 6 * peer, 0, 0, 0]) + bytes([CONNECT, peer % 6, 0])
                             for peer in range(12)))
+    for wrong in range(10):
+        yield (begin + say(0, "OPEN_READER", open_reader(0, 3), fds=224) +
+               bytes([5 + 6 * wrong, 0, 0, 0]) + say(1, "GET_RECORD", bytes([0]) + number(1)) +
+               hear_all())
     yield begin + b"".join(bytes([RAW, peer, 4 * peer, peer, 1, 3, 1, 4]) for peer in range(6))
     yield bytes([0]) + bytes([CONNECT, 0, 7]) + bytes([WAIT, 0, 2]) + bytes([CONNECT, 1, 6])
     # Pages that change while they are looked at.
@@ -130,6 +134,11 @@ def attach():
     yield (attach_ring() + bytes([1, listen, 2]) + bytes([link, 0]) + attach_ring(0, 31, 15) +
            bytes([write, 0, 2, 2, 1, acquire, 0, release, 0, acquire, 0, notice, 0, 0, 1]) +
            bytes([acquire, 0, acquire, 0, listen, 0, release, 0]))
+    # The word of a slot's header that tells how long its frame is.
+    yield (attach_ring() + bytes([0]) +
+           b"".join(bytes([write, 0, 4, slot]) + number(40 * 10**12 + 6) for slot in range(6)) +
+           bytes([acquire, 0, release, 0]))
+    yield attach_ring() + bytes([0, write, 0, 8, 2, 200, 11, acquire, 0, release, 0])
     yield attach_ring() + bytes([1, notice, 0, 6, 0, acquire, 0, mail, 0, 0x81] + [1] * 5)
     yield (attach_ring() + bytes([1, hang_up, 0, wait, 255, listen, 1, wait, 255, listen, 1]) +
            bytes([acquire, 0, release, 0]))
