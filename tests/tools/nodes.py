@@ -152,7 +152,9 @@ class Nodes(Supervised):
 class Without(Supervised):
     def test_a_supervisor_without_a_file_has_no_nodes(self):
         self.assertEqual(self.json("status"), {"nodes": []})
-        for arguments in (["start", "cam"], ["stop", "--all"], ["reload"]):
+        # Its settings can be read again all the same.
+        self.assertEqual(self.call("reload").returncode, 0)
+        for arguments in (["start", "cam"], ["stop", "--all"]):
             done = self.call(*arguments)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
             self.assertRegex(done.stderr, "without a pipeline file|--config FILE")
