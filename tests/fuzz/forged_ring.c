@@ -4,7 +4,7 @@
 
 #include <shmframe/shmframe.h>
 
-enum { PATCHES_MAX = 12 };
+enum { PATCHES_MAX = 12, FRAMES_MAX = 64 };
 #define RING_BYTES_MAX (UINT64_C(1) << 36)
 
 static bool make_format(struct input *input, struct shmframe_format *out_format) {
@@ -38,7 +38,8 @@ static void patch(struct input *input, struct ring_geometry *geometry) {
 }
 
 void forged_ring_put(struct ring *ring, uint64_t first, uint64_t head, uint32_t slots) {
-    for (uint64_t sequence = first; sequence <= head && slots; sequence++) {
+    const uint64_t oldest = head - first < FRAMES_MAX ? first : head - FRAMES_MAX + 1;
+    for (uint64_t sequence = oldest; sequence <= head && slots; sequence++) {
         const uint32_t slot = (uint32_t)(sequence % slots);
         struct slot_header *header = &ring->slot[slot % RING_SLOTS_MAX];
         atomic_store(&header->state, slot_word(sequence, SLOT_PUBLISHED));

@@ -11,7 +11,8 @@ enum { FORGED_SLOTS_MAX = 12 };
 /* Its descriptor is the caller's; -1: there is no such memory. */
 int forged_ring_make(struct input *input, struct region *out_region, uint64_t *out_bytes);
 
-/* Frames `first` to `head`, as if they had been published one after the other. */
+/* Frames `first` to `head`, as if they had been published one after the other; of many the
+ * newest. */
 void forged_ring_put(struct ring *ring, uint64_t first, uint64_t head, uint32_t slots);
 
 #endif
