@@ -164,8 +164,8 @@ class Completion(unittest.TestCase):
     def test_however_many_there_are(self):
         self.env = dict(self.env, SHMFRAME_SOCKET=os.path.join(self.folder, "many"))
         ready, write = os.pipe()
-        supervisor = subprocess.Popen([SHMFRAMED, "--quiet", "--ready-fd", str(write)],
-                                      env=self.env, pass_fds=(write,))
+        supervisor = subprocess.Popen([SHMFRAMED, "--quiet", "--limit", "streams-per-process=none",
+                                       "--ready-fd", str(write)], env=self.env, pass_fds=(write,))
         os.close(write)
         try:
             self.assertEqual(os.read(ready, 1), b"\n")
