@@ -1,6 +1,7 @@
 #include "listener.h"
 
 #include "error.h"
+#include "log.h"
 #include "store.h"
 #include "upgrade.h"
 
@@ -177,14 +178,15 @@ static int bind_socket(struct listener *listener, const struct listener_reach *r
 }
 
 /* What is kept for the next supervisor lies in a folder that is ours alone: the one that the
- * service manager made for it, else the socket's. Without one we do without. */
+ * service manager made for it, else the socket's. Without one we do without: names, nodes and the
+ * journal end with this process. */
 static void find_folder(struct listener *listener, const struct listener_reach *reach) {
     char path[sizeof(listener->path)];
     const char *folder = getenv("RUNTIME_DIRECTORY");
     const int length = folder ? snprintf(path, sizeof(path), "%s/socket", folder) : 0;
     const bool is_given = length > 0 && length < (int)sizeof(path);
     if (open_folder(is_given ? path : listener->path, false, reach, &listener->folder) < 0)
-        listener->folder = -1;
+        log_trouble("event=no-folder reason=%s", log_quote(shmframe_last_error()).text);
 }
 
 /* A listening socket of our kind that somebody else made, or we ourselves before an upgrade. */
@@ -198,7 +200,8 @@ static int take_socket(struct listener *listener, int fd, const struct listener_
     if (address.sun_path[0] == '\0')
         return error_set(-EINVAL, "the passed socket has no path: anybody could connect to it");
     memcpy(listener->path, address.sun_path, sizeof(listener->path));
-    find_folder(listener, reach);
+    if (listener->folder < 0)
+        find_folder(listener, reach);
     return 0;
 }
 
@@ -213,10 +216,13 @@ static int take_passed(struct listener *listener, int fd, int count) {
 
 static int take_kept(struct listener *listener, const struct upgrade_kept *kept,
                      const struct listener_reach *reach) {
-    fcntl(kept->socket, F_SETFD, FD_CLOEXEC);
-    if (kept->lock >= 0)
-        fcntl(kept->lock, F_SETFD, FD_CLOEXEC);
+    const int fds[] = {kept->socket, kept->lock, kept->folder};
+    for (unsigned i = 0; i < 3; i++)
+        if (fds[i] >= 0)
+            fcntl(fds[i], F_SETFD, FD_CLOEXEC);
     listener->lock = kept->lock;
+    /* As it was found to be fit: the settings may say another reach since. */
+    listener->folder = kept->folder;
     listener->is_bound = kept->is_bound;
     /* One that was passed once is nothing that we have opened to anybody. */
     return take_socket(listener, kept->socket, kept->is_bound ? reach : &alone);

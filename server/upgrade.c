@@ -19,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* "PID SOCKET LOCK IS_BOUND": whose, as a program that we start must not take it for its own. */
+/* "PID SOCKET LOCK IS_BOUND FOLDER": whose, as a program that we start must not take it for its
+ * own. */
 static const char KEPT[] = "SHMFRAMED_KEPT";
 
 #define CHECK_NS INT64_C(5000000000)
@@ -62,8 +63,10 @@ void upgrade_remember(int argc, char **argv) {
 bool upgrade_take(struct upgrade_kept *out_kept) {
     const char *text = getenv(KEPT);
     int pid, is_bound;
-    struct upgrade_kept kept;
-    if (!text || sscanf(text, "%d %d %d %d", &pid, &kept.socket, &kept.lock, &is_bound) != 4 ||
+    struct upgrade_kept kept = {.folder = -1};
+    if (!text ||
+        sscanf(text, "%d %d %d %d %d", &pid, &kept.socket, &kept.lock, &is_bound, &kept.folder) <
+            4 ||
         pid != (int)getpid())
         return false;
     kept.is_bound = is_bound;
@@ -188,18 +191,22 @@ static void keep_open(int fd, bool is_kept) {
         fcntl(fd, F_SETFD, is_kept ? 0 : FD_CLOEXEC);
 }
 
+static void keep_all_open(const struct listener *listener, bool is_kept) {
+    keep_open(listener->fd, is_kept);
+    keep_open(listener->lock, is_kept);
+    keep_open(listener->folder, is_kept);
+}
+
 int upgrade_run(const struct listener *listener) {
-    char text[64];
-    snprintf(text, sizeof(text), "%d %d %d %d", (int)getpid(), listener->fd, listener->lock,
-             listener->is_bound);
+    char text[80];
+    snprintf(text, sizeof(text), "%d %d %d %d %d", (int)getpid(), listener->fd, listener->lock,
+             listener->is_bound, listener->folder);
     if (call_count == 0 || setenv(KEPT, text, 1) < 0)
         return error_set(-ENOMEM, "the supervisor has no memory");
-    keep_open(listener->fd, true);
-    keep_open(listener->lock, true);
+    keep_all_open(listener, true);
     execv(file, call);
     const int code = -errno;
-    keep_open(listener->fd, false);
-    keep_open(listener->lock, false);
+    keep_all_open(listener, false);
     unsetenv(KEPT);
     return error_set(code, "%s cannot be run: %s", file, strerror(-code));
 }

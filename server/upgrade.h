@@ -1,7 +1,7 @@
 /* Upgrade: this process runs the program anew, from its file as it is now.
  *
- * The listening socket and its lock stay open, so nobody is refused meanwhile; nodes stay children
- * of this process. All else is as after a restart: sessions come back with what they have.
+ * The listening socket, its lock and folder stay open, so nobody is refused meanwhile; nodes stay
+ * children of this process. All else is as after a restart: sessions come back with what they have.
  */
 #ifndef SERVER_UPGRADE_H
 #define SERVER_UPGRADE_H
@@ -18,6 +18,7 @@ struct upgrade_kept {
     int socket;
     int lock;      /* -1: none */
     bool is_bound; /* the socket was made by it, not by a service manager */
+    int folder;    /* -1: none, or it was a version that did not tell */
 };
 /* Whether there was one. Asking again gives the same answer. */
 bool upgrade_take(struct upgrade_kept *out_kept);

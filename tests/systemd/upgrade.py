@@ -114,6 +114,40 @@ class Upgrade(unittest.TestCase):
                 file.write("[limits]\nreaders = 8\n")
         self.assertIn(self.filters(), (expected, None))
 
+    def test_keeps_its_folder_whatever_reach_is_by_then(self):
+        """Names, nodes and the journal lie there; the next start of all is what asks for another."""
+        settings = os.path.join(self.manager.folder, "shmframed.conf")
+        def write(reach):
+            with open(settings, "w", encoding="utf-8") as file:
+                file.write(f"[access]\nreach = {reach}\n")
+            os.chmod(settings, 0o644)
+        write("own")
+        self.start("--settings", settings)
+        write("all")
+        for _ in range(2):
+            self.assertEqual(self.upgrade(), (0, ""))
+            self.manager.await_message("READY", "1")
+            self.await_writer()
+        self.assertEqual(self.told_of_supervisors(), ["started"] + 2 * ["was upgraded"])
+        self.writer.kill()
+        self.writer.wait()
+        self.writer = self.manager.pattern()
+        self.await_writer()
+        with open(self.manager.socket + ".names", encoding="utf-8") as names:
+            self.assertIn("demo", names.read())
+        self.assertNotIn("event=no-folder", self.manager.read_log())
+
+    def test_tells_of_a_folder_that_is_not_fit(self):
+        """A version that did not pass it on came before."""
+        self.start()
+        os.chmod(self.manager.folder, 0o755)
+        self.replace_by_script(
+            'case "$*" in *--check*) ;; *) export SHMFRAMED_KEPT="${SHMFRAMED_KEPT% *}";; esac\n'
+            f'exec {manager.SHMFRAMED} "$@"\n')
+        self.assertEqual(self.upgrade(), (0, ""))
+        self.manager.await_message("READY", "1")
+        self.assertIn("event=no-folder", self.manager.read_log())
+
     def test_nobody_else_gets_the_place_meanwhile(self):
         self.start()
         self.assertEqual(self.upgrade(), (0, ""))
