@@ -165,13 +165,18 @@ static void load_reader(struct server *server, const char *line) {
         server->next_reader = reader.number;
 }
 
+static bool is_of(const struct names_reader *former, const struct process *process,
+                  uint64_t record_id) {
+    return former->record_id == record_id && former->pid == process->pid &&
+           former->start_time == process->start_time;
+}
+
 uint32_t names_number_reader(struct stream_reader *reader) {
     const struct process *process = reader->client->process;
     struct server *server = reader->client->server;
     for (unsigned i = 0; i < server->former_readers; i++) {
         struct names_reader *former = &server->former_reader[i];
-        if (former->number == 0 || former->record_id != reader->record_id ||
-            former->pid != process->pid || former->start_time != process->start_time)
+        if (former->number == 0 || !is_of(former, process, reader->record_id))
             continue;
         const uint32_t number = former->number;
         former->number = 0;
@@ -179,6 +184,17 @@ uint32_t names_number_reader(struct stream_reader *reader) {
         return number;
     }
     return ++server->next_reader;
+}
+
+bool names_know_reader(const struct server *server, const struct process *process,
+                       uint64_t record_id, const char *stream) {
+    for (unsigned i = 0; i < server->former_readers; i++) {
+        const struct names_reader *former = &server->former_reader[i];
+        if (former->number != 0 && is_of(former, process, record_id) &&
+            strcmp(former->stream, stream) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Whether it lives, and its process is not back for so long that it would have told of it. */

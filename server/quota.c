@@ -72,12 +72,14 @@ struct asker {
     uid_t uid;
 };
 
-static bool counts(const struct client *client, enum quota_scope scope, const struct asker *asker) {
+static bool counts(const struct client *client, enum quota_resource resource,
+                   enum quota_scope scope, const struct asker *asker) {
     switch (scope) {
     case QUOTA_SESSION:
         return client == asker->client;
     case QUOTA_PROCESS: /* one that comes back has left its former session behind */
-        return client->process == asker->process && client->socket >= 0;
+        return client->process == asker->process &&
+               (client->socket >= 0 || resource != QUOTA_SESSIONS);
     case QUOTA_USER:
         return client->uid == asker->uid;
     case QUOTA_ALL:
@@ -142,7 +144,7 @@ static int check_scope(const struct asker *asker, enum quota_resource resource,
     uint64_t used = 0;
     const struct client *client;
     TAILQ_FOREACH (client, &asker->server->clients, all)
-        if (counts(client, scope, asker))
+        if (counts(client, resource, scope, asker))
             used += count_used(client, resource);
     if (used <= limit && more <= limit - used)
         return 0;
@@ -180,7 +182,9 @@ int quota_check_session(const struct server *server, uid_t uid, const struct pro
 
 int quota_check_ring(const struct client *client, const struct stream_ring *ring,
                      const struct stream_ring *former) {
-    const uint64_t bytes = stream_ring_granted_bytes(ring), less = writer_bytes(former);
+    const bool is_same = former && stream_ring_is_same(ring, former);
+    const uint64_t bytes = stream_ring_granted_bytes(ring);
+    const uint64_t less = is_same ? stream_ring_granted_bytes(former) : writer_bytes(former);
     return quota_check(client, QUOTA_MEMORY, bytes > less ? bytes - less : 0);
 }
 

@@ -23,7 +23,8 @@ int quota_check(const struct client *client, enum quota_resource resource, uint6
 /* Whether there may be one more session of this user, and process if that is not NULL. */
 int quota_check_session(const struct server *server, uid_t uid, const struct process *process);
 
-/* Whether there is memory for the ring, which takes the place of `former` if that is not NULL. */
+/* Whether there is memory for the ring, which takes the place of `former`, or is the same, if that
+ * is not NULL. */
 int quota_check_ring(const struct client *client, const struct stream_ring *ring,
                      const struct stream_ring *former);
 

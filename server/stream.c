@@ -204,6 +204,12 @@ void stream_watch_owner(struct stream *stream) {
     stream->unwatched_start_time = 0;
 }
 
+bool stream_is_kept_for(const struct stream *stream, const struct process *process) {
+    return stream->owner ? stream->owner == process
+                         : stream->unwatched_pid == process->pid &&
+                               stream->unwatched_start_time == process->start_time;
+}
+
 void stream_end_grace(struct stream *stream) {
     stream_watch_owner(stream);
     if (stream->unwatched_pid != 0)

@@ -154,6 +154,8 @@ void stream_end_grace(struct stream *stream);
 bool stream_waits_for_return(const struct stream *stream);
 /* Takes the ring that a reader has come back with. */
 void stream_take_former_ring(struct stream *stream, struct stream_ring *ring);
+/* Whether it is kept for `process`, which wrote it under the former supervisor. */
+bool stream_is_kept_for(const struct stream *stream, const struct process *process);
 /* The former ring is of no more use: the newest sequence is kept. */
 void stream_forget_former(struct stream *stream);
 /* Does so, if there is a frame in the current ring, if its writer is gone, or if nobody is left who
@@ -181,6 +183,8 @@ uint64_t stream_ring_head(const struct stream_ring *ring);
 bool stream_ring_is_ended(const struct stream_ring *ring);
 /* Whether a reader of before the restart has a link in it and is not back. `ring` may be NULL. */
 bool stream_ring_has_held(const struct stream_ring *ring);
+/* Whether both are the same memory. */
+bool stream_ring_is_same(const struct stream_ring *ring, const struct stream_ring *other);
 /* Memory that its writer and readers may make it take by what they were granted. */
 uint64_t stream_ring_granted_bytes(const struct stream_ring *ring);
 uint64_t stream_ring_memory_bytes(const struct stream_ring *ring);
@@ -277,6 +281,10 @@ struct names_reader {
 /* The number that a reader had, if it comes back; otherwise a new one. Notes whether it was the
  * stream's. */
 uint32_t names_number_reader(struct stream_reader *reader);
+/* Whether the former supervisor had linked the process's reader with this record to `stream`, and it
+ * is not back yet. */
+bool names_know_reader(const struct server *server, const struct process *process,
+                       uint64_t record_id, const char *stream);
 /* Whether a reader of `stream` lives that may come back yet. */
 bool names_await_reader(struct server *server, const char *stream);
 void names_load(struct server *server);

@@ -158,7 +158,60 @@ static unsigned count_names_waited_for(const struct client *client) {
     return count;
 }
 
-static int check_open(struct client *client, const struct message_open_reader *open) {
+static bool has_same_claim(const struct stream_reader *reader,
+                           const struct message_open_reader *open) {
+    return reader->generation == open->generation &&
+           (open->generation == 0 ||
+            (reader->link_entry == open->entry && reader->link_serial == open->serial));
+}
+
+/* The same reader as its former session, in the same process, left it; NULL if that cannot be told.
+ * By its link; or, if its newest link never reached it, by its entry, where only one has that. */
+static struct stream_reader *find_former(const struct client *client, const struct stream *stream,
+                                         const struct message_open_reader *open) {
+    struct stream_reader *other, *same_entry = NULL;
+    unsigned same_entries = 0;
+    TAILQ_FOREACH (other, &stream->readers, of_stream) {
+        if (other->client->process != client->process || other->client->socket >= 0)
+            continue;
+        if (has_same_claim(other, open) && (open->generation != 0 || other->entry == open->reader))
+            return other;
+        if (other->entry == open->reader) {
+            same_entry = other;
+            same_entries++;
+        }
+    }
+    return same_entries == 1 ? same_entry : NULL;
+}
+
+/* The page was checked to be a sealed memfd of its size: reading it does not wait. */
+static uint64_t read_record_id(int fd) {
+    uint64_t id;
+    return pread(fd, &id, sizeof(id), offsetof(struct record_page, id)) == sizeof(id) ? id : 0;
+}
+
+/* What has been there before the supervisor, or its settings, goes on; what is more than that is
+ * measured. */
+static int check_quota(const struct client *client, const struct stream *stream,
+                       const struct message_open_reader *open, uint64_t record_id,
+                       bool *out_is_return) {
+    const bool is_resync = open->flags & MESSAGE_RESYNC;
+    const struct stream_reader *former =
+        is_resync && stream ? find_former(client, stream, open) : NULL;
+    *out_is_return =
+        former || (is_resync && open->generation != 0 &&
+                   names_know_reader(client->server, client->process, record_id, open->stream));
+    if (*out_is_return && !former)
+        return 0;
+    const uint32_t had = former ? former->leases : 0;
+    const int code = former ? 0 : quota_check(client, QUOTA_READERS, 1);
+    return code < 0
+               ? code
+               : quota_check(client, QUOTA_LEASES, open->leases > had ? open->leases - had : 0);
+}
+
+static int check_open(struct client *client, const struct message_open_reader *open,
+                      uint64_t record_id) {
     int code = check_numbers(open);
     if (code < 0)
         return code;
@@ -167,11 +220,8 @@ static int check_open(struct client *client, const struct message_open_reader *o
         return error_set(-ENOENT, "no stream '%s'; 'shmframe ls' lists what there is",
                          open->stream);
     const struct stream *stream = stream_find(client->server, open->stream);
-    const bool is_return = (open->flags & MESSAGE_RESYNC) && server_is_in_grace(client->server);
-    if (!is_return)
-        code = quota_check(client, QUOTA_READERS, 1);
-    if (!is_return && code == 0)
-        code = quota_check(client, QUOTA_LEASES, open->leases);
+    bool is_return;
+    code = check_quota(client, stream, open, record_id, &is_return);
     if (code < 0)
         return code;
     const bool is_first = !stream || (!stream->is_numbered && stream->reader_count == 0);
@@ -185,34 +235,8 @@ static int check_open(struct client *client, const struct message_open_reader *o
 
 /* ---- OPEN_READER of one who comes back ---- */
 
-static bool has_same_claim(const struct stream_reader *reader,
-                           const struct message_open_reader *open) {
-    return reader->generation == open->generation &&
-           (open->generation == 0 ||
-            (reader->link_entry == open->entry && reader->link_serial == open->serial));
-}
-
-/* The same reader as its former session, in the same process, left it; NULL if that cannot be told.
- * By its link; or, if its newest link never reached it, by its entry, where only one has that. */
-static struct stream_reader *find_former(const struct stream_reader *reader,
-                                         const struct message_open_reader *open) {
-    struct stream_reader *other, *same_entry = NULL;
-    unsigned same_entries = 0;
-    TAILQ_FOREACH (other, &reader->stream->readers, of_stream) {
-        if (other->client->process != reader->client->process || other->client->socket >= 0)
-            continue;
-        if (has_same_claim(other, open) && (open->generation != 0 || other->entry == open->reader))
-            return other;
-        if (other->entry == open->reader) {
-            same_entry = other;
-            same_entries++;
-        }
-    }
-    return same_entries == 1 ? same_entry : NULL;
-}
-
 static void take_over_former(struct stream_reader *reader, const struct message_open_reader *open) {
-    struct stream_reader *former = find_former(reader, open);
+    struct stream_reader *former = find_former(reader->client, reader->stream, open);
     if (!former)
         return;
     reader->number = former->number;
@@ -293,19 +317,14 @@ static int refuse(struct client *client, const struct message_open_reader *open,
     return 0;
 }
 
-/* The page was checked to be a sealed memfd of its size: reading it does not wait. */
-static uint64_t read_record_id(int fd) {
-    uint64_t id;
-    return pread(fd, &id, sizeof(id), offsetof(struct record_page, id)) == sizeof(id) ? id : 0;
-}
-
 int stream_reader_open(struct client *client, struct channel_mail *mail) {
     const struct message_open_reader *open = &mail->message.open_reader;
     int code = check_protocol(client, mail);
     if (code < 0)
         return code;
     struct stream *stream;
-    code = check_open(client, open);
+    const uint64_t record_id = read_record_id(mail->fd[0]);
+    code = check_open(client, open, record_id);
     if (code == 0)
         code = stream_get(client->server, open->stream, &stream);
     if (code < 0)
@@ -315,7 +334,7 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
         return refuse(client, open, error_set(-ENOMEM, "the supervisor has no memory"));
     reader->record_fd = mail->fd[0];
     mail->fd[0] = -1;
-    reader->record_id = read_record_id(reader->record_fd);
+    reader->record_id = record_id;
     reader->number =
         open->flags & MESSAGE_RESYNC ? names_number_reader(reader) : ++client->server->next_reader;
     client->server->names_changed = true;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The peer cannot change the geometry any more by our rules, but may have kept a second writable
@@ -80,6 +81,12 @@ bool stream_ring_has_held(const struct stream_ring *ring) {
             if (link->state == LINK_HELD)
                 return true;
     return false;
+}
+
+bool stream_ring_is_same(const struct stream_ring *ring, const struct stream_ring *other) {
+    struct stat a, b;
+    return fstat(ring->fd, &a) == 0 && fstat(other->fd, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
 }
 
 uint64_t stream_ring_granted_bytes(const struct stream_ring *ring) {

@@ -248,21 +248,20 @@ static int check_room(const struct client *client, const struct message_open_rin
     return 0;
 }
 
-/* What has been there before the supervisor, or its settings, goes on. */
-static bool is_return(struct client *client, const struct message_open_ring *open) {
-    const struct stream *stream = stream_find(client->server, open->stream);
-    return (open->flags & MESSAGE_RESYNC) &&
-           (server_is_in_grace(client->server) ||
-            (stream && stream->writer && is_taking_over(client, open, stream->writer)));
-}
-
+/* What has been there before the supervisor, or its settings, goes on; a new ring is a new one. */
 static int check_quota(struct client *client, const struct message_open_ring *open,
-                       const struct stream_ring *ring) {
-    const struct stream_writer *writer = stream_writer_find(client, open->writer);
-    if (is_return(client, open))
+                       struct stream_ring *ring) {
+    const struct stream *stream = stream_find(client->server, open->stream);
+    const struct stream_writer *former = stream_writer_find(client, open->writer);
+    if (stream && stream->writer && is_taking_over(client, open, stream->writer))
+        former = stream->writer;
+    else if ((open->flags & MESSAGE_RESYNC) && stream && !stream->writer &&
+             stream_is_kept_for(stream, client->process))
         return 0;
-    const int code = writer ? 0 : quota_check(client, QUOTA_STREAMS, 1);
-    return code < 0 ? code : quota_check_ring(client, ring, writer ? writer->ring : NULL);
+    if (former && former->ring && stream_ring_is_same(ring, former->ring))
+        ring->populated_bytes = former->ring->populated_bytes;
+    const int code = former ? 0 : quota_check(client, QUOTA_STREAMS, 1);
+    return code < 0 ? code : quota_check_ring(client, ring, former ? former->ring : NULL);
 }
 
 /* ---- OPEN_RING: what it does ---- */

@@ -292,6 +292,103 @@ START_TEST(what_was_there_stays_under_a_supervisor_with_less) {
 }
 END_TEST
 
+/* ---- those who come back ---- */
+
+static void come_back(struct peer *from, const char *stream, uint32_t entry, uint32_t generation,
+                      const struct message_link *link) {
+    peer_send_reader(from, stream,
+                     &(struct reader_options){.reader = entry,
+                                              .flags = MESSAGE_RESYNC,
+                                              .leases = link ? link->leases : 1,
+                                              .generation = generation,
+                                              .entry = link ? link->entry : 3,
+                                              .serial = link ? link->serial : 4});
+}
+
+/* In the first two seconds of a supervisor, as in all others. */
+START_TEST(a_reader_that_says_it_comes_back_and_was_never_there_is_measured) {
+    start("readers-per-session=1", NULL);
+    come_back(&peer, "first", 20, 1, NULL);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    come_back(&peer, "second", 21, 1, NULL);
+    expect_refusal(&peer, "readers-per-session");
+    come_back(&peer, "second", 21, 0, NULL);
+    expect_refusal(&peer, "readers-per-session");
+    finish();
+}
+END_TEST
+
+START_TEST(a_stream_that_is_said_to_come_back_and_was_never_there_is_measured) {
+    start("streams=0", NULL);
+    peer_send_ring(&writer, &ring, "test",
+                   &(struct ring_options){.flags = MESSAGE_RESYNC, .generation = 1});
+    expect_refusal(&writer, "streams");
+    finish();
+}
+END_TEST
+
+static struct message_link join_for_link(uint32_t entry) {
+    struct channel_mail mail;
+    peer_open_reader(&peer, "test", &(struct reader_options){.reader = entry});
+    const struct message_link link = peer_expect_link(&peer);
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    return link;
+}
+
+START_TEST(a_reader_at_its_limit_survives_a_broken_connection) {
+    start("readers=1", "leases=1");
+    open_stream();
+    struct message_link link = join_for_link(20);
+    peer_vanish(&peer);
+    peer_open(&peer, &supervisor, "reader");
+    link.leases = 2; /* it has had one */
+    come_back(&peer, "test", 20, 1, &link);
+    expect_refusal(&peer, "leases");
+    link.leases = 1;
+    come_back(&peer, "test", 20, 1, &link);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    ask(&peer, 21, 1, 1);
+    expect_refusal(&peer, "readers");
+    finish();
+}
+END_TEST
+
+/* What a connection that is broken has left does not make room for more. */
+START_TEST(a_process_is_measured_with_what_its_broken_connections_have) {
+    start("readers-per-process=1", NULL);
+    open_stream();
+    join(&peer, 20, 1, 1);
+    peer_vanish(&peer);
+    peer_open(&peer, &supervisor, "reader");
+    ask(&peer, 20, 1, 1);
+    expect_refusal(&peer, "readers-per-process");
+    finish();
+}
+END_TEST
+
+/* Its memory is what was measured, not its name. */
+START_TEST(a_stream_that_is_taken_over_with_another_ring_is_measured) {
+    start_with_memory(6, NULL);
+    open_stream();
+    peer_vanish(&writer);
+    peer_open(&writer, &supervisor, "writer");
+    struct test_ring other;
+    ring_make(&other, "test", SLOTS);
+    ck_assert_int_eq(madvise(other.region.base, other.region.bytes, MADV_POPULATE_WRITE), 0);
+    const struct ring_options back = {.flags = MESSAGE_RESYNC, .generation = 1};
+    peer_send_ring(&writer, &other, "test", &back);
+    expect_refusal(&writer, "memory");
+    ck_assert_int_eq(madvise(ring.region.base, ring.region.bytes, MADV_POPULATE_WRITE), 0);
+    const struct ring_options more = {.flags = MESSAGE_RESYNC, .generation = 1, .history = 6};
+    peer_send_ring(&writer, &ring, "test", &more);
+    expect_refusal(&writer, "memory");
+    peer_send_ring(&writer, &ring, "test", &back);
+    take_answers(&writer, MESSAGE_OPENED, MESSAGE_WANT_LINKS);
+    ring_drop(&other);
+    finish();
+}
+END_TEST
+
 /* ---- the settings' file ---- */
 
 static char path[128], text[4096];
@@ -387,6 +484,11 @@ int main(void) {
         another_user_has_limits_that_the_own_one_has_not,
         another_user_leaves_slots_with_all_of_his_sessions,
         what_was_there_stays_under_a_supervisor_with_less,
+        a_reader_that_says_it_comes_back_and_was_never_there_is_measured,
+        a_stream_that_is_said_to_come_back_and_was_never_there_is_measured,
+        a_reader_at_its_limit_survives_a_broken_connection,
+        a_process_is_measured_with_what_its_broken_connections_have,
+        a_stream_that_is_taken_over_with_another_ring_is_measured,
         options_count_more_than_the_file_and_both_more_than_nothing,
         a_reload_has_the_settings_read_again,
         a_file_with_mistakes_is_told_and_nothing_starts,
