@@ -7,21 +7,29 @@
 
 static struct shmframe_writer *writer;
 static struct shmframe_reader *reader;
+static unsigned mails;
 
-/* Nothing is there: arms the descriptor, which is quiet from here on. */
+/* Nothing is there: arms the descriptor, which is quiet from here on. Mail to its session, such as
+ * word to the writer of who joined, comes when it comes, and is read by the next acquire: a few
+ * times in a test, not once a frame. */
 static int arm(void) {
+    enum { MAILS_MAX = 8 };
     const int fd = shmframe_reader_fd(reader);
     ck_assert_int_ge(fd, 0);
     struct shmframe_lease lease;
-    ck_assert_int_eq(shmframe_reader_acquire(reader, SHMFRAME_NOW, &lease), -EAGAIN);
-    world_expect_quiet(fd);
-    return fd;
+    for (;;) {
+        ck_assert_int_eq(shmframe_reader_acquire(reader, SHMFRAME_NOW, &lease), -EAGAIN);
+        if (!world_is_readable(fd))
+            return fd;
+        ck_assert_msg(mails++ < MAILS_MAX, "the descriptor is readable, though nothing is there");
+    }
 }
 
 static void begin(void) {
     world_begin();
     writer = NULL;
     reader = NULL;
+    mails = 0;
 }
 
 static void end(void) {
@@ -153,8 +161,7 @@ START_TEST(the_writers_death_makes_the_descriptor_readable) {
         ck_assert_int_eq(shmframe_reader_acquire(reader, SHMFRAME_NOW, &lease), -EAGAIN);
     }
     ck_assert_int_eq(event.type, SHMFRAME_WRITER_GONE);
-    /* Nobody writes: no busy loop. */
-    world_expect_quiet(fd);
+    arm(); /* nobody writes: no busy loop */
 }
 END_TEST
 

@@ -245,9 +245,15 @@ void world_expect_readable(int fd) {
     ck_assert_msg(poll(&poll_fd, 1, WORLD_MS) == 1, "the descriptor did not become readable");
 }
 
-void world_expect_quiet(int fd) {
+bool world_is_readable(int fd) {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    ck_assert_msg(poll(&poll_fd, 1, 0) == 0, "the descriptor is readable, though nothing is there");
+    const int ready = poll(&poll_fd, 1, 0);
+    ck_assert_int_ge(ready, 0);
+    return ready > 0;
+}
+
+void world_expect_quiet(int fd) {
+    ck_assert_msg(!world_is_readable(fd), "the descriptor is readable, though nothing is there");
 }
 
 struct shmframe_reader_event world_expect_event(struct shmframe_reader *reader,

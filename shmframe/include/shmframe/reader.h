@@ -130,7 +130,8 @@ SHMFRAME_API int shmframe_readers_wait(struct shmframe_reader *const *readers, u
                                        int64_t deadline_ns, uint64_t *out_ready);
 
 /** One stable descriptor to poll for input. Readable means: acquire with SHMFRAME_NOW until it
- * answers -EAGAIN, which also arms it again. Belongs to the reader.
+ * answers -EAGAIN, which also arms it again. Mail to the session makes it readable, too: then
+ * -EAGAIN may be the first answer. Belongs to the reader.
  * Errors: -EMFILE, -ENFILE, -ENOMEM; -ENOSPC the system's limit of what is watched. */
 SHMFRAME_API int shmframe_reader_fd(struct shmframe_reader *reader);
 
