@@ -8,62 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- what is used ---- */
-
-static uint64_t count_leases(const struct client *client) {
-    uint64_t leases = 0;
-    const struct stream_reader *reader;
-    TAILQ_FOREACH (reader, &client->readers, of_client)
-        leases += reader->leases;
-    return leases;
-}
-
-static uint64_t link_bytes(const struct stream_link *link) {
-    return link->slots_added * link->ring->geometry.slot_stride;
-}
-
-/* Of the whole, what is not its readers'. */
-static uint64_t writer_bytes(const struct stream_ring *ring) {
-    uint64_t bytes = ring ? stream_ring_granted_bytes(ring) : 0;
-    const struct stream_link *link;
-    if (ring)
-        TAILQ_FOREACH (link, &ring->links, of_ring)
-            bytes -= bytes > link_bytes(link) ? link_bytes(link) : bytes;
-    return bytes;
-}
-
-static uint64_t count_memory(const struct client *client) {
-    uint64_t bytes = 0;
-    const struct stream_writer *writer;
-    const struct stream_reader *reader;
-    TAILQ_FOREACH (writer, &client->writers, of_client)
-        bytes += writer_bytes(writer->ring) + writer_bytes(writer->opening);
-    TAILQ_FOREACH (reader, &client->readers, of_client)
-        bytes += reader->link ? link_bytes(reader->link) : 0;
-    return bytes;
-}
-
-static uint64_t count_used(const struct client *client, enum quota_resource resource) {
-    switch (resource) {
-    case QUOTA_SESSIONS:
-        return 1;
-    case QUOTA_STREAMS:
-        return client->writer_count;
-    case QUOTA_READERS:
-        return client->reader_count;
-    case QUOTA_LEASES:
-        return count_leases(client);
-    case QUOTA_MEMORY:
-        return count_memory(client);
-    case QUOTA_DESCRIPTORS:
-        return client_count_fds(client);
-    case QUOTA_RESOURCES:
-        break;
-    }
-    return 0;
-}
-
-/* ---- against what may be used ---- */
+/* ---- who asks ---- */
 
 struct asker {
     const struct server *server;
@@ -88,6 +33,99 @@ static bool counts(const struct client *client, enum quota_resource resource,
     }
     return true;
 }
+
+/* ---- what is used ---- */
+
+static uint64_t count_leases(const struct client *client) {
+    uint64_t leases = 0;
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &client->readers, of_client)
+        leases += reader->leases;
+    return leases;
+}
+
+/* Slots that readers have of a ring beyond what its writer keeps for all, those who count and one
+ * that is to join. A depth is borne by all of them who want it: nobody hands it on to himself. */
+static uint32_t count_slots(const struct stream_ring *ring, enum quota_scope scope,
+                            const struct asker *asker, const struct grant *joining) {
+    uint32_t history = ring->history, leased = 0;
+    const struct stream_link *link;
+    TAILQ_FOREACH (link, &ring->links, of_ring) {
+        if (!link->reader || !counts(link->reader->client, QUOTA_MEMORY, scope, asker))
+            continue;
+        history = link->grant.depth > history ? link->grant.depth : history;
+        leased += grant_slots(link->grant);
+    }
+    if (joining) {
+        history = joining->depth > history ? joining->depth : history;
+        leased += grant_slots(*joining);
+    }
+    return history - ring->history + leased;
+}
+
+/* Of the whole, what is not its readers'. */
+static uint64_t writer_bytes(const struct stream_ring *ring) {
+    const uint64_t bytes = stream_ring_granted_bytes(ring);
+    const uint64_t of_readers =
+        count_slots(ring, QUOTA_ALL, NULL, NULL) * ring->geometry.slot_stride;
+    return bytes > of_readers ? bytes - of_readers : 0;
+}
+
+static uint64_t count_ring(const struct stream_ring *ring, enum quota_scope scope,
+                           const struct asker *asker) {
+    const bool is_writers = counts(ring->writer->client, QUOTA_MEMORY, scope, asker);
+    return (is_writers ? writer_bytes(ring) : 0) +
+           count_slots(ring, scope, asker, NULL) * ring->geometry.slot_stride;
+}
+
+static uint64_t count_memory(enum quota_scope scope, const struct asker *asker) {
+    uint64_t bytes = 0;
+    const struct stream *stream;
+    TAILQ_FOREACH (stream, &asker->server->streams, all) {
+        if (stream->writer)
+            bytes += count_ring(stream->writer->ring, scope, asker);
+        if (stream->opener)
+            bytes += count_ring(stream->opener->opening, scope, asker);
+    }
+    return bytes;
+}
+
+static uint64_t count_of(const struct client *client, enum quota_resource resource) {
+    switch (resource) {
+    case QUOTA_SESSIONS:
+        return 1;
+    case QUOTA_STREAMS:
+        return client->writer_count;
+    case QUOTA_READERS:
+        return client->reader_count;
+    case QUOTA_LEASES:
+        return count_leases(client);
+    case QUOTA_DESCRIPTORS:
+        return client_count_fds(client);
+    case QUOTA_MEMORY: /* of rings, not of sessions */
+    case QUOTA_RESOURCES:
+        break;
+    }
+    return 0;
+}
+
+static uint64_t count_used(enum quota_resource resource, enum quota_scope scope,
+                           const struct asker *asker) {
+    if (resource == QUOTA_MEMORY)
+        return count_memory(scope, asker);
+    uint64_t used = 0;
+    const struct client *client;
+    TAILQ_FOREACH (client, &asker->server->clients, all)
+        if (counts(client, resource, scope, asker))
+            used += count_of(client, resource);
+    return used;
+}
+
+uint64_t quota_used(const struct server *server, enum quota_resource resource) {
+    return count_used(resource, QUOTA_ALL, &(struct asker){.server = server});
+}
+
+/* ---- against what may be used ---- */
 
 static bool applies(enum quota_scope scope, const struct asker *asker) {
     switch (scope) {
@@ -116,7 +154,9 @@ static void name_scope(char out[48], enum quota_scope scope, const struct asker 
 }
 
 static void print_amount(char out[32], enum quota_resource resource, uint64_t amount) {
-    if (resource == QUOTA_MEMORY)
+    if (resource == QUOTA_MEMORY && amount < UINT64_C(16) << 20)
+        snprintf(out, 32, "%" PRIu64 " KiB", (amount + 1023) >> 10);
+    else if (resource == QUOTA_MEMORY)
         snprintf(out, 32, "%" PRIu64 " MiB", (amount + (1 << 20) - 1) >> 20);
     else
         snprintf(out, 32, "%" PRIu64, amount);
@@ -141,22 +181,10 @@ static int check_scope(const struct asker *asker, enum quota_resource resource,
     const uint64_t limit = asker->server->settings.limit[resource][scope];
     if (limit == QUOTA_NONE || more == 0 || !applies(scope, asker))
         return 0;
-    uint64_t used = 0;
-    const struct client *client;
-    TAILQ_FOREACH (client, &asker->server->clients, all)
-        if (counts(client, resource, scope, asker))
-            used += count_used(client, resource);
+    const uint64_t used = count_used(resource, scope, asker);
     if (used <= limit && more <= limit - used)
         return 0;
     return refuse(asker, resource, scope, (const uint64_t[]){used, more, limit});
-}
-
-uint64_t quota_used(const struct server *server, enum quota_resource resource) {
-    uint64_t used = 0;
-    const struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all)
-        used += count_used(client, resource);
-    return used;
 }
 
 static int check(const struct asker *asker, enum quota_resource resource, uint64_t more) {
@@ -182,25 +210,15 @@ int quota_check_session(const struct server *server, uid_t uid, const struct pro
 
 int quota_check_ring(const struct client *client, const struct stream_ring *ring,
                      const struct stream_ring *former) {
-    const bool is_same = former && stream_ring_is_same(ring, former);
     const uint64_t bytes = stream_ring_granted_bytes(ring);
-    const uint64_t less = is_same ? stream_ring_granted_bytes(former) : writer_bytes(former);
+    uint64_t less = 0;
+    if (former)
+        less = stream_ring_is_same(ring, former) ? stream_ring_granted_bytes(former)
+                                                 : writer_bytes(former);
     return quota_check(client, QUOTA_MEMORY, bytes > less ? bytes - less : 0);
 }
 
 /* ---- slots ---- */
-
-/* What a session, or a user, has of the ring's slots beyond what its writer keeps for all. */
-static uint32_t count_slots(const struct stream_ring *ring, const struct stream_reader *reader,
-                            bool is_of_user) {
-    uint32_t slots = 0;
-    const struct stream_link *link;
-    TAILQ_FOREACH (link, &ring->links, of_ring)
-        if (link->reader && (is_of_user ? link->reader->client->uid == reader->client->uid
-                                        : link->reader->client == reader->client))
-            slots += link->slots_added;
-    return slots;
-}
 
 static int check_share(const struct stream_ring *ring, uint32_t slots, unsigned percent,
                        const char *key) {
@@ -217,20 +235,26 @@ static int check_share(const struct stream_ring *ring, uint32_t slots, unsigned 
 }
 
 int quota_check_slots(const struct stream_ring *ring, const struct stream_reader *reader,
-                      uint32_t slots, uint32_t unused) {
+                      struct grant wanted, uint32_t unused) {
     const struct client *client = reader->client;
     const struct settings *settings = &client->server->settings;
     const uint64_t stride = ring->geometry.slot_stride;
     const bool is_stranger =
         client->uid != 0 && client->uid != geteuid() && client->uid != ring->writer->client->uid;
-    int code = check_share(ring, count_slots(ring, reader, false) + slots,
-                           settings->slots_percent_of_session, "slots-per-session");
-    if (code == 0 && is_stranger)
-        code = check_share(ring, count_slots(ring, reader, true) + slots,
-                           settings->slots_percent_of_user, "slots-per-user");
     const struct asker asker = asker_of(client);
-    for (unsigned scope = 0; scope < QUOTA_ALL && code == 0; scope++)
-        code = check_scope(&asker, QUOTA_MEMORY, (enum quota_scope)scope, slots * stride);
+    uint32_t slots[QUOTA_ALL];
+    for (unsigned scope = 0; scope < QUOTA_ALL; scope++)
+        slots[scope] = count_slots(ring, (enum quota_scope)scope, &asker, &wanted);
+    int code = check_share(ring, slots[QUOTA_SESSION], settings->slots_percent_of_session,
+                           "slots-per-session");
+    if (code == 0 && is_stranger)
+        code =
+            check_share(ring, slots[QUOTA_USER], settings->slots_percent_of_user, "slots-per-user");
+    for (unsigned i = 0; i < QUOTA_ALL && code == 0; i++) {
+        const enum quota_scope scope = (enum quota_scope)i;
+        const uint32_t more = slots[scope] - count_slots(ring, scope, &asker, NULL);
+        code = check_scope(&asker, QUOTA_MEMORY, scope, more * stride);
+    }
     /* What others have left is there already. */
     if (code == 0)
         code = check_scope(&asker, QUOTA_MEMORY, QUOTA_ALL, unused * stride);

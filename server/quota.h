@@ -6,6 +6,7 @@
 #ifndef SERVER_QUOTA_H
 #define SERVER_QUOTA_H
 
+#include "layout.h"
 #include "settings.h"
 
 struct client;
@@ -28,9 +29,9 @@ int quota_check_session(const struct server *server, uid_t uid, const struct pro
 int quota_check_ring(const struct client *client, const struct stream_ring *ring,
                      const struct stream_ring *former);
 
-/* Whether `reader` may have so many more of the ring's slots, of which `unused` never had memory:
- * it must leave some to others, and there must be memory for them. */
+/* Whether `reader` may have the ring's slots that `wanted` needs, of which `unused` never had
+ * memory: it must leave some to others, and there must be memory for them. */
 int quota_check_slots(const struct stream_ring *ring, const struct stream_reader *reader,
-                      uint32_t slots, uint32_t unused);
+                      struct grant wanted, uint32_t unused);
 
 #endif

@@ -28,7 +28,6 @@ struct stream_link {
     uint32_t entry, serial;
     int fd[3]; /* lease, bell, wake; closed once they were passed on */
     struct grant grant;
-    uint32_t slots_added;         /* GRANTED: that had not to have memory without it */
     struct stream_reader *reader; /* GRANTED */
     struct process *holder;       /* HELD */
     int64_t held_ns;              /* HELD: since when */
@@ -241,6 +240,8 @@ int stream_link_admit(const struct stream_ring *ring, const struct stream_reader
 void stream_link_readers(struct stream *stream);
 /* The same after room was freed: those who were refused it are asked again. */
 void stream_link_retry(struct stream *stream);
+/* What its links were granted needs memory from now on. */
+void stream_link_note_slots(struct stream_ring *ring);
 /* Its reader is gone or was evicted: tells the writer, forgets the link. */
 void stream_link_end(struct stream_link *link, enum entry_state state);
 void stream_link_destroy(struct stream_link *link);

@@ -47,24 +47,6 @@ static uint32_t count_slots(const struct stream_ring *ring, const struct stream_
     return ring->loans + history + leased;
 }
 
-/* What only its link makes the ring take. */
-static uint32_t count_added(const struct stream_ring *ring, const struct stream_reader *reader) {
-    uint32_t history = ring->history;
-    const struct stream_link *link;
-    TAILQ_FOREACH (link, &ring->links, of_ring)
-        if (link->state != LINK_UNUSED && link->grant.depth > history)
-            history = link->grant.depth;
-    return grant_slots(make_grant(reader)) +
-           (reader->depth > history ? reader->depth - history : 0);
-}
-
-static int check_quota(const struct stream_ring *ring, const struct stream_reader *reader) {
-    const uint32_t added = count_added(ring, reader);
-    const uint32_t slots = count_slots(ring, NULL) + added;
-    const uint32_t unused = slots > ring->slots_granted ? slots - ring->slots_granted : 0;
-    return quota_check_slots(ring, reader, added, unused);
-}
-
 static int check_permission(const struct stream_ring *ring, const struct stream_reader *reader) {
     int code = permission_check_read(reader->client, ring);
     if (code == 0 && reader->policy == SHMFRAME_LOSSLESS)
@@ -83,13 +65,14 @@ int stream_link_admit(const struct stream_ring *ring, const struct stream_reader
                          "or the latest frame",
                          geometry->stream);
     /* One to spare: what is retired in a publish is free only at the next loan. */
-    const uint32_t slots = count_slots(ring, reader) + 1;
-    if (slots > geometry->slots)
+    const uint32_t slots = count_slots(ring, reader);
+    if (slots + 1 > geometry->slots)
         return error_set(-ENOSPC,
                          "stream '%s' has %u slots, with this reader it needs %u: ask for "
                          "less depth or fewer leases, or give its writer more ring_bytes",
-                         geometry->stream, geometry->slots, slots);
-    return check_quota(ring, reader);
+                         geometry->stream, geometry->slots, slots + 1);
+    const uint32_t unused = slots > ring->slots_granted ? slots - ring->slots_granted : 0;
+    return quota_check_slots(ring, reader, make_grant(reader), unused);
 }
 
 /* ---- giving ---- */
@@ -147,6 +130,11 @@ static void send_link(struct stream_link *link, uint32_t flags) {
     client_send(reader->client, &message, fds);
 }
 
+void stream_link_note_slots(struct stream_ring *ring) {
+    const uint32_t slots = count_slots(ring, NULL);
+    ring->slots_granted = slots > ring->slots_granted ? slots : ring->slots_granted;
+}
+
 /* The grant is in the writer's page before the reader can know of the link, so that the writer's
  * next loan minds its leases (I5). */
 static void give(struct stream_link *link, struct stream_reader *reader) {
@@ -157,14 +145,12 @@ static void give(struct stream_link *link, struct stream_reader *reader) {
     const struct process *process = reader->client->process;
     if (!is_follower)
         reader->watch.begin = stream_head(writer->stream);
-    link->slots_added = count_added(ring, reader);
     link->state = LINK_GRANTED;
     link->reader = reader;
     link->grant = make_grant(reader);
     link->grant.serial = link->serial;
     reader->link = link;
-    const uint32_t slots = count_slots(ring, NULL);
-    ring->slots_granted = slots > ring->slots_granted ? slots : ring->slots_granted;
+    stream_link_note_slots(ring);
     reader->generation = ring->generation;
     reader->rings_shown = HELD_RINGS_MAX;
     reader->link_entry = link->entry;

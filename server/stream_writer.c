@@ -309,6 +309,7 @@ static void complete(struct stream_writer *writer) {
     const uint32_t held_generation = stream_ring_has_held(former) ? former->generation : 0;
     number_ring(stream, ring, replace_former(writer));
     writer->ring = ring;
+    stream_link_note_slots(ring); /* of those that its readers hold already */
     writer->opening = NULL;
     stream->opener = NULL;
     stream->writer = writer;

@@ -95,7 +95,7 @@ WRITER = [
 ]
 
 QUOTA = [
-    ("quota: what is there counts for nothing", S + "quota.c", "            used += count_used(client, resource);\n", "            used += 0 * count_used(client, resource);\n", "server-quota"),
+    ("quota: what is there counts for nothing", S + "quota.c", "            used += count_of(client, resource);\n", "            used += 0 * count_of(client, resource);\n", "server-quota"),
     ("quota: sum overflows", S + "quota.c", "if (used <= limit && more <= limit - used)", "if (used + more <= limit)", "server-quota"),
     ("quota: other users", S + "quota.c", "return asker->uid != 0 && asker->uid != geteuid();", "return false;", "server-quota server-place"),
     ("quota: a process", S + "quota.c", "return client->process == asker->process &&\n               (client->socket >= 0 || resource != QUOTA_SESSIONS);", "return false;", "server-quota"),
@@ -105,6 +105,8 @@ QUOTA = [
     ("quota: a stream that says it comes back", S + "stream_writer.c", " && stream && !stream->writer &&\n             stream_is_kept_for(stream, client->process))", ")", "server-quota"),
     ("quota: a session", S + "quota.c", "return client == asker->client;", "return false;", "server-quota"),
     ("quota: slots of a session", S + "quota.c", "if (percent == 100 || slots <= share)", "if (true)", "server-quota"),
+    ("quota: a depth is borne by the first who wants it", S + "quota.c", "    if (joining) {\n        history = joining->depth > history ? joining->depth : history;\n", "    if (joining) {\n", "server-quota"),
+    ("quota: links of before a restart", S + "stream_writer.c", "    stream_link_note_slots(ring); /* of those that its readers hold already */\n", "", "server-quota"),
     ("quota: slots of a stranger", S + "quota.c", "if (code == 0 && is_stranger)", "if (false)", "server-quota"),
     ("permission: who is named nowhere", S + "permission.c", *never("if (!permission.may_write && !may_read_any(server, &permission.who)) {"), "server-permission server-place"),
     ("permission: writing", S + "permission.c", "if (client->permission.may_write)", "if (true)", "server-permission"),

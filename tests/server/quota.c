@@ -221,21 +221,36 @@ START_TEST(a_session_leaves_slots_of_a_stream_to_others) {
 }
 END_TEST
 
+/* 16 slots, as above: a depth is borne by each who wants it, also while others keep it up. */
+START_TEST(a_depth_that_others_have_too_counts) {
+    start("slots-per-session=50%", NULL);
+    struct peer other;
+    peer_open(&other, &supervisor, "other");
+    open_stream();
+    join(&peer, 20, 7, 1);
+    join(&other, 20, 7, 1);
+    ask(&other, 21, 1, 1);
+    expect_refusal(&other, "slots-per-session");
+    peer_close(&other);
+    finish();
+}
+END_TEST
+
 enum { STRANGER = 12345 };
 static const struct peer_user stranger = {.uid = STRANGER, .gid = STRANGER};
 
-static void start_for_stranger(const char *limit) {
+static void start_for_stranger(const char *limit, const char *other) {
     supervisor.option[4] = "--reach";
     supervisor.option[5] = "all";
     supervisor.option[6] = "--allow-uid=12345";
     ck_assert_int_eq(rmdir(supervisor.folder), 0);
-    start(limit, "slots-per-session=100%");
+    start(limit, other);
 }
 
 START_TEST(another_user_has_limits_that_the_own_one_has_not) {
     if (geteuid() != 0)
         return; /* only root can be somebody else */
-    start_for_stranger("readers-per-user=1");
+    start_for_stranger("readers-per-user=1", "streams=9");
     struct peer one, two;
     open_stream();
     peer_open_as(&one, &supervisor, &stranger);
@@ -251,10 +266,31 @@ START_TEST(another_user_has_limits_that_the_own_one_has_not) {
 }
 END_TEST
 
+START_TEST(memory_for_a_depth_that_others_have_too_counts) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    static char limit[64];
+    ring_make(&ring, "test", SLOTS);
+    snprintf(limit, sizeof(limit), "memory-per-user=%llu",
+             (unsigned long long)(7 * ring.memory->geometry.slot_stride));
+    ring_drop(&ring);
+    start_for_stranger(limit, "slots-per-user=100%");
+    struct peer other;
+    open_stream();
+    join(&peer, 20, 7, 1);
+    peer_open_as(&other, &supervisor, &stranger);
+    ask(&other, 20, 7, 2);
+    expect_refusal(&other, "memory-per-user");
+    join(&other, 20, 7, 1);
+    peer_close(&other);
+    finish();
+}
+END_TEST
+
 START_TEST(another_user_leaves_slots_with_all_of_his_sessions) {
     if (geteuid() != 0)
         return; /* only root can be somebody else */
-    start_for_stranger("readers-per-user=9");
+    start_for_stranger("readers-per-user=9", "streams=9");
     struct peer one, two;
     open_stream(); /* 13 slots for readers, 7 for each user but the writer's by default */
     peer_open_as(&one, &supervisor, &stranger);
@@ -389,6 +425,48 @@ START_TEST(a_stream_that_is_taken_over_with_another_ring_is_measured) {
 }
 END_TEST
 
+START_TEST(what_links_have_counts_after_a_restart_too) {
+    static char limit[64];
+    ring_make(&ring, "test", SLOTS);
+    snprintf(limit, sizeof(limit), "memory=%llu",
+             (unsigned long long)(bytes_of(6) + bytes_of(2) - 1));
+    ring_drop(&ring);
+    start(limit, "slots-per-session=50%");
+    open_stream();
+    struct channel_mail mail;
+    peer_open_reader(&peer, "test", &(struct reader_options){.reader = 20, .leases = 4});
+    const struct message_link link = peer_expect_link(&peer);
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    union message held;
+    message_init(&held, MESSAGE_HELD_LINK, 0);
+    held.held_link.generation = 1;
+    held.held_link.entry = link.entry;
+    held.held_link.word = peer_entry(&writer, link.entry);
+    held.held_link.pid = (uint32_t)getpid();
+    held.held_link.start_time = (uint64_t)start_time_of(getpid());
+    supervisor_kill(&supervisor);
+    supervisor_start(&supervisor);
+    peer_vanish(&writer);
+    peer_vanish(&peer);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&peer, &supervisor, "reader");
+    peer_send_ring(&writer, &ring, "test",
+                   &(struct ring_options){.flags = MESSAGE_RESYNC, .generation = 1, .held = 1});
+    peer_send(&writer, &held, NULL);
+    take_answers(&writer, MESSAGE_OPENED, MESSAGE_WANT_LINKS);
+    come_back(&peer, "test", 20, 1, &link);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    ask(&peer, 21, 1, 4);
+    expect_refusal(&peer, "slots-per-session");
+    struct test_ring other;
+    ring_make(&other, "other", SLOTS);
+    peer_send_ring(&peer, &other, "other", &(struct ring_options){.first_entry = 40});
+    expect_refusal(&peer, "memory");
+    ring_drop(&other);
+    finish();
+}
+END_TEST
+
 /* ---- the settings' file ---- */
 
 static char path[128], text[4096];
@@ -481,6 +559,8 @@ int main(void) {
         memory_that_is_there_already_is_for_whoever_comes_next,
         a_ring_that_came_with_more_memory_counts_with_that,
         a_session_leaves_slots_of_a_stream_to_others,
+        a_depth_that_others_have_too_counts,
+        memory_for_a_depth_that_others_have_too_counts,
         another_user_has_limits_that_the_own_one_has_not,
         another_user_leaves_slots_with_all_of_his_sessions,
         what_was_there_stays_under_a_supervisor_with_less,
@@ -489,6 +569,7 @@ int main(void) {
         a_reader_at_its_limit_survives_a_broken_connection,
         a_process_is_measured_with_what_its_broken_connections_have,
         a_stream_that_is_taken_over_with_another_ring_is_measured,
+        what_links_have_counts_after_a_restart_too,
         options_count_more_than_the_file_and_both_more_than_nothing,
         a_reload_has_the_settings_read_again,
         a_file_with_mistakes_is_told_and_nothing_starts,
