@@ -200,8 +200,9 @@ bool names_know_reader(const struct server *server, const struct process *proces
 /* Whether it lives, and its process is not back for so long that it would have told of it. */
 static bool is_awaited(struct server *server, const struct names_reader *reader) {
     struct process *process;
-    if (process_find(server, reader->pid, reader->start_time, &process) < 0)
-        return false;
+    const int code = process_find(server, reader->pid, reader->start_time, &process);
+    if (code < 0) /* nobody knows whether it lives, but one whose session is back would be known */
+        return code != -ESRCH;
     int64_t hello_ns = 0;
     bool has_words = false;
     const struct client *client;

@@ -31,6 +31,7 @@ struct stream_link {
     struct stream_reader *reader; /* GRANTED */
     struct process *holder;       /* HELD */
     int64_t held_ns;              /* HELD: since when */
+    unsigned held_ticks;          /* HELD: in which its holder was back */
 };
 
 struct stream_ring {

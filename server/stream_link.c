@@ -296,19 +296,27 @@ static bool is_held_silently(const struct stream_link *link) {
     return false;
 }
 
-/* Whether the holder's sessions have been back for long enough to have claimed it. */
-static bool came_back_without(const struct stream_link *link) {
+/* Whether the holder's sessions have been back for long enough to have claimed it: each has its
+ * time, but not those that come again and again. These are told by ticks, of which there are none
+ * while this process is stopped. Called once a tick. */
+static bool came_back_without(struct stream_link *link) {
+    enum { TICKS_MOST = 2 * GRACE_NS / TICK_NS };
     const struct server *server = link->ring->writer->stream->server;
     int64_t latest_ns = 0;
+    bool has_words = false;
     if (is_held_silently(link))
         return false;
     const struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->process == link->holder && client_is_here(client)) {
-            if (client_has_words(client))
-                return false;
+            has_words = has_words || client_has_words(client);
             latest_ns = client->hello_ns > latest_ns ? client->hello_ns : latest_ns;
         }
+    link->held_ticks += latest_ns != 0;
+    if (link->held_ticks >= TICKS_MOST)
+        return true;
+    if (has_words)
+        return false;
     const int64_t since_ns = latest_ns > link->held_ns ? latest_ns : link->held_ns;
     return latest_ns != 0 && shmframe_now_ns() - since_ns > GRACE_NS;
 }

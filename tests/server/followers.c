@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -131,6 +133,17 @@ static int64_t ask_on(uint32_t number, const struct test_ring *own, const char *
     return sequence;
 }
 
+/* The number that its next descriptor gets. */
+static int lowest_free(pid_t pid) {
+    char path[64];
+    struct stat info;
+    for (int fd = 0;; fd++) {
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+        if (lstat(path, &info) < 0)
+            return fd;
+    }
+}
+
 /* Until those who are back have had their time. */
 static void await_grace_over(void) {
     struct test_ring other;
@@ -192,6 +205,30 @@ START_TEST(the_next_supervisor_waits_for_it_too) {
 }
 END_TEST
 
+/* The supervisor gets one descriptor, for the ring, and none to look at the reader's process with.
+ */
+START_TEST(a_reader_of_whom_nobody_knows_whether_it_lives_is_waited_for) {
+    await_grace_over();
+    peer_expect_silence(&writer); /* what it has sent is read */
+    struct rlimit before;
+    ck_assert_int_eq(prlimit(supervisor.pid, RLIMIT_NOFILE, NULL, &before), 0);
+    const struct rlimit one_more = {(rlim_t)lowest_free(supervisor.pid) + 1, before.rlim_max};
+    ck_assert_int_eq(prlimit(supervisor.pid, RLIMIT_NOFILE, &one_more, NULL), 0);
+    const struct ring_options options = {.writer = 3, .links = 0};
+    peer_send_ring(&writer, &ring, "test", &options);
+    struct channel_mail mail;
+    ck_assert_int_eq(poll(&(struct pollfd){.fd = writer.socket, .events = POLLIN}, 1, DEADLINE_MS),
+                     1);
+    ck_assert_int_eq(channel_receive(writer.socket, &mail), 0);
+    ck_assert_int_eq(prlimit(supervisor.pid, RLIMIT_NOFILE, &before, NULL), 0);
+    if (is_longest_wait_over())
+        return;
+    ck_assert_msg(mail.message.header.type == MESSAGE_ERROR, "%s came instead of ERROR",
+                  message_name(mail.message.header.type));
+    ck_assert_int_eq(mail.message.error.code, -EAGAIN);
+}
+END_TEST
+
 START_TEST(a_reader_that_dies_is_waited_for_no_longer) {
     await_grace_over();
     expect_not_yet();
@@ -212,6 +249,7 @@ int main(void) {
     tcase_add_test(cases, a_reader_that_lives_is_waited_for_beyond_the_grace);
     tcase_add_test(cases, who_is_back_without_a_reader_is_waited_for_less_long);
     tcase_add_test(cases, the_next_supervisor_waits_for_it_too);
+    tcase_add_test(cases, a_reader_of_whom_nobody_knows_whether_it_lives_is_waited_for);
     tcase_add_test(cases, a_reader_that_dies_is_waited_for_no_longer);
     tcase_add_test(cases, a_reader_that_lives_and_does_not_come_is_not_waited_for_for_ever);
     Suite *suite = suite_create("followers");

@@ -214,6 +214,49 @@ START_TEST(a_link_whose_process_came_back_without_it_ends) {
 }
 END_TEST
 
+/* A reader's process that, once it is told, comes back every second without the link. */
+_Noreturn static void come_back_on(int go, int told) {
+    struct peer peer;
+    char byte;
+    peer_open(&peer, &supervisor, "child");
+    peer_open_reader(&peer, "test", &(struct reader_options){.reader = 6});
+    const struct message_link link = peer_expect_link(&peer);
+    if (write(told, &link, sizeof(link)) < 0 || read(go, &byte, 1) != 1)
+        _exit(1);
+    for (;;) {
+        peer_vanish(&peer);
+        peer_open(&peer, &supervisor, "child");
+        poll(NULL, 0, 1000);
+    }
+}
+
+/* Not each connection has its time anew to tell of it. */
+START_TEST(a_link_whose_process_comes_back_again_and_again_without_it_ends) {
+    int go[2], told[2];
+    ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    const pid_t child = fork_bound();
+    if (child == 0)
+        come_back_on(go[0], told[1]);
+    struct message_link link;
+    ck_assert_int_eq(read(told[0], &link, sizeof(link)), sizeof(link));
+    const struct message_held_link held = note_held(&writer, link.entry);
+    restart();
+    peer_vanish(&writer);
+    return_writer(&held, 1);
+    ck_assert_int_eq(write(go[1], "x", 1), 1);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    kill_child(child);
+    for (unsigned i = 0; i < 2; i++) {
+        close(go[i]);
+        close(told[i]);
+    }
+    peer_close(&writer);
+}
+END_TEST
+
 static atomic_bool is_enough;
 
 static void *talk_on(void *user) {
@@ -985,6 +1028,7 @@ int main(void) {
     tcase_add_test(cases, a_holder_that_died_meanwhile_is_gone);
     tcase_add_test(cases, a_holder_that_lives_keeps_its_link_until_it_dies);
     tcase_add_test(cases, a_link_whose_process_came_back_without_it_ends);
+    tcase_add_test(cases, a_link_whose_process_comes_back_again_and_again_without_it_ends);
     tcase_add_test(cases, a_link_whose_process_never_stops_talking_ends_too);
     tcase_add_test(cases, a_reused_pid_is_not_the_holder);
     tcase_add_test(cases, a_stranger_hears_not_yet_and_generations_go_on);
