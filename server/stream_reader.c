@@ -251,10 +251,12 @@ static void take_over_former(struct stream_reader *reader, const struct message_
 }
 
 /* How far a stream came is told by those who could read it, not by whoever says that he did. */
+static bool may_tell(const struct stream_reader *reader) {
+    return reader->client->permission.is_trusted || reader->is_known;
+}
+
 static bool is_believed(const struct stream_reader *reader, uint32_t generation) {
-    return stream_believes_readers(reader->stream, generation) &&
-           (!reader->stream->is_numbered || reader->client->permission.is_trusted ||
-            reader->is_known);
+    return may_tell(reader) && stream_believes_readers(reader->stream, generation);
 }
 
 static int resync(struct stream_reader *reader, const struct message_open_reader *open) {
@@ -266,7 +268,7 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
     reader->generation = open->generation;
     reader->link_entry = open->entry;
     reader->link_serial = open->serial;
-    if (open->generation > stream->generation) {
+    if (open->generation > stream->generation && may_tell(reader)) {
         stream->generation = open->generation;
         stream->server->names_changed = true;
     }

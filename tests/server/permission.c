@@ -272,6 +272,37 @@ START_TEST(who_may_not_read_a_stream_is_not_believed_how_far_it_came) {
 }
 END_TEST
 
+START_TEST(who_may_only_read_is_not_believed_of_streams_that_nobody_knows) {
+    start("[access]\nallow = user 12342\n");
+    struct peer writer, reader;
+    struct test_ring ring, forged;
+    peer_open_as(&reader, &supervisor, &reader_user);
+    peer_open_reader(
+        &reader, "cam",
+        &(struct reader_options){
+            .reader = 30, .flags = MESSAGE_RESYNC, .generation = 7, .head = UINT64_C(1) << 43});
+    ring_make(&forged, "cam", SLOTS);
+    atomic_store(&forged.memory->head, place_word(UINT64_C(1) << 42, 0));
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = 30;
+    message.held_ring.generation = 7;
+    peer_send(&reader, &message, &forged.fd);
+    peer_expect_silence(&reader);
+    peer_open(&writer, &supervisor, "writer");
+    ring_make(&ring, "cam", SLOTS);
+    peer_send_ring(&writer, &ring, "cam", &(struct ring_options){.links = 4});
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.generation, 1);
+    ck_assert_uint_eq(mail.message.opened.sequence, 0);
+    peer_vanish(&reader);
+    peer_close(&writer);
+    ring_drop(&forged);
+    ring_drop(&ring);
+}
+END_TEST
+
 START_TEST(what_the_writer_says_counts_more_than_the_settings) {
     start("[access]\nwrite = user 12341\n[stream cam]\nallow = user 12342\n");
     struct peer writer, reader, other;
@@ -418,6 +449,7 @@ int main(void) {
         {who_may_write_reads_his_own_streams_and_no_others, true},
         {what_the_writer_says_is_of_one_ring, true},
         {who_may_not_read_a_stream_is_not_believed_how_far_it_came, true},
+        {who_may_only_read_is_not_believed_of_streams_that_nobody_knows, true},
         {what_the_writer_says_counts_more_than_the_settings, true},
         {one_who_waits_for_a_stream_that_is_not_for_him_hears_so_when_it_comes, true},
         {who_only_reads_cannot_use_up_the_names, true},
