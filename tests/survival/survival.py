@@ -4,10 +4,12 @@ lost, nobody opens anything anew, and the picture is the same afterwards.
 SURVIVAL_KILLS, SURVIVAL_SIZE, SURVIVAL_RATE: how often, and of what size and rate the pictures are.
 """
 
+import collections
 import json
 import mmap
 import os
 import random
+import re
 import struct
 import subprocess
 import time
@@ -57,15 +59,29 @@ class Use:
     """What a process has of the kernel."""
 
     def __init__(self, pid):
-        self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+        self.descriptors = collections.Counter()
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                name = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            self.descriptors[re.sub(r":\[\d+\]", "", name)] += 1
         with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
             self.mappings = sum("memfd:" in line for line in file)
         self.private_kb = read_status(pid, "RssAnon")
 
-    def check(self, test, before, name):
-        test.assertLessEqual(self.descriptors, before.descriptors, f"{name}: descriptors")
-        test.assertLessEqual(self.mappings, before.mappings, f"{name}: mappings")
-        test.assertLessEqual(self.private_kb, before.private_kb + GROWTH_KB, f"{name}: memory")
+    def find_growth(self, before):
+        """In words, one for each thing of which there is more."""
+        found = []
+        if self.descriptors.total() > before.descriptors.total():
+            found += [f"{count - before.descriptors[name]} more {name}"
+                      for name, count in self.descriptors.items()
+                      if count > before.descriptors[name]]
+        if self.mappings > before.mappings:
+            found.append(f"{self.mappings - before.mappings} more mappings")
+        if self.private_kb > before.private_kb + GROWTH_KB:
+            found.append(f"{self.private_kb - before.private_kb} kB more")
+        return found
 
 
 class Pipeline:
@@ -185,6 +201,18 @@ class Survival(unittest.TestCase):
                           (event["type"] == "loss" and event["reader"] != 0)], [])
         self.assertGreaterEqual(sum(event["type"] == "supervisor" for event in since), KILLS // 2)
 
+    def check_use(self, pid, before, name):
+        """Waits until it has no more than before: what a client had goes soon after the client."""
+        growth = []
+
+        def is_as_before():
+            growth[:] = Use(pid).find_growth(before)
+            return not growth
+        try:
+            manager.wait_for(is_as_before, name)
+        except AssertionError:
+            self.fail(f"{name}: {', '.join(growth)}")
+
     def survive(self, pids, interrupt):
         """`interrupt` lets the supervisor's process end or change; it returns the pid of the next."""
         pipeline = self.pipeline
@@ -212,9 +240,9 @@ class Survival(unittest.TestCase):
         self.check_accounts(accounts)
         self.check_journal(newest)
         for name, pid in pids_before.items():
-            Use(pid).check(self, uses[name], name)
+            self.check_use(pid, uses[name], name)
         if supervisor_use:
-            Use(supervisor).check(self, supervisor_use, "supervisor")
+            self.check_use(supervisor, supervisor_use, "supervisor")
         self.assertEqual(count_zombies(supervisor), 0)
 
     @unittest.skipIf(KILLS < 100, "the short form: see the next one, which has all of it")
