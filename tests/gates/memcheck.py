@@ -16,6 +16,7 @@ FRAMES = os.environ["FRAMES"]
 WAITV = os.environ["WAITV"]
 PATIENCE_S = 150
 FOUND = 99
+TOLD = 30  # lines of a program, where it fails
 # What is only possibly lost are glibc's blocks of a thread that is still there at the end.
 VALGRIND = ["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
             "--show-leak-kinds=definite,indirect", f"--error-exitcode={FOUND}"]
@@ -28,37 +29,50 @@ def die_with_parent():
 
 
 class Program:
-    """One under valgrind, and the lines of one of its outputs."""
+    """One under valgrind, and the lines of both of its outputs."""
 
-    def __init__(self, environment, *command, output="stderr"):
-        pipes = {"stdout": None, "stderr": None, output: subprocess.PIPE}
-        self.process = subprocess.Popen(VALGRIND + list(command), env=environment, stdin=subprocess.PIPE, text=True,
-                                        preexec_fn=die_with_parent, **pipes)
+    def __init__(self, environment, *command):
+        self.process = subprocess.Popen(VALGRIND + list(command), env=environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        preexec_fn=die_with_parent)
         self.lines = []
+        self.is_over = False
         self.has_more = threading.Condition()
-        self.reading = threading.Thread(target=self.read, args=(getattr(self.process, output),))
+        self.reading = threading.Thread(target=self.read)
         self.reading.start()
 
-    def read(self, pipe):
-        for line in pipe:
+    def read(self):
+        for line in self.process.stdout:
             with self.has_more:
                 self.lines.append(line.rstrip())
                 self.has_more.notify_all()
-        pipe.close()
+        self.process.stdout.close()
+        with self.has_more:
+            self.is_over = True
+            self.has_more.notify_all()
 
     def count(self, word):
         return sum(word in line for line in self.lines)
 
-    def expect(self, word, times=1):
+    def wait_for(self, word, times):
+        """Whether `word` is in so many lines, at the latest when it ends."""
         with self.has_more:
-            is_there = self.has_more.wait_for(lambda: self.count(word) >= times, PATIENCE_S)
-        assert is_there, f"{self.process.args[-1]}: no {word!r} among\n" + "\n".join(self.lines)
+            self.has_more.wait_for(lambda: self.is_over or self.count(word) >= times, PATIENCE_S)
+            return self.count(word) >= times
 
     def end(self):
-        """Its exit status."""
-        status = self.process.wait(PATIENCE_S)
-        self.reading.join()
-        return status
+        """Its exit status; None: it runs on."""
+        with self.has_more:
+            self.has_more.wait_for(lambda: self.is_over, PATIENCE_S)
+        return self.process.wait() if self.is_over else None
+
+    def describe(self):
+        status = self.process.poll()
+        state = "runs" if status is None else f"ended with {status}"
+        lines = [line for line in self.lines if not line.endswith(" lost=0")]
+        omitted = [f"... {len(lines) - TOLD} more lines"] if len(lines) > TOLD else []
+        return "\n  ".join([f"{' '.join(self.process.args[len(VALGRIND):])} {state}, "
+                            f"{self.count(' lost=0')} frames:", *omitted, *lines[-TOLD:]])
 
     def destroy(self):
         if self.process.poll() is None:
@@ -73,35 +87,49 @@ class Memcheck(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="memcheck-")
         self.addCleanup(shutil.rmtree, self.folder)
         self.environment = dict(os.environ, SHMFRAME_SOCKET=os.path.join(self.folder, "socket"))
+        self.programs = []
 
-    def start(self, *command, output="stderr", preload=""):
-        program = Program(dict(self.environment, LD_PRELOAD=preload), *command, output=output)
+    def start(self, *command, preload=""):
+        program = Program(dict(self.environment, LD_PRELOAD=preload), *command)
+        self.programs.append(program)
         self.addCleanup(program.destroy)
         return program
 
+    def describe(self, what):
+        return "\n".join([what, *(program.describe() for program in self.programs)])
+
+    def expect(self, program, word, times=1):
+        if not program.wait_for(word, times):
+            self.fail(self.describe(f"{times} times {word!r} is not there"))
+
+    def expect_end(self, program):
+        status = program.end()
+        if status != 0:
+            self.fail(self.describe(f"{program.process.args[-1]} ends with {status}"))
+
     def start_supervisor(self):
         supervisor = self.start(SHMFRAMED)
-        supervisor.expect("event=listening")
+        self.expect(supervisor, "event=listening")
         return supervisor
 
     def stop_supervisor(self, supervisor):
         supervisor.process.terminate()
-        self.assertEqual(supervisor.end(), 0, "\n".join(supervisor.lines))
+        self.expect_end(supervisor)
 
     def test_everything_is_set_and_given_back_through_a_restart(self):
         first = self.start_supervisor()
-        reader = self.start(FRAMES, "read", output="stdout", preload=WAITV)
+        reader = self.start(FRAMES, "read", preload=WAITV)
         writer = self.start(FRAMES, "write", preload=WAITV)
-        reader.expect("lost=0", 10)
+        self.expect(reader, "lost=0", 10)
         self.stop_supervisor(first)
         second = self.start_supervisor()
-        second.expect("event=stream-resumed")
-        second.expect("event=reader-opened")
-        reader.expect("lost=0", len(reader.lines) + 10)
+        self.expect(second, "event=stream-resumed")
+        self.expect(second, "event=reader-opened")
+        self.expect(reader, "lost=0", reader.count("lost=0") + 10)
         writer.process.stdin.close()
-        self.assertEqual(writer.end(), 0, "\n".join(writer.lines))
-        self.assertEqual(reader.end(), 0, "\n".join(reader.lines))
-        self.assertEqual(reader.count("lost=0"), len(reader.lines))
+        self.expect_end(writer)
+        self.expect_end(reader)
+        self.assertEqual(reader.count(" lost=0"), len(reader.lines), self.describe("frames were lost"))
         self.stop_supervisor(second)
 
 
