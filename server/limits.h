@@ -8,10 +8,11 @@
 
 enum {
     /* All peers together. */
-    LIMIT_STREAMS_KNOWN = 1024, /* names remembered, with or without a writer */
-    LIMIT_FDS_RESERVED = 64,    /* descriptors that new connections may not take */
-    LIMIT_FDS_LAST = 16,        /* descriptors that messages may not take either */
-    LIMIT_CLOSING = 128,        /* descriptors still to be closed, while nobody is accepted */
+    LIMIT_STREAMS_KNOWN = 1024,  /* names remembered, with or without a writer */
+    LIMIT_FDS_RESERVED = 64,     /* descriptors that new connections may not take */
+    LIMIT_FDS_LAST = 16,         /* descriptors that messages may not take either */
+    LIMIT_SESSIONS_RESERVED = 8, /* beyond the settings', for root and the supervisor's user */
+    LIMIT_CLOSING = 128,         /* descriptors still to be closed, while nobody is accepted */
 
     /* One session. */
     LIMIT_NAMES_WAITED_FOR = 64,      /* streams that nobody has written yet */

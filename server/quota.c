@@ -1,6 +1,7 @@
 #include "quota.h"
 
 #include "error.h"
+#include "limits.h"
 #include "server.h"
 
 #include <errno.h>
@@ -162,23 +163,51 @@ static void print_amount(char out[32], enum quota_resource resource, uint64_t am
         snprintf(out, 32, "%" PRIu64, amount);
 }
 
+/* Where the limit is from, and what to do about it. */
+static void print_remedy(char out[192], const struct server *server, enum settings_origin origin,
+                         const char *key) {
+    switch (origin) {
+    case ORIGIN_DEFAULT:
+        snprintf(out, 192,
+                 ", the default: set %s in [limits] of shmframed.conf, then shmframe reload", key);
+        return;
+    case ORIGIN_FILE:
+        snprintf(out, 192, ": raise %s in [limits] of %.100s, then shmframe reload", key,
+                 server->settings_path);
+        return;
+    case ORIGIN_OPTION:
+        snprintf(out, 192,
+                 ", from --limit, which counts more than shmframed.conf: start shmframed with a "
+                 "higher one");
+        return;
+    }
+}
+
 static int refuse(const struct asker *asker, enum quota_resource resource, enum quota_scope scope,
                   const uint64_t amount[3]) {
-    char who[48], used[32], more[32], limit[32];
+    char who[48], used[32], more[32], limit[32], remedy[192];
     name_scope(who, scope, asker);
     print_amount(used, resource, amount[0]);
     print_amount(more, resource, amount[1]);
     print_amount(limit, resource, amount[2]);
-    const char *name = settings_limit_name(resource, scope);
-    return error_set(-ENOSPC,
-                     "%s: %s %s, and %s more would be above the limit of %s: raise %s in [limits] "
-                     "of shmframed.conf",
-                     name, who, used, more, limit, name);
+    const char *key = settings_limit_name(resource, scope);
+    print_remedy(remedy, asker->server, asker->server->settings.origin[resource][scope], key);
+    return error_set(-ENOSPC, "%s: %s %s, and %s more would be above the limit of %s%s", key, who, used,
+                     more, limit, remedy);
+}
+
+/* Who has to look when others have used up the sessions can do so. */
+static uint64_t find_limit(const struct asker *asker, enum quota_resource resource,
+                           enum quota_scope scope) {
+    const uint64_t limit = asker->server->settings.limit[resource][scope];
+    const bool has_reserve = resource == QUOTA_SESSIONS && scope == QUOTA_ALL &&
+                             (asker->uid == 0 || asker->uid == geteuid());
+    return has_reserve && limit != QUOTA_NONE ? limit + LIMIT_SESSIONS_RESERVED : limit;
 }
 
 static int check_scope(const struct asker *asker, enum quota_resource resource,
                        enum quota_scope scope, uint64_t more) {
-    const uint64_t limit = asker->server->settings.limit[resource][scope];
+    const uint64_t limit = find_limit(asker, resource, scope);
     if (limit == QUOTA_NONE || more == 0 || !applies(scope, asker))
         return 0;
     const uint64_t used = count_used(resource, scope, asker);
@@ -221,17 +250,18 @@ int quota_check_ring(const struct client *client, const struct stream_ring *ring
 /* ---- slots ---- */
 
 static int check_share(const struct stream_ring *ring, uint32_t slots, unsigned percent,
-                       const char *key) {
+                       enum settings_origin origin, const char *key) {
     const uint32_t kept = ring->loans + ring->history + 1;
     const uint32_t room = ring->geometry.slots > kept ? ring->geometry.slots - kept : 0;
     const uint32_t share = (room * percent + 99) / 100;
     if (percent == 100 || slots <= share)
         return 0;
+    char remedy[192];
+    print_remedy(remedy, ring->writer->client->server, origin, key);
     return error_set(-ENOSPC,
-                     "%s: this would be %u of the %u slots that stream '%s' has for readers, more "
-                     "than %u%%: ask for less depth or fewer leases, or raise %s in [limits] of "
-                     "shmframed.conf",
-                     key, slots, room, ring->geometry.stream, percent, key);
+                     "%s: %u of the %u slots of '%.64s' for readers are more than %u%%: ask for "
+                     "less depth or fewer leases; the limit%s",
+                     key, slots, room, ring->geometry.stream, percent, remedy);
 }
 
 int quota_check_slots(const struct stream_ring *ring, const struct stream_reader *reader,
@@ -246,10 +276,10 @@ int quota_check_slots(const struct stream_ring *ring, const struct stream_reader
     for (unsigned scope = 0; scope < QUOTA_ALL; scope++)
         slots[scope] = count_slots(ring, (enum quota_scope)scope, &asker, &wanted);
     int code = check_share(ring, slots[QUOTA_SESSION], settings->slots_percent_of_session,
-                           "slots-per-session");
+                           settings->slots_origin_of_session, "slots-per-session");
     if (code == 0 && is_stranger)
-        code =
-            check_share(ring, slots[QUOTA_USER], settings->slots_percent_of_user, "slots-per-user");
+        code = check_share(ring, slots[QUOTA_USER], settings->slots_percent_of_user,
+                           settings->slots_origin_of_user, "slots-per-user");
     for (unsigned i = 0; i < QUOTA_ALL && code == 0; i++) {
         const enum quota_scope scope = (enum quota_scope)i;
         const uint32_t more = slots[scope] - count_slots(ring, scope, &asker, NULL);

@@ -168,16 +168,22 @@ static const char *unknown_limit(const char *key) {
     return text;
 }
 
-static const char *set_limit(struct settings *settings, const char *key, const char *value) {
+static const char *set_limit(struct settings *settings, const char *key, const char *value,
+                             enum settings_origin origin) {
     enum quota_resource resource;
     enum quota_scope scope;
-    if (strcmp(key, slot_keys[0]) == 0)
+    if (strcmp(key, slot_keys[0]) == 0) {
+        settings->slots_origin_of_session = origin;
         return read_percent(value, &settings->slots_percent_of_session);
-    if (strcmp(key, slot_keys[1]) == 0)
+    }
+    if (strcmp(key, slot_keys[1]) == 0) {
+        settings->slots_origin_of_user = origin;
         return read_percent(value, &settings->slots_percent_of_user);
+    }
     if (!find_limit(key, &resource, &scope))
         return unknown_limit(key);
     uint64_t *limit = &settings->limit[resource][scope];
+    settings->origin[resource][scope] = origin;
     return resource == QUOTA_MEMORY ? read_memory(value, limit) : read_count(value, limit);
 }
 
@@ -199,7 +205,7 @@ int settings_set_limit(struct settings *settings, const char *text) {
     if (!sign || (size_t)(sign - text) >= sizeof(key))
         return error_set(-EINVAL, "KEY=VALUE, such as readers-per-user=100");
     snprintf(key, sizeof(key), "%.*s", (int)(sign - text), text);
-    const char *expected = set_limit(settings, key, sign + 1);
+    const char *expected = set_limit(settings, key, sign + 1, ORIGIN_OPTION);
     return expected ? error_set(-EINVAL, "%s", expected) : 0;
 }
 
@@ -224,7 +230,7 @@ struct reading {
 
 static const char *set_key(const struct reading *reading, const char *key, const char *value) {
     if (strcmp(reading->section->kind, "limits") == 0)
-        return set_limit(reading->settings, key, value);
+        return set_limit(reading->settings, key, value, ORIGIN_FILE);
     if (strcmp(reading->section->kind, "access") == 0)
         return set_access(reading->settings, key, value);
     if (strcmp(key, "allow") != 0)

@@ -38,6 +38,13 @@ enum settings_reach {
     REACH_ALL,
 };
 
+/* Where a limit is from. */
+enum settings_origin {
+    ORIGIN_DEFAULT = 0,
+    ORIGIN_FILE,
+    ORIGIN_OPTION,
+};
+
 struct settings_stream {
     char name[SHMFRAME_NAME_BYTES];
     unsigned line;
@@ -46,11 +53,13 @@ struct settings_stream {
 
 struct settings {
     uint64_t limit[QUOTA_RESOURCES][QUOTA_SCOPES];
+    enum settings_origin origin[QUOTA_RESOURCES][QUOTA_SCOPES];
     unsigned slots_percent_of_session; /* of the slots that a stream has for readers */
     unsigned slots_percent_of_user;    /* likewise, of each but the writer's */
-    struct access trust;               /* as the supervisor's own user */
-    struct access write;               /* may write streams */
-    struct access allow;               /* may read streams, by default */
+    enum settings_origin slots_origin_of_session, slots_origin_of_user;
+    struct access trust; /* as the supervisor's own user */
+    struct access write; /* may write streams */
+    struct access allow; /* may read streams, by default */
     enum settings_reach reach;
     gid_t reach_gid; /* REACH_GROUP */
     struct settings_stream *stream;
@@ -71,7 +80,7 @@ int settings_load(const char *path, struct settings *settings,
 int settings_parse(const char *bytes, size_t count, struct settings *settings,
                    struct config_problems *out_problems);
 
-/* "readers=100", a key of [limits]; "group video", the values of keys of [access].
+/* "readers=100", a key of [limits], of an option; "group video", the values of keys of [access].
  * Errors: -EINVAL with what was expected. */
 int settings_set_limit(struct settings *settings, const char *text);
 int settings_set_allow(struct settings *settings, const char *text);

@@ -99,6 +99,8 @@ WRITER = [
 
 QUOTA = [
     ("quota: what is there counts for nothing", S + "quota.c", "            used += count_of(client, resource);\n", "            used += 0 * count_of(client, resource);\n", "server-quota"),
+    ("quota: no session is kept for who looks", S + "quota.c", "has_reserve && limit != QUOTA_NONE ?", "has_reserve && limit == QUOTA_NONE ?", "server-quota"),
+    ("quota: where a limit is from", S + "settings.c", "sign + 1, ORIGIN_OPTION);", "sign + 1, ORIGIN_FILE);", "server-quota"),
     ("quota: sum overflows", S + "quota.c", "if (used <= limit && more <= limit - used)", "if (used + more <= limit)", "server-quota"),
     ("quota: other users", S + "quota.c", "return asker->uid != 0 && asker->uid != geteuid();", "return false;", "server-quota server-place"),
     ("quota: a process", S + "quota.c", "return client->process == asker->process &&\n               (client->socket >= 0 || resource != QUOTA_SESSIONS);", "return false;", "server-quota"),

@@ -47,7 +47,7 @@ static void finish(void) {
 static void expect_refusal(struct peer *asker, const char *key) {
     const char *text = peer_expect_error(asker, -ENOSPC);
     ck_assert_msg(strncmp(text, key, strlen(key)) == 0 && text[strlen(key)] == ':' &&
-                      strstr(text, "shmframed.conf"),
+                      strstr(text, ".conf"),
                   "%s", text);
 }
 
@@ -87,14 +87,17 @@ static void ask(struct peer *from, uint32_t entry, uint32_t depth, uint32_t leas
 }
 
 START_TEST(a_session_beyond_the_limit_is_told_which_it_was) {
+    enum { RESERVED = 8 }; /* for the supervisor's own user */
     start("sessions=3", NULL);
-    struct peer third, fourth;
-    peer_open(&third, &supervisor, "third");
-    fourth = (struct peer){.socket = peer_connect(&supervisor)};
-    expect_refusal(&fourth, "sessions");
-    peer_expect_end(&fourth);
-    peer_vanish(&fourth);
-    peer_close(&third);
+    struct peer more[1 + RESERVED], last;
+    for (unsigned i = 0; i < 1 + RESERVED; i++)
+        peer_open(&more[i], &supervisor, "more");
+    last = (struct peer){.socket = peer_connect(&supervisor)};
+    expect_refusal(&last, "sessions");
+    peer_expect_end(&last);
+    peer_vanish(&last);
+    for (unsigned i = 0; i < 1 + RESERVED; i++)
+        peer_close(&more[i]);
     open_stream(); /* the others go on */
     join(&peer, 20, 1, 1);
     finish();
@@ -246,6 +249,22 @@ static void start_for_stranger(const char *limit, const char *other) {
     ck_assert_int_eq(rmdir(supervisor.folder), 0);
     start(limit, other);
 }
+
+START_TEST(when_others_have_all_sessions_the_own_user_still_looks) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    start_for_stranger("sessions=3", "streams=9");
+    struct peer one, two, look;
+    peer_open_as(&one, &supervisor, &stranger);
+    two = (struct peer){.socket = peer_connect_as(&supervisor, &stranger)};
+    expect_refusal(&two, "sessions");
+    peer_open(&look, &supervisor, "look");
+    peer_close(&look);
+    peer_vanish(&two);
+    peer_close(&one);
+    finish();
+}
+END_TEST
 
 START_TEST(another_user_has_limits_that_the_own_one_has_not) {
     if (geteuid() != 0)
@@ -494,6 +513,41 @@ START_TEST(options_count_more_than_the_file_and_both_more_than_nothing) {
 }
 END_TEST
 
+static void expect_remedy(struct peer *asker, const char *remedy) {
+    const char *told = peer_expect_error(asker, -ENOSPC);
+    ck_assert_msg(strstr(told, remedy) != NULL, "%s", told);
+}
+
+START_TEST(a_refusal_tells_where_the_limit_is_from_and_what_to_do) {
+    char expected[256];
+    write_settings("[limits]\nreaders-per-session = 1\nstreams-per-session = 1\n");
+    supervisor.option[4] = "--settings";
+    supervisor.option[5] = path;
+    start("streams-per-session=0", "leases-per-session=1");
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){0});
+    expect_remedy(&writer, "of 0, from --limit, which counts more than shmframed.conf: start "
+                           "shmframed with a higher one");
+    ask(&peer, 20, 1, 1);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    ask(&peer, 21, 1, 1);
+    snprintf(expected, sizeof(expected),
+             "of 1: raise readers-per-session in [limits] of %s, then shmframe reload", path);
+    expect_remedy(&peer, expected);
+    struct peer more[64];
+    unsigned count = 0;
+    while (count < 64 - 2)
+        peer_open(&more[count++], &supervisor, "more");
+    struct peer last = {.socket = peer_connect(&supervisor)};
+    expect_remedy(&last, "of 64, the default: set sessions-per-process in [limits] of "
+                         "shmframed.conf, then shmframe reload");
+    peer_vanish(&last);
+    while (count > 0)
+        peer_close(&more[--count]);
+    finish();
+    unlink(path);
+}
+END_TEST
+
 /* `end` of a command, and what lines came before it. */
 static int reload(char *out_text) {
     union message message;
@@ -561,6 +615,7 @@ int main(void) {
         a_session_leaves_slots_of_a_stream_to_others,
         a_depth_that_others_have_too_counts,
         memory_for_a_depth_that_others_have_too_counts,
+        when_others_have_all_sessions_the_own_user_still_looks,
         another_user_has_limits_that_the_own_one_has_not,
         another_user_leaves_slots_with_all_of_his_sessions,
         what_was_there_stays_under_a_supervisor_with_less,
@@ -571,6 +626,7 @@ int main(void) {
         a_stream_that_is_taken_over_with_another_ring_is_measured,
         what_links_have_counts_after_a_restart_too,
         options_count_more_than_the_file_and_both_more_than_nothing,
+        a_refusal_tells_where_the_limit_is_from_and_what_to_do,
         a_reload_has_the_settings_read_again,
         a_file_with_mistakes_is_told_and_nothing_starts,
     };
