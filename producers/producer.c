@@ -29,8 +29,8 @@ const struct option_spec producer_option_specs[] = {
     {"group", 'g', OPTION_TEXT, &producer_options.group, "NAME",
      "group that the streams belong to; default: the stream's name"},
     {"allow", 0, OPTION_TEXT, &producer_options.allow, "WHO",
-     "which other users may read the streams: \"group video\", \"user anna\", \"all\", \"none\", "
-     "several with commas between them; default: as shmframed.conf says"},
+     "which other users may read the streams: \"group video\", \"user anna\", several with "
+     "commas between them, or \"all\" or \"none\" alone; default: as shmframed.conf says"},
     {"list", 'l', OPTION_FLAG, &producer_options.is_listing, NULL,
      "list what there is to choose from, and exit"},
     {"frames", 'n', OPTION_POSITIVE_COUNT, &producer_options.frames, "COUNT",

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- what the keys are ---- */
@@ -350,11 +351,21 @@ int settings_load(const char *path, struct settings *settings,
     return code;
 }
 
+/* Or may be: a folder that cannot be looked into is a mistake, which the reading tells. */
 static bool is_there(char *path, size_t path_bytes, const char *folder, const char *below) {
     if (!folder || folder[0] != '/')
         return false;
     const int length = snprintf(path, path_bytes, "%s%s/shmframed.conf", folder, below);
-    return length > 0 && (size_t)length < path_bytes && access(path, F_OK) == 0;
+    struct stat info;
+    return length > 0 && (size_t)length < path_bytes &&
+           (stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR));
+}
+
+/* One that is another user's and closed to us is of an environment that we were left with. */
+static bool is_there_at_home(char *path, size_t path_bytes, const char *folder, const char *below) {
+    struct stat info;
+    return is_there(path, path_bytes, folder, below) &&
+           (stat(path, &info) == 0 || (stat(folder, &info) == 0 && info.st_uid == geteuid()));
 }
 
 /* Root's and a service's are not found by what the environment says of a home. */
@@ -362,9 +373,11 @@ static void find_file(char *path, size_t path_bytes) {
     const char *service = getenv("CONFIGURATION_DIRECTORY");
     const bool has_home = !service && geteuid() != 0;
     const char *config = has_home ? getenv("XDG_CONFIG_HOME") : NULL;
-    if (is_there(path, path_bytes, service, "") || is_there(path, path_bytes, config, "/shmframe"))
+    if (is_there(path, path_bytes, service, "") ||
+        is_there_at_home(path, path_bytes, config, "/shmframe"))
         return;
-    if (has_home && !config && is_there(path, path_bytes, getenv("HOME"), "/.config/shmframe"))
+    if (has_home && !config &&
+        is_there_at_home(path, path_bytes, getenv("HOME"), "/.config/shmframe"))
         return;
     if (!service && is_there(path, path_bytes, "/etc", "/shmframe"))
         return;

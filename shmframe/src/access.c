@@ -72,6 +72,14 @@ static int parse_rule(char *text, struct access_rule *out_rule) {
                               "commas between them");
 }
 
+/* With others they would say the same again, or the contrary. */
+static bool has_one_too_many(const struct access *access) {
+    for (uint32_t i = 0; access->count > 1 && i < access->count; i++)
+        if (access->rule[i].kind == ACCESS_ALL || access->rule[i].kind == ACCESS_NOBODY)
+            return true;
+    return false;
+}
+
 int access_parse(const char *text, struct access *out_access) {
     struct access access = {0};
     for (const char *at = text;; at++) {
@@ -89,6 +97,8 @@ int access_parse(const char *text, struct access *out_access) {
         if (!*at)
             break;
     }
+    if (has_one_too_many(&access))
+        return error_set(-EINVAL, "users and groups, or \"all\" and \"none\" alone");
     *out_access = access;
     return 0;
 }

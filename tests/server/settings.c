@@ -137,6 +137,9 @@ START_TEST(mistakes_are_told_with_their_line) {
         {"[limits]\nreaders = 1\nreaders = 2\n", 3, "\"readers\" once"},
         {"[limits]\nreaders = 1\n  2\n", 3, "in one line"},
         {"[access]\nallow = user no-such-user\n", 2, "a user that exists"},
+        {"[access]\nallow = none, all\n", 2, "\"all\" and \"none\" alone"},
+        {"[access]\nallow = user 1, none\n", 2, "\"all\" and \"none\" alone"},
+        {"[access]\nallow = all, user 1\n", 2, "\"all\" and \"none\" alone"},
         {"[access]\nallow = users root\n", 2, "\"user NAME\""},
         {"[access]\nallow = user 4294967295\n", 2, "a user that exists"},
         {"[access]\nallow = user 1, user 2, user 3, user 4, user 5, user 6, user 7, user 8, all\n",
@@ -249,6 +252,37 @@ START_TEST(a_file_of_another_user_is_not_read) {
 }
 END_TEST
 
+START_TEST(a_folder_that_cannot_be_looked_into_is_told) {
+    char folder[] = "/tmp/settings.XXXXXX", below[64], path[4096];
+    struct settings settings;
+    struct config_problems problems;
+    const struct settings_source source = {0};
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(below, sizeof(below), "%s/shmframe", folder);
+    ck_assert_int_eq(chmod(folder, 0755), 0);
+    ck_assert_int_eq(mkdir(below, 0), 0);
+    setenv("XDG_CONFIG_HOME", folder, 1);
+    const uid_t before = geteuid();
+    if (before == 0) {
+        ck_assert_int_eq(seteuid(12341), 0);
+        ck_assert_int_eq(settings_read(&source, &settings, path, &problems), 0);
+        ck_assert_str_eq(path, ""); /* whose home it is may have settings; he is not we */
+        ck_assert_int_eq(seteuid(0), 0);
+        ck_assert_int_eq(chown(folder, 12341, 12341), 0);
+        ck_assert_int_eq(seteuid(12341), 0);
+    }
+    ck_assert_int_eq(settings_read(&source, &settings, path, &problems), -EINVAL);
+    ck_assert_int_eq(strncmp(path, below, strlen(below)), 0);
+    ck_assert_uint_eq(problems.count, 1);
+    ck_assert_msg(strstr(problems.problem[0].text, "Permission denied"), "%s",
+                  problems.problem[0].text);
+    config_problems_destroy(&problems);
+    ck_assert_int_eq(seteuid(before), 0);
+    ck_assert_int_eq(rmdir(below), 0);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 START_TEST(the_example_on_the_page_is_right) {
     if (!getgrnam("video"))
         return; /* it names a group that Debian has */
@@ -275,6 +309,7 @@ int main(void) {
         {defaults_on_the_page_are_what_counts},
         {a_file_that_others_can_write_is_not_read},
         {a_file_of_another_user_is_not_read},
+        {a_folder_that_cannot_be_looked_into_is_told},
         {the_example_on_the_page_is_right},
     };
     return suite_run("settings", tests, SUITE_COUNT(tests));

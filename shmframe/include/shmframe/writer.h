@@ -54,7 +54,7 @@ struct shmframe_writer_params {
     int (*before_seal)(void *user, int ring_fd, const struct shmframe_ring_map *map);
     void *user;
     /** Which users may read the stream beside the writer's own, root and the supervisor's: "group video",
-     * "user anna", "all", "none", or several with commas between them. They read, they cannot make the
+     * "user anna", several with commas between them, or "all" or "none" alone. They read, they cannot make the
      * writer wait, and the kernel keeps what they get read-only. NULL: as the supervisor's settings say;
      * without any, nobody. */
     const char *allow;
