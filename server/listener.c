@@ -239,6 +239,26 @@ static int open_own(struct listener *listener, const struct listener_reach *reac
     return code;
 }
 
+static int check_path(const char *path) {
+    const size_t most = sizeof(((struct listener *)0)->path);
+    if (strlen(path) < most && path[0] != '\0')
+        return 0;
+    return error_set(-EINVAL,
+                     "a socket's path has 1 to %zu bytes; choose such a one with --socket or "
+                     "SHMFRAME_SOCKET instead of \"%s\"",
+                     most - 1, path);
+}
+
+int listener_check(const char *path, const struct listener_reach *reach) {
+    int folder = -1;
+    int code = check_path(path);
+    if (code == 0)
+        code = open_folder(path, false, reach, &folder);
+    if (folder >= 0)
+        close(folder);
+    return code == -ENOENT ? 0 : code;
+}
+
 int listener_open(struct listener *listener, const char *path, const struct listener_reach *reach) {
     *listener = (struct listener){.fd = -1, .folder = -1, .lock = -1};
     struct upgrade_kept kept;
@@ -248,11 +268,8 @@ int listener_open(struct listener *listener, const char *path, const struct list
         code = take_kept(listener, &kept, reach);
     } else if (passed != 0) {
         code = take_passed(listener, passed_fd, passed);
-    } else if (strlen(path) >= sizeof(listener->path) || path[0] == '\0') {
-        return error_set(-EINVAL,
-                         "a socket's path has 1 to %zu bytes; choose such a one with --socket or "
-                         "SHMFRAME_SOCKET instead of \"%s\"",
-                         sizeof(listener->path) - 1, path);
+    } else if ((code = check_path(path)) < 0) {
+        return code;
     } else {
         strcpy(listener->path, path);
         code = open_own(listener, reach);

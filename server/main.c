@@ -29,7 +29,7 @@ static const char HELP[] =
     "                    ~/.config/shmframe/shmframed.conf, else /etc/shmframe/shmframed.conf\n"
     "  --limit KEY=VALUE a limit, as in [limits] of that file; may be given several times\n"
     "  --allow WHO       who may read streams of others: \"group video\", \"user anna\",\n"
-    "                    \"all\", \"none\", several with commas between them; default none\n"
+    "                    several with commas between them, or \"all\" or \"none\"; default none\n"
     "  --reach WHO       who can open the socket: \"own\" (default), \"group NAME\" or \"all\"\n"
     "  --ready-fd FD     write a newline to FD, and close it, once it listens\n"
     "  --config FILE     run the nodes of this pipeline file, see shmframe-pipeline(5)\n"
@@ -244,22 +244,57 @@ static int check_kernel(void) {
     return code;
 }
 
+static bool names_others(const struct access *access) {
+    for (uint32_t i = 0; i < access->count; i++) {
+        const struct access_rule *rule = &access->rule[i];
+        const bool is_of_us = rule->id == 0 || rule->id == geteuid();
+        if (rule->kind != ACCESS_NOBODY && !(rule->kind == ACCESS_USER && is_of_us))
+            return true;
+    }
+    return false;
+}
+
+/* What lets somebody in besides root and our own user; false: nothing does. */
+static bool find_named(const struct server_params *server, char out_by[128]) {
+    const struct settings *settings = &server->settings;
+    for (unsigned i = 0; i < server->allowed_uids; i++) {
+        snprintf(out_by, 128, "--allow-uid %u", (unsigned)server->allowed_uid[i]);
+        if (server->allowed_uid[i] != 0 && server->allowed_uid[i] != geteuid())
+            return true;
+    }
+    const struct {
+        const char *key;
+        const struct access *access;
+    } keys[] = {
+        {"trust", &settings->trust}, {"write", &settings->write}, {"allow", &settings->allow}};
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        snprintf(out_by, 128, "%s", keys[i].key);
+        if (names_others(keys[i].access))
+            return true;
+    }
+    for (size_t i = 0; i < settings->streams; i++) {
+        snprintf(out_by, 128, "allow of stream %s", settings->stream[i].name);
+        if (names_others(&settings->stream[i].allow))
+            return true;
+    }
+    return false;
+}
+
 /* Our own socket can be reached by the user we run as and by root alone, whoever else may speak to
  * us. */
 static void check_reach(const struct server_params *server) {
+    char by[128];
+    if (server->settings.reach == REACH_OWN && find_named(server, by))
+        log_trouble("event=user-out-of-reach by=%s reason=\"only its owner and root can reach a "
+                    "socket made here: let others by --reach, or have a service manager pass one "
+                    "(sd_listen_fds(3))\"",
+                    log_quote(by).text);
+}
+
+/* One that is passed is somebody else's to judge, and its mistakes are told later. */
+static bool makes_socket(void) {
     struct upgrade_kept kept;
-    if (sd_listen_fds(0) != 0 || upgrade_take(&kept))
-        return; /* passed, by who decides on its reach, or a mistake that is told later */
-    if (server->settings.reach != REACH_OWN)
-        return;
-    for (unsigned i = 0; i < server->allowed_uids; i++) {
-        if (server->allowed_uid[i] == 0 || server->allowed_uid[i] == geteuid())
-            continue;
-        log_trouble("event=user-out-of-reach uid=%u reason=\"only its owner and root can reach a "
-                    "socket made here; let a service manager pass one (sd_listen_fds(3))\"",
-                    (unsigned)server->allowed_uid[i]);
-        return;
-    }
+    return sd_listen_fds(0) == 0 && !upgrade_take(&kept);
 }
 
 /* Every mistake in it is told, and then nothing is started. */
@@ -313,12 +348,17 @@ int main(int argc, char **argv) {
     protect_process(options.is_traceable);
     if (check_kernel() < 0)
         fail(EXIT_FAILED, shmframe_last_error());
+    if (makes_socket())
+        check_reach(&options.server);
     if (options.is_check) {
+        const struct listener_reach reach = {options.server.settings.reach,
+                                             options.server.settings.reach_gid};
+        if (makes_socket() && listener_check(options.server.socket, &reach) < 0)
+            fail(EXIT_FAILED, shmframe_last_error());
         upgrade_print_version();
         plan_release(options.server.plan);
         return EXIT_DONE;
     }
-    check_reach(&options.server);
     if (server_run(&options.server) < 0)
         fail(EXIT_FAILED, shmframe_last_error());
     return EXIT_DONE;

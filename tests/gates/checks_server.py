@@ -46,7 +46,7 @@ READER = [
 ]
 
 LINKS = [
-    ("server link: no room for the reader", S + "stream_link.c", *never("if (slots > geometry->slots)"), "server-streams"),
+    ("server link: no room for the reader", S + "stream_link.c", *never("if (slots + 1 > geometry->slots)"), "server-streams"),
     ("server link: live streams wait for nobody", S + "stream_link.c", *never("if (reader->policy == SHMFRAME_LOSSLESS && ring->is_live)"), "server-streams"),
     ("server link: another process claims it", S + "stream_link.c", " || link->holder != reader->client->process)", ")", "server-restart"),
     ("server link: claimed by another serial", S + "stream_link.c", "link->serial != reader->link_serial || ", "", "server-restart server-streams"),
@@ -105,7 +105,7 @@ QUOTA = [
     ("quota: other users", S + "quota.c", "return asker->uid != 0 && asker->uid != geteuid();", "return false;", "server-quota server-place"),
     ("quota: a process", S + "quota.c", "return client->process == asker->process &&\n               (client->socket >= 0 || resource != QUOTA_SESSIONS);", "return false;", "server-quota"),
     ("quota: what broken connections have", S + "quota.c", "(client->socket >= 0 || resource != QUOTA_SESSIONS);", "client->socket >= 0;", "server-quota"),
-    ("quota: another ring in the same name", S + "quota.c", "const bool is_same = former && stream_ring_is_same(ring, former);", "const bool is_same = former;\n    if (former)\n        return 0;", "server-quota"),
+    ("quota: another ring in the same name", S + "quota.c", "less = stream_ring_is_same(ring, former) ? stream_ring_granted_bytes(former)", "less = true ? bytes", "server-quota"),
     ("quota: a reader that says it comes back", S + "stream_reader.c", "if (*out_is_return && !former)", "if (is_resync && !former)", "server-quota"),
     ("quota: a stream that says it comes back", S + "stream_writer.c", " && stream && !stream->writer &&\n             stream_is_kept_for(stream, client->process))", ")", "server-quota"),
     ("quota: a session", S + "quota.c", "return client == asker->client;", "return false;", "server-quota"),
@@ -121,6 +121,9 @@ QUOTA = [
 
 PLACE = [
     ("place: folder of somebody else", S + "listener.c", "return info->st_uid == geteuid() && !(info", "return !(info", "server-place"),
+    ("access: all and none beside others", "shmframe/src/access.c", *never("if (has_one_too_many(&access))"), "server-settings"),
+    ("settings: a folder that cannot be looked into", S + "settings.c", " || (errno != ENOENT && errno != ENOTDIR));", ");", "server-settings"),
+    ("place: judged by a check", S + "main.c", "if (makes_socket() && listener_check(", "if (false && listener_check(", "server-place"),
     ("place: folder open to others", S + "listener.c", "!(info->st_mode & closed[reach->reach]) &&", "closed[reach->reach] &&", "server-place server-permission"),
     ("place: link to a folder", S + "listener.c", "O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC", "O_RDONLY | O_DIRECTORY | O_CLOEXEC", "server-place"),
     ("place: link in the place of the lock", S + "listener.c", "O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW", "O_RDWR | O_CREAT | O_CLOEXEC", "server-place"),

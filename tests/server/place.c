@@ -379,8 +379,36 @@ START_TEST(a_user_who_cannot_reach_the_socket_is_named_at_the_start) {
     ck_assert_ptr_null(strstr(text, "event=")); /* root can */
     allowing[2] = "12345";
     supervisor_run(allowing, text, sizeof(text));
-    ck_assert_ptr_nonnull(strstr(text, "event=user-out-of-reach uid=12345 reason=\"only"));
-    ck_assert_ptr_nonnull(strstr(text, "sd_listen_fds(3)"));
+    ck_assert_msg(strstr(text, "event=user-out-of-reach by=\"--allow-uid 12345\" reason=\"only") &&
+                      strstr(text, "--reach") && strstr(text, "sd_listen_fds(3)"),
+                  "%s", text);
+    allowing[1] = "--allow";
+    allowing[2] = "user 0";
+    supervisor_run(allowing, text, sizeof(text));
+    ck_assert_ptr_null(strstr(text, "event="));
+    allowing[2] = "group 12345";
+    supervisor_run(allowing, text, sizeof(text));
+    ck_assert_msg(strstr(text, "event=user-out-of-reach by=\"allow\" reason="), "%s", text);
+}
+END_TEST
+
+/* What keeps it from starting there, it says beforehand; and makes nothing. */
+START_TEST(a_check_judges_the_place_as_the_start_does) {
+    const char *check[] = {"shmframed", "--socket", supervisor.socket, "--check", "--reach",
+                           "all",       NULL};
+    ck_assert_int_eq(supervisor_run(check, text, sizeof(text)), 1);
+    ck_assert_msg(strstr(text, "mkdir -m 755"), "%s", text);
+    check[5] = "own";
+    ck_assert_msg(supervisor_run(check, text, sizeof(text)) == 0, "%s", text);
+    check[4] = "--allow-uid";
+    check[5] = "12345";
+    ck_assert_int_eq(supervisor_run(check, text, sizeof(text)), 0);
+    ck_assert_msg(strstr(text, "event=user-out-of-reach"), "%s", text);
+    ck_assert_int_eq(rmdir(supervisor.folder), 0); /* it is empty, and it would be made */
+    check[4] = "--reach";
+    check[5] = "all";
+    ck_assert_msg(supervisor_run(check, text, sizeof(text)) == 0, "%s", text);
+    ck_assert_int_eq(mkdir(supervisor.folder, 0700), 0);
 }
 END_TEST
 
@@ -516,6 +544,7 @@ int main(void) {
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
+    tcase_add_test(cases, a_check_judges_the_place_as_the_start_does);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
     tcase_add_test(cases, a_descriptor_that_blocks_on_close_holds_up_no_other);
     tcase_add_test(cases, rings_that_are_shown_count_as_the_sessions_that_shows_them);
