@@ -843,6 +843,9 @@ START_TEST(a_sound_format_has_room_beyond_its_blocks) {
     ck_assert(shmframe_format_is_equal(&before, &format));
     ck_assert_int_eq(shmframe_format_video(&format, "gray", 8, 8), 0);
     ck_assert_int_eq(shmframe_format_add_room(&format, 10), -EINVAL);
+    ck_assert_int_eq(shmframe_format_audio(&format, "s16p", 2, 48000, 1000), 0);
+    ck_assert_int_eq(shmframe_format_add_room(&format, INT32_MAX), -ENOTSUP);
+    ck_assert_uint_eq(format.plane[1].row_bytes, 2000); /* as it was */
 }
 END_TEST
 
@@ -860,7 +863,72 @@ START_TEST(decoders_say_how_many_slots_they_need) {
     AVCodecContext *unknown = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264));
     struct shmframe_format format;
     ck_assert_int_eq(shmframe_format_from_decoder(unknown, &format), -EINVAL);
+    unknown->width = unknown->coded_width = unknown->height = unknown->coded_height = 64;
+    unknown->pix_fmt = AV_PIX_FMT_VAAPI;
+    ck_assert_int_eq(shmframe_format_from_decoder(unknown, &format), -ENOTSUP);
     avcodec_free_context(&unknown);
+}
+END_TEST
+
+START_TEST(a_format_of_another_ffmpeg_makes_no_avframe) {
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_video(&format, "gray", 16, 16), 0);
+    struct shmframe_writer *writer = open_writer(&format, 1);
+    struct shmframe_reader *reader = open_reader(1);
+    struct shmframe_loan loan;
+    ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
+    ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    struct shmframe_lease lease = acquire(reader);
+    strcpy(format.video.pixel_format, "of-tomorrow");
+    lease.format = &format;
+    AVFrame *frame;
+    ck_assert_int_eq(shmframe_avframe_from_lease(&lease, &frame), -ENOTSUP);
+    ck_assert_ptr_nonnull(strstr(shmframe_last_error(), "of-tomorrow"));
+    ck_assert_int_eq(shmframe_reader_release(reader, &lease), 0); /* still the caller's */
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* A frame that was decoded elsewhere takes a loan like any other. */
+START_TEST(a_decoded_frame_for_which_there_is_no_loan_hears_why) {
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_video(&format, "gray", 16, 16), 0);
+    struct shmframe_writer *writer = open_writer(&format, 1);
+    AVCodecContext *codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_MPEG4));
+    struct shmframe_decoder_slots *slots;
+    ck_assert_int_eq(shmframe_decoder_slots_open(writer, codec, &slots), 0);
+    AVFrame *frame = av_frame_alloc();
+    frame->format = AV_PIX_FMT_GRAY8;
+    frame->width = frame->height = 16;
+    ck_assert_int_eq(av_frame_get_buffer(frame, 0), 0);
+    struct shmframe_loan loan, other;
+    ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &other), 0);
+    ck_assert_int_eq(shmframe_decoder_slots_loan(slots, frame, SHMFRAME_NOW, &loan), -EBUSY);
+    ck_assert_int_eq(shmframe_writer_abandon(writer, &other), 0);
+    const struct shmframe_reader_params params = {
+        .stream = "test", .policy = SHMFRAME_LOSSLESS, .depth = 1};
+    struct shmframe_reader *reader;
+    ck_assert_int_eq(shmframe_reader_open(session, &params, &reader), 0);
+    int code;
+    while ((code = shmframe_decoder_slots_loan(slots, frame, SHMFRAME_NOW, &loan)) == 0)
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+    ck_assert_int_eq(code, -EAGAIN); /* the reader is behind */
+    ck_assert_int_eq(
+        shmframe_decoder_slots_loan(slots, frame, shmframe_deadline_ns(1000000), &loan),
+        -ETIMEDOUT);
+    shmframe_session_interrupt(session);
+    ck_assert_int_eq(
+        shmframe_decoder_slots_loan(slots, frame, shmframe_deadline_ns(10 * SECOND_NS), &loan),
+        -EINTR);
+    shmframe_session_resume(session);
+    shmframe_reader_close(reader);
+    ck_assert_int_eq(shmframe_writer_end(writer), 0);
+    ck_assert_int_eq(shmframe_decoder_slots_loan(slots, frame, SHMFRAME_NOW, &loan), -ENODATA);
+    av_frame_free(&frame);
+    avcodec_free_context(&codec);
+    shmframe_decoder_slots_close(slots);
+    shmframe_writer_close(writer);
 }
 END_TEST
 
@@ -888,6 +956,8 @@ int main(void) {
     tcase_add_test(tests, a_frame_that_is_published_twice_is_copied_the_second_time);
     tcase_add_test(tests, a_sound_format_has_room_beyond_its_blocks);
     tcase_add_test(tests, decoders_say_how_many_slots_they_need);
+    tcase_add_test(tests, a_format_of_another_ffmpeg_makes_no_avframe);
+    tcase_add_test(tests, a_decoded_frame_for_which_there_is_no_loan_hears_why);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

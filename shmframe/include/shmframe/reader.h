@@ -89,8 +89,8 @@ shmframe_reader_format(const struct shmframe_reader *reader);
  * Errors: -EAGAIN (SHMFRAME_NOW) or -ETIMEDOUT nothing yet; -EBUSY as many leases as granted are
  * held; -ENODATA the stream has ended, all was delivered (a later call follows a new writer of the
  * stream); -ESTALE evicted, for good; -EPROTO the writer's bytes break the layout; -EINTR; -ENOMEM,
- * -EMFILE, -ENFILE no room for the stream's next ring: each call tries again, and nothing is lost
- * as long as its history keeps it. */
+ * -EMFILE, -ENFILE, -ENOSPC no room for the stream's next ring: each call tries again, and nothing
+ * is lost as long as its history keeps it; -ENOTSUP its next writer is live, and this reader lossless. */
 SHMFRAME_API int shmframe_reader_acquire(struct shmframe_reader *reader, int64_t deadline_ns,
                                          struct shmframe_lease *out_lease);
 

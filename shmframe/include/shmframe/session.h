@@ -33,8 +33,9 @@ struct shmframe_session_params {
 
 /** Opens a session. `params` may be NULL.
  * Errors: -ENOTCONN no supervisor; -EACCES its socket refuses this user; -EPROTONOSUPPORT another
- * version; -ENOTSUP the kernel is older than 5.16; -ETIMEDOUT it does not answer; -EINTR a signal
- * came while it waited; -EMFILE, -ENFILE; -ENOSPC the system's limit of what is watched; -ENOMEM. */
+ * version; -EPROTO what answers is none; -EINVAL a path that cannot be one; -ENOTSUP the kernel is
+ * older than 5.16; -ETIMEDOUT it does not answer; -EINTR a signal came while it waited; -EMFILE,
+ * -ENFILE; -ENOSPC the system's limit of what is watched; -ENOMEM. */
 SHMFRAME_API int shmframe_session_open(const struct shmframe_session_params *params,
                                        struct shmframe_session **out_session);
 
@@ -67,8 +68,8 @@ struct shmframe_answer {
 };
 
 /** Asks the writer of `stream` to do `verb` with `argument` (NULL: none), and waits for its answer.
- * Errors: -ENOENT no such stream; -EPIPE its writer is gone; -EINVAL a text too long; -ETIMEDOUT;
- * -EINTR; -ENOTCONN; -EBUSY the writer has too many unanswered requests. */
+ * Errors: -ENOENT no such stream; -EPIPE its writer is gone; -EINVAL a text too long; -EACCES this
+ * user may not read it; -ETIMEDOUT; -EINTR; -ENOTCONN; -EBUSY the writer has too many unanswered requests. */
 SHMFRAME_API int shmframe_session_request(struct shmframe_session *session, const char *stream,
                                           const char *verb, const char *argument,
                                           int64_t deadline_ns, struct shmframe_answer *out_answer);

@@ -183,13 +183,13 @@ struct shmframe_reader_info {
 SHMFRAME_API int shmframe_session_streams(struct shmframe_session *session, int64_t deadline_ns,
                                           struct shmframe_stream_info *out_streams, uint32_t count);
 
-/** Lists the readers of `stream` likewise. Errors: also -ENOENT. */
+/** Lists the readers of `stream` likewise. Errors: also -ENOENT; -EINVAL no name of a stream. */
 SHMFRAME_API int shmframe_session_readers(struct shmframe_session *session, const char *stream,
                                           int64_t deadline_ns,
                                           struct shmframe_reader_info *out_readers, uint32_t count);
 
 /** Takes the place of reader `number` of `stream` away: it hears -ESTALE, the writer no longer minds
- * its leases. Errors: -ENOENT; -EACCES; -ENOTCONN; -ETIMEDOUT; -EINTR. */
+ * its leases. Errors: -ENOENT; -EINVAL no name of a stream; -EACCES; -ENOTCONN; -ETIMEDOUT; -EINTR. */
 SHMFRAME_API int shmframe_session_evict(struct shmframe_session *session, const char *stream,
                                         uint32_t number, int64_t deadline_ns);
 
@@ -197,7 +197,8 @@ SHMFRAME_API int shmframe_session_evict(struct shmframe_session *session, const 
 struct shmframe_record;
 
 /** Opens the record of reader `number` of `stream`. It outlives that reader.
- * Errors: -ENOENT; -EPROTO it does not hold together; -EACCES; -ENOMEM; -ENOTCONN; -ETIMEDOUT. */
+ * Errors: -ENOENT; -EINVAL no name of a stream; -EPROTO it does not hold together; -EACCES; -ENOMEM;
+ * -ENOTCONN; -ETIMEDOUT; -EINTR. */
 SHMFRAME_API int shmframe_record_open(struct shmframe_session *session, const char *stream,
                                       uint32_t number, int64_t deadline_ns,
                                       struct shmframe_record **out_record);

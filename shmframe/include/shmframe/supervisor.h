@@ -97,7 +97,7 @@ SHMFRAME_API int shmframe_session_nodes(struct shmframe_session *session, int64_
  * shmframe_session_nodes(). `on_line` (NULL: ignored) gets each line that it has to say, such as the
  * mistakes in a file; it must not use the session.
  * Errors: -ENOENT no such node; -EINVAL no such verb, or the file has mistakes; -EACCES; -ENOTSUP the
- * supervisor runs without a file; -ENOTCONN; -ETIMEDOUT; -EINTR. */
+ * supervisor runs without a file; -EBUSY it is ending; -ENOTCONN; -ETIMEDOUT; -EINTR. */
 SHMFRAME_API int shmframe_session_command(struct shmframe_session *session, const char *verb,
                                           const char *node, int64_t deadline_ns,
                                           void (*on_line)(void *user, const char *text), void *user);
