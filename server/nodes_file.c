@@ -67,7 +67,13 @@ static FILE *make_file(const struct server *server, const char *name) {
     if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
         return NULL;
     const int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? NULL : fdopen(fd, "w");
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!file && fd >= 0) {
+        const int number = errno;
+        close(fd);
+        errno = number;
+    }
+    return file;
 }
 
 static int finish_file(const struct server *server, FILE *file, const char *beside,
