@@ -33,23 +33,27 @@ struct status {
     unsigned long long pending;    /* field 31: signals, bit 0 is number 1 */
 };
 
-/* Errors: -ESRCH the process is gone; -EMFILE, -ENFILE. The name in the file's second field may
- * hold spaces and parentheses, so fields are counted from the last parenthesis. */
+/* Errors: -ESRCH the process is gone; -EMFILE, -ENFILE, -ENOMEM. The name in the file's second
+ * field may hold spaces and parentheses, so fields are counted from the last parenthesis. */
 static int read_status(pid_t pid, struct status *out_status) {
     char path[64], text[1024];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == EMFILE || errno == ENFILE ? -errno : -ESRCH;
+        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ESRCH;
     ssize_t length = read(fd, text, sizeof(text) - 1);
+    const bool has_no_memory = length < 0 && errno == ENOMEM;
     close(fd);
+    if (has_no_memory)
+        return -ENOMEM;
     text[length > 0 ? length : 0] = '\0';
     const char *end_of_name = strrchr(text, ')');
     if (!end_of_name ||
         sscanf(end_of_name,
                ") %c %*d %*d %*d %*d %*d %llu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
                "%llu %*u %*d %*u %*u %*u %*u %*u %*u %llu",
-               &out_status->state, &out_status->flags, &out_status->start_time, &out_status->pending) != 4)
+               &out_status->state, &out_status->flags, &out_status->start_time,
+               &out_status->pending) != 4)
         return -ESRCH;
     return 0;
 }
@@ -151,14 +155,17 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
         return 0;
     }
     int pidfd = open_pidfd(pid);
-    if (pidfd < 0)
-        return pidfd == -EMFILE || pidfd == -ENFILE || pidfd == -ENOMEM ? pidfd : -ESRCH;
+    if (pidfd == -ESRCH || pidfd == -EINVAL) /* the latter: the number is a thread's by now */
+        return -ESRCH;
     struct status status;
     int code = read_status(pid, &status);
-    if (code == 0 && (status.start_time != start_time || pidfd_is_dead(pidfd)))
+    if (code == 0 && (status.start_time != start_time || (pidfd >= 0 && pidfd_is_dead(pidfd))))
         code = -ESRCH;
+    if (code == 0 && pidfd < 0)
+        return pidfd; /* it lives: that it cannot be watched is no death */
     if (code < 0) {
-        close(pidfd);
+        if (pidfd >= 0)
+            close(pidfd);
         return code;
     }
     return reference_pidfd(server, pid, start_time, pidfd, out_process);

@@ -31,7 +31,8 @@ TAILQ_HEAD(process_list, process);
 int process_of_socket(struct server *server, int socket, struct process **out_process);
 
 /* The process that was told us by these two numbers, if it lives.
- * Errors: -ESRCH it is gone; -EMFILE, -ENOMEM. */
+ * Errors: -ESRCH it is gone; -EMFILE, -ENFILE, -ENOMEM, or what else pidfd_open(2) says: it cannot
+ * be watched now. */
 int process_find(struct server *server, pid_t pid, uint64_t start_time,
                  struct process **out_process);
 

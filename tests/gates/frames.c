@@ -1,7 +1,7 @@
 /* A writer and a reader that give back all they took, for memcheck.py.
  *
  *   frames write      publishes until its standard input ends
- *   frames read       reads in order until the stream ends, and tells each frame's number
+ *   frames read       reads each frame until the stream ends, and tells its number
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +11,6 @@
 #include <string.h>
 
 enum { PERIOD_MS = 20, DEPTH = 60 };
-#define PATIENCE_NS INT64_C(60000000000)
 
 static int fail(const char *what) {
     fprintf(stderr, "frames: %s: %s\n", what, shmframe_last_error());
@@ -27,8 +26,7 @@ static int publish(struct shmframe_writer *writer) {
 }
 
 static int write_frames(struct shmframe_session *session) {
-    struct shmframe_writer_params params = {.stream = "frames",
-                                            .deadline_ns = shmframe_deadline_ns(PATIENCE_NS)};
+    struct shmframe_writer_params params = {.stream = "frames", .deadline_ns = SHMFRAME_FOREVER};
     shmframe_format_video(&params.format, "gray", 64, 32);
     struct shmframe_writer *writer;
     if (shmframe_writer_open(session, &params, &writer) < 0)
@@ -45,9 +43,9 @@ static int write_frames(struct shmframe_session *session) {
 
 static int read_frames(struct shmframe_session *session) {
     const struct shmframe_reader_params params = {.stream = "frames",
-                                                  .policy = SHMFRAME_IN_ORDER,
+                                                  .policy = SHMFRAME_LOSSLESS,
                                                   .depth = DEPTH,
-                                                  .deadline_ns = shmframe_deadline_ns(PATIENCE_NS)};
+                                                  .deadline_ns = SHMFRAME_FOREVER};
     struct shmframe_reader *reader;
     if (shmframe_reader_open(session, &params, &reader) < 0)
         return fail("reader");
@@ -70,8 +68,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: frames write|read\n");
         return 2;
     }
-    const struct shmframe_session_params params = {
-        .name = argv[1], .deadline_ns = shmframe_deadline_ns(PATIENCE_NS)};
+    const struct shmframe_session_params params = {.name = argv[1],
+                                                   .deadline_ns = SHMFRAME_FOREVER};
     struct shmframe_session *session;
     if (shmframe_session_open(&params, &session) < 0)
         return fail("session");

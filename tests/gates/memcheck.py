@@ -121,8 +121,12 @@ class Memcheck(unittest.TestCase):
         reader = self.start(FRAMES, "read", preload=WAITV)
         writer = self.start(FRAMES, "write", preload=WAITV)
         self.expect(reader, "lost=0", 10)
+        # The writer is back first, and tells of a link whose holder has not come yet.
+        reader.process.send_signal(signal.SIGSTOP)
         self.stop_supervisor(first)
         second = self.start_supervisor()
+        self.expect(second, 'client="write"', 2)
+        reader.process.send_signal(signal.SIGCONT)
         self.expect(second, "event=stream-resumed")
         self.expect(second, "event=reader-opened")
         self.expect(reader, "lost=0", reader.count("lost=0") + 10)
