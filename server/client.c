@@ -19,6 +19,9 @@
 
 enum { LAST_WORDS_MAX = 4096 };
 
+static const char NOT_CLOSED[] = "user %u has passed descriptors that cannot be closed, as their "
+                                 "file system does not answer";
+
 /* ---- what each message does, and who may send it ---- */
 
 static int say_hello(struct client *client, struct channel_mail *mail);
@@ -86,7 +89,7 @@ static void update_interest(struct client *client) {
     if (client->socket < 0)
         return;
     refill_tokens(client);
-    uint32_t events = client->tokens >= 1 ? EPOLLIN : 0;
+    uint32_t events = client->tokens >= 1 && !client->is_resting ? EPOLLIN : 0;
     if (!client->must_wait && (client->queued || client->listing.type != MESSAGE_NONE))
         events |= EPOLLOUT;
     sd_event_source_set_io_events(client->source, events);
@@ -94,10 +97,10 @@ static void update_interest(struct client *client) {
     sd_event_source_set_enabled(client->source, events ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static void free_mail(struct client_mail *mail) {
+static void free_mail(const struct client *client, struct client_mail *mail) {
     for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
         if (mail->fd[i] >= 0)
-            closer_close(mail->fd[i]);
+            closer_close(mail->fd[i], client->uid);
     free(mail);
 }
 
@@ -105,7 +108,7 @@ static void clear_queue(struct client *client) {
     struct client_mail *mail;
     while ((mail = STAILQ_FIRST(&client->queue))) {
         STAILQ_REMOVE_HEAD(&client->queue, next);
-        free_mail(mail);
+        free_mail(client, mail);
     }
     client->queued = 0;
 }
@@ -123,7 +126,7 @@ static struct client_mail *copy_mail(const struct client *client, const union me
         mail->fd[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
         if (mail->fd[i] < 0 ||
             server_is_short_of_fds(client->server, mail->fd[i], LIMIT_FDS_LAST)) {
-            free_mail(mail);
+            free_mail(client, mail);
             return NULL;
         }
     }
@@ -169,7 +172,7 @@ void client_flush(struct client *client) {
             break;
         STAILQ_REMOVE_HEAD(&client->queue, next);
         client->queued--;
-        free_mail(mail);
+        free_mail(client, mail);
     }
     /* Descriptors on their way are counted for the whole user: no event tells when there is room.
      */
@@ -211,10 +214,35 @@ static bool take_token(struct client *client) {
     return true;
 }
 
-static void close_mail(struct channel_mail *mail) {
+static void close_mail(const struct client *client, struct channel_mail *mail) {
     for (uint32_t i = 0; i < mail->fds; i++)
         if (mail->fd[i] >= 0)
-            closer_close(mail->fd[i]);
+            closer_close(mail->fd[i], client->uid);
+}
+
+/* Whoever passes what is slow to close is read no quicker than that is closed; who passes what
+ * never is, no more. */
+static bool must_rest(struct client *client) {
+    switch (closer_look(client->uid)) {
+    case CLOSER_KEEPS_UP:
+        break;
+    case CLOSER_IS_BEHIND:
+        client->is_resting = true;
+        server_rest(client->server);
+        return true;
+    case CLOSER_IS_STUCK:
+        client_refuse(client, 0, -EMFILE, NOT_CLOSED, (unsigned)client->uid);
+        client_drop(client, "its user's descriptors cannot be closed");
+        return true;
+    }
+    return false;
+}
+
+void client_rested(struct client *client) {
+    if (!client->is_resting)
+        return;
+    client->is_resting = false;
+    update_interest(client);
 }
 
 unsigned client_count_fds(const struct client *client) {
@@ -229,6 +257,22 @@ unsigned client_count_fds(const struct client *client) {
     STAILQ_FOREACH(mail, &client->queue, next)
     count += message_fds(mail->message.header.type);
     return count;
+}
+
+/* Before anything else is decided: what is refused, or of no more use, is not closed for somebody
+ * who sends whatever he likes. */
+static int check_kinds(const struct channel_mail *mail) {
+    switch (mail->message.header.type) {
+    case MESSAGE_OPEN_RING:
+    case MESSAGE_HELD_RING:
+        return region_check(mail->fd[0], REGION_SEALED, 0, NULL);
+    case MESSAGE_OPEN_READER:
+        return region_check(mail->fd[0], REGION_SEALED, RECORD_BYTES, NULL);
+    case MESSAGE_OFFER_LINK:
+        return stream_offer_check_fds(mail->fd);
+    default:
+        return 0;
+    }
 }
 
 /* The last ones are for nobody; once half of them are taken, nobody may have more than a quarter.
@@ -274,7 +318,7 @@ static bool read_one(struct client *client) {
     if (code == -EAGAIN || code == -ENOMEM) /* of the latter: it is still there */
         return false;
     if (code == -EPIPE) {
-        close_mail(&mail);
+        close_mail(client, &mail);
         client_drop(client, "it closed the connection");
         return false;
     }
@@ -282,12 +326,17 @@ static bool read_one(struct client *client) {
     if (code == 0) {
         log_detail("receive type=%s cookie=%u from=%s", message_name(mail.message.header.type),
                    cookie, log_quote(client->name).text);
-        code = check_fds(client, &mail);
-        code = code == 0 ? handle(client, &mail) : refuse_fds(client, &mail, code);
+        code = check_kinds(&mail);
+        if (code == 0)
+            code = check_fds(client, &mail);
+        if (code == 0)
+            code = handle(client, &mail);
+        else if (code != -EPROTO)
+            code = refuse_fds(client, &mail, code);
         if (mail.message.header.type == MESSAGE_OPEN_RING)
             client->tokens -= MESSAGES_AN_OPEN_RING_COSTS;
     }
-    close_mail(&mail);
+    close_mail(client, &mail);
     if (code < 0) {
         client_refuse(client, cookie, code, "%s", shmframe_last_error());
         client_drop(client, "it was refused");
@@ -305,7 +354,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
     const bool is_over = events & (EPOLLHUP | EPOLLERR);
     if (events & ~(uint32_t)EPOLLOUT)
         for (unsigned i = 0; i < LIMIT_MESSAGES_A_TURN && client->socket >= 0; i++)
-            if ((!take_token(client) && !is_over) || !read_one(client))
+            if ((!take_token(client) && !is_over) || must_rest(client) || !read_one(client))
                 break;
     update_interest(client);
     return 0;
@@ -393,6 +442,9 @@ static int say_hello(struct client *client, struct channel_mail *mail) {
 
 /* ---- life ---- */
 
+/* Whose sockets are closed that nobody has read: whoever else's closes are stuck, those go on. */
+static const uid_t NOBODY = (uid_t)-1;
+
 void client_turn_away(int socket, int code, const char *text) {
     static struct log_limit limit; /* of all who have no limit of their own yet */
     union message message;
@@ -403,7 +455,9 @@ void client_turn_away(int socket, int code, const char *text) {
     if (log_limit_passes(&limit, shmframe_now_ns()))
         log_trouble("event=connection-refused errno=%d reason=%s", -code,
                     log_quote(message.error.text).text);
-    closer_close(socket); /* what was sent to it is closed with it */
+    /* What was sent to it is closed with it; and it hears at once. */
+    shutdown(socket, SHUT_RDWR);
+    closer_close(socket, NOBODY);
 }
 
 /* The cheap questions first: what costs a descriptor comes last. */
@@ -414,6 +468,8 @@ static int check_peer(struct server *server, int socket, struct process **out_pr
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
         return error_set(-errno, "the peer is unknown: %s", strerror(errno));
     int code = permission_find(server, socket, &peer, out_permission);
+    if (code == 0 && closer_look(peer.uid) == CLOSER_IS_STUCK)
+        code = error_set(-EMFILE, NOT_CLOSED, (unsigned)peer.uid);
     if (code == 0)
         code = quota_check_session(server, peer.uid, NULL);
     if (code < 0)
@@ -483,7 +539,7 @@ void client_drop(struct client *client, const char *reason) {
     client->timer = sd_event_source_disable_unref(client->timer);
     /* The peer hears at once; what it had sent is closed when it is closed. */
     shutdown(client->socket, SHUT_RDWR);
-    closer_close(client->socket);
+    closer_close(client->socket, client->uid);
     client->socket = -1;
     client->listing.type = MESSAGE_NONE;
     client->wait.is_waiting = false;

@@ -60,6 +60,7 @@ struct client {
     sd_event_source *source, *timer;
     bool is_welcome;
     bool is_swept;      /* away, and nothing left to do about it */
+    bool is_resting;    /* not read, until client_rested() */
     bool has_said_much; /* more than anybody has to say when he comes back */
     int64_t hello_ns, away_ns;
     char name[SHMFRAME_NAME_BYTES];
@@ -125,6 +126,9 @@ unsigned client_count_fds(const struct client *client);
 
 /* What follows from its being away. May release it. */
 void client_sweep(struct client *client);
+
+/* Reads it again, if it was given a rest by server_rest(). */
+void client_rested(struct client *client);
 
 /* Tries again what waited for room. */
 void client_flush(struct client *client);

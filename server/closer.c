@@ -1,6 +1,8 @@
 #include "closer.h"
 
+#include "clock.h"
 #include "error.h"
+#include "limits.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,26 +14,31 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A ring with room for every descriptor there can be: none is in it twice, so it is never full. */
+enum { USERS_MAX = 64, IDLE_MAX = 2, STACK_BYTES = 256 << 10 };
+
+/* A user with something to close. Of more than there is room for, several share one. */
+struct user {
+    uid_t uid;
+    int first, last; /* of those that wait */
+    size_t waiting;
+    unsigned closing;
+    int64_t progress_ns; /* when one came to an end, or the first one came */
+};
+
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t is_filled;
-    int *fd;
-    size_t room, first, count;
-    uint64_t taken; /* so far */
-} closer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .is_filled = PTHREAD_COND_INITIALIZER};
+    pthread_cond_t is_filled, is_done;
+    int *next; /* of each descriptor that waits: the one behind it; none waits twice */
+    size_t room;
+    struct user user[USERS_MAX];
+    unsigned turn; /* whose it is */
+    unsigned threads, idle, closing;
+    bool is_stopped;
+} closer = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+            .is_filled = PTHREAD_COND_INITIALIZER,
+            .is_done = PTHREAD_COND_INITIALIZER};
 
-static int take(void) {
-    pthread_mutex_lock(&closer.mutex);
-    while (closer.count == 0)
-        pthread_cond_wait(&closer.is_filled, &closer.mutex);
-    const int fd = closer.fd[closer.first];
-    closer.first = (closer.first + 1) % closer.room;
-    closer.count--;
-    closer.taken++;
-    pthread_mutex_unlock(&closer.mutex);
-    return fd;
-}
+/* ---- closing ---- */
 
 static void ignore(int signal) {
     (void)signal;
@@ -52,9 +59,10 @@ static bool make_timer(timer_t *out_timer) {
 }
 
 /* Whoever sent it may have told the kernel to wait, for hours, until the other end has everything:
- * that wait ends with a signal. Also of descriptors in a socket's queue, that nobody has read. */
+ * that wait ends with a signal, and while that is pending no other one begins. Also of descriptors
+ * in a socket's queue, that nobody has read. */
 static void close_soon(int fd, const timer_t *timer) {
-    enum { PATIENCE_NS = 5000000 };
+    enum { PATIENCE_NS = 200000 }; /* longer than the handler takes */
     const struct linger linger = {.l_onoff = 0};
     const struct itimerspec armed = {{.tv_nsec = PATIENCE_NS}, {.tv_nsec = PATIENCE_NS}};
     const struct itimerspec calm = {0};
@@ -66,13 +74,119 @@ static void close_soon(int fd, const timer_t *timer) {
         timer_settime(*timer, 0, &calm, NULL);
 }
 
+/* ---- who is next; all with the mutex ---- */
+
+static bool has_any(const struct user *user) {
+    return user->waiting > 0 || user->closing > 0;
+}
+
+static struct user *find_user(uid_t uid) {
+    struct user *unused = NULL;
+    for (unsigned i = 0; i < USERS_MAX; i++) {
+        struct user *user = &closer.user[i];
+        if (has_any(user) && user->uid == uid)
+            return user;
+        if (!has_any(user) && !unused)
+            unused = user;
+    }
+    if (!unused)
+        return &closer.user[uid % USERS_MAX];
+    *unused = (struct user){.uid = uid, .progress_ns = shmframe_now_ns()};
+    return unused;
+}
+
+static struct user *choose_user(void) {
+    for (unsigned i = 0; i < USERS_MAX && !closer.is_stopped; i++) {
+        const unsigned place = (closer.turn + i) % USERS_MAX;
+        struct user *user = &closer.user[place];
+        if (user->waiting == 0 || user->closing >= CLOSER_THREADS_OF_USER)
+            continue;
+        closer.turn = place + 1;
+        return user;
+    }
+    return NULL;
+}
+
+static void put(struct user *user, int fd) {
+    if (user->waiting == 0)
+        user->first = fd;
+    else
+        closer.next[user->last] = fd;
+    user->last = fd;
+    user->waiting++;
+}
+
+static int take(struct user *user) {
+    const int fd = user->first;
+    user->first = closer.next[fd];
+    user->waiting--;
+    return fd;
+}
+
+/* NULL: there are enough who wait. */
+static struct user *await_user(void) {
+    struct user *user;
+    while (!(user = choose_user())) {
+        if (closer.idle >= IDLE_MAX)
+            return NULL;
+        closer.idle++;
+        pthread_cond_wait(&closer.is_filled, &closer.mutex);
+        closer.idle--;
+    }
+    return user;
+}
+
+/* ---- threads ---- */
+
+static int start_thread(void);
+
+static void close_one(struct user *user, const timer_t *timer) {
+    const int fd = take(user);
+    user->closing++;
+    closer.closing++;
+    if (closer.idle == 0) /* this close may not come to an end */
+        start_thread();
+    pthread_mutex_unlock(&closer.mutex);
+    close_soon(fd, timer);
+    pthread_mutex_lock(&closer.mutex);
+    user->closing--;
+    user->progress_ns = shmframe_now_ns();
+    if (--closer.closing == 0)
+        pthread_cond_signal(&closer.is_done);
+}
+
 static void *run(void *nothing) {
     (void)nothing;
     timer_t timer;
     const bool has_timer = make_timer(&timer);
-    for (;;)
-        close_soon(take(), has_timer ? &timer : NULL);
+    struct user *user;
+    pthread_mutex_lock(&closer.mutex);
+    while ((user = await_user()))
+        close_one(user, has_timer ? &timer : NULL);
+    closer.threads--;
+    pthread_mutex_unlock(&closer.mutex);
+    if (has_timer)
+        timer_delete(timer);
     return NULL;
+}
+
+/* With the mutex. If there can be no more, those that there are go on. */
+static int start_thread(void) {
+    if (closer.threads >= CLOSER_THREADS_MAX)
+        return EAGAIN;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all, before;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
+    const int code = pthread_create(&thread, &attributes, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    closer.threads += code == 0;
+    return code;
 }
 
 int closer_start(size_t fds) {
@@ -81,41 +195,76 @@ int closer_start(size_t fds) {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (place == MAP_FAILED)
         return error_set(-errno, "no memory for %zu descriptors: %s", fds, strerror(errno));
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-    pthread_t thread;
-    const int code = pthread_create(&thread, NULL, run, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0) {
-        munmap(place, fds * sizeof(int));
-        return error_set(-code, "no thread: %s", strerror(code));
-    }
-    pthread_detach(thread);
     pthread_mutex_lock(&closer.mutex);
-    closer.fd = place;
+    const int code = start_thread();
+    closer.next = code == 0 ? place : NULL;
     closer.room = fds;
     pthread_mutex_unlock(&closer.mutex);
-    return 0;
+    if (code == 0)
+        return 0;
+    munmap(place, fds * sizeof(int));
+    return error_set(-code, "no thread: %s", strerror(code));
 }
 
-size_t closer_backlog(uint64_t *out_closed) {
+/* ---- for the loop ---- */
+
+void closer_close(int fd, uid_t uid) {
     pthread_mutex_lock(&closer.mutex);
-    const size_t count = closer.count;
-    *out_closed = closer.taken;
+    const bool is_taken = closer.next && (size_t)fd < closer.room;
+    if (is_taken) {
+        put(find_user(uid), fd);
+        if (closer.idle == 0)
+            start_thread();
+        pthread_cond_signal(&closer.is_filled);
+    }
+    pthread_mutex_unlock(&closer.mutex);
+    if (!is_taken)
+        close(fd);
+}
+
+static enum closer_progress look(const struct user *user) {
+    if (user->waiting + user->closing < LIMIT_CLOSING_OF_USER)
+        return CLOSER_KEEPS_UP;
+    return shmframe_now_ns() - user->progress_ns < CLOSER_STUCK_NS ? CLOSER_IS_BEHIND
+                                                                   : CLOSER_IS_STUCK;
+}
+
+enum closer_progress closer_look(uid_t uid) {
+    pthread_mutex_lock(&closer.mutex);
+    const enum closer_progress progress = look(find_user(uid));
+    pthread_mutex_unlock(&closer.mutex);
+    return progress;
+}
+
+size_t closer_backlog(void) {
+    size_t count = 0;
+    pthread_mutex_lock(&closer.mutex);
+    for (unsigned i = 0; i < USERS_MAX; i++)
+        if (look(&closer.user[i]) != CLOSER_IS_STUCK)
+            count += closer.user[i].waiting + closer.user[i].closing;
     pthread_mutex_unlock(&closer.mutex);
     return count;
 }
 
-void closer_close(int fd) {
+int closer_stop(int64_t patience_ns) {
+    const struct timespec until = clock_timespec(shmframe_now_ns() + patience_ns);
+    int code = 0;
     pthread_mutex_lock(&closer.mutex);
-    const bool is_started = closer.fd != NULL;
-    if (is_started) {
-        closer.fd[(closer.first + closer.count) % closer.room] = fd;
-        closer.count++;
-        pthread_cond_signal(&closer.is_filled);
-    }
+    closer.is_stopped = true;
+    while (closer.closing > 0 && code == 0)
+        code = pthread_cond_clockwait(&closer.is_done, &closer.mutex, CLOCK_MONOTONIC, &until);
+    const bool is_busy = closer.closing > 0;
     pthread_mutex_unlock(&closer.mutex);
-    if (!is_started)
-        close(fd);
+    if (!is_busy)
+        return 0;
+    closer_go_on();
+    return error_set(-EBUSY, "a descriptor that was passed is not closed yet, as its file system "
+                             "does not answer");
+}
+
+void closer_go_on(void) {
+    pthread_mutex_lock(&closer.mutex);
+    closer.is_stopped = false;
+    pthread_cond_broadcast(&closer.is_filled);
+    pthread_mutex_unlock(&closer.mutex);
 }

@@ -1,20 +1,41 @@
-/* Closer: a thread that closes what peers have passed to us.
+/* Closer: threads that close what peers have passed to us.
  *
  * Closing may wait: for a connection that lingers, for a file system that another process serves,
- * for either of them in the queue of a local socket. Only what region_check() has found to be plain
- * memory is closed by the loop itself.
+ * for either of them in the queue of a local socket. The first of these waits ends with a signal,
+ * the second one when that process pleases. So a few threads close, each user's descriptors in
+ * turn, and one user's closes keep no more than CLOSER_THREADS_OF_USER of them. Only what
+ * region_check() has found to be plain memory is closed by the loop itself.
  */
 #ifndef SERVER_CLOSER_H
 #define SERVER_CLOSER_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+enum { CLOSER_THREADS_MAX = 64, CLOSER_THREADS_OF_USER = 4 };
 
 /* `fds`: how many descriptors there can be. Errors: any, with its sentence. */
 int closer_start(size_t fds);
-/* Takes `fd`; never waits. Before closer_start() it closes at once. */
-void closer_close(int fd);
-/* How many are still to be closed, and how many were so far. */
-size_t closer_backlog(uint64_t *out_closed);
+/* Takes `fd`, which `uid` has passed or opened; never waits. Before closer_start() it closes at
+ * once. */
+void closer_close(int fd, uid_t uid);
+
+enum closer_progress {
+    CLOSER_KEEPS_UP,
+    CLOSER_IS_BEHIND, /* LIMIT_CLOSING_OF_USER are still to be closed */
+    CLOSER_IS_STUCK,  /* as many, and none of them came to an end in CLOSER_STUCK_NS */
+};
+#define CLOSER_STUCK_NS INT64_C(5000000000)
+/* How far it is with what `uid` has passed. */
+enum closer_progress closer_look(uid_t uid);
+/* How many are still to be closed, but for those of users with whom it is stuck. */
+size_t closer_backlog(void);
+
+/* Waits until no thread is closing, so that this process can run another program, and has none
+ * begin. Errors: -EBUSY one is still closing after `patience_ns`; then all goes on. */
+int closer_stop(int64_t patience_ns);
+/* After closer_stop() all goes on. */
+void closer_go_on(void);
 
 #endif

@@ -12,7 +12,9 @@ enum {
     LIMIT_FDS_RESERVED = 64,     /* descriptors that new connections may not take */
     LIMIT_FDS_LAST = 16,         /* descriptors that messages may not take either */
     LIMIT_SESSIONS_RESERVED = 8, /* beyond the settings', for root and the supervisor's user */
-    LIMIT_CLOSING = 128,         /* descriptors still to be closed, while nobody is accepted */
+
+    /* One user. */
+    LIMIT_CLOSING_OF_USER = 64, /* descriptors still to be closed, while none is read of his */
 
     /* One session. */
     LIMIT_NAMES_WAITED_FOR = 64,      /* streams that nobody has written yet */

@@ -167,15 +167,23 @@ static void tell_not_upgraded(struct server *server) {
     journal_add(server, &event);
 }
 
-/* Does not return if it goes well. */
+#define CLOSE_PATIENCE_NS INT64_C(1000000000)
+
+/* Does not return if it goes well. A program is not run before all threads have ended: one that is
+ * closing what never is closed would keep this one from it, and from all else, for ever. */
 static void upgrade(struct server *server) {
     server->is_upgrade_due = false;
     names_save(server);
+    if (closer_stop(CLOSE_PATIENCE_NS) < 0) {
+        tell_not_upgraded(server);
+        return;
+    }
     /* It raises the limit itself, and gives nodes the one that it was born with. */
     setrlimit(RLIMIT_NOFILE, &server->nofile_born);
     if (upgrade_run(&server->listener) < 0)
         tell_not_upgraded(server);
     raise_fds_limit(server);
+    closer_go_on();
 }
 
 /* After every event: what could not be done while lists were being walked. */
@@ -221,38 +229,40 @@ static void refuse_without_descriptors(struct server *server) {
     server->reserve_fd = open_reserve();
 }
 
-/* Whoever is thrown out comes again: no quicker than what he sent can be closed, or descriptors
- * would run out. Others wait with him for that moment; not for a close that never ends. */
-static bool must_rest(const struct server *server, size_t backlog_most, uint64_t *out_closed) {
-    return closer_backlog(out_closed) > backlog_most && *out_closed != server->closed_seen;
-}
-
-static void rest_from_accepting(struct server *server, uint64_t closed) {
+void server_rest(struct server *server) {
     enum { REST_US = 2000 };
-    server->closed_seen = closed;
-    sd_event_source_set_enabled(server->accept_source, SD_EVENT_OFF);
+    int enabled;
+    if (sd_event_source_get_enabled(server->rest_source, &enabled) > 0)
+        return;
     sd_event_source_set_time_relative(server->rest_source, REST_US);
     sd_event_source_set_enabled(server->rest_source, SD_EVENT_ONESHOT);
+}
+
+/* Whoever is thrown out comes again: descriptors would run out, if that were quicker than what he
+ * sent can be closed. */
+static bool must_rest(const struct server *server) {
+    return closer_backlog() > server->fds_limit / 8;
 }
 
 static int on_rested(sd_event_source *source, uint64_t usec, void *user) {
     (void)source, (void)usec;
     struct server *server = user;
-    uint64_t closed;
-    if (must_rest(server, LIMIT_CLOSING / 2, &closed))
-        rest_from_accepting(server, closed);
+    struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all)
+        client_rested(client);
+    if (must_rest(server))
+        server_rest(server);
     else
         sd_event_source_set_enabled(server->accept_source, SD_EVENT_ON);
     return 0;
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user) {
-    (void)source;
     (void)events;
     struct server *server = user;
-    uint64_t closed;
-    if (must_rest(server, LIMIT_CLOSING, &closed)) {
-        rest_from_accepting(server, closed);
+    if (must_rest(server)) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        server_rest(server);
         return 0;
     }
     int socket = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -362,8 +372,9 @@ static int add_sources(struct server *server) {
         code = sd_event_add_time_relative(server->event, &server->tick_source, CLOCK_MONOTONIC,
                                           TICK_NS / 1000, 0, on_tick, server);
     if (code >= 0)
-        code = sd_event_add_time_relative(server->event, &server->rest_source, CLOCK_MONOTONIC, 0,
-                                          0, on_rested, server);
+        code =
+            sd_event_add_time_relative(server->event, &server->rest_source, CLOCK_MONOTONIC, 0,
+                                       1 /* by itself a timer is 250 ms late */, on_rested, server);
     if (code >= 0)
         code = sd_event_source_set_enabled(server->rest_source, SD_EVENT_OFF);
     if (code >= 0)

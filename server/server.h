@@ -34,7 +34,6 @@ struct server {
     sd_event *event;
     sd_event_source *accept_source, *rest_source, *tick_source, *after_source;
     struct listener listener;
-    uint64_t closed_seen;         /* what had been closed when accepting was given a rest */
     int reserve_fd;               /* closed for a moment to refuse a peer when no other is left */
     uint64_t fds_limit;           /* RLIMIT_NOFILE */
     struct rlimit nofile_born;    /* before it was raised: for nodes */
@@ -78,6 +77,9 @@ bool server_is_in_grace(const struct server *server);
 /* Reads the settings again: what is there stays, what comes is measured by them. A mistake changes
  * nothing, and is told. Errors: -EINVAL, -ENOMEM. */
 int server_reload_settings(struct server *server, const struct pipeline_listener *listener);
+
+/* In a moment those who rest are read again, and connections accepted. */
+void server_rest(struct server *server);
 
 /* Whether descriptor number `fd` means that fewer than `reserved` are left. */
 bool server_is_short_of_fds(const struct server *server, int fd, unsigned reserved);

@@ -214,6 +214,8 @@ void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state
 void stream_writer_away(struct stream_writer *writer);
 
 /* ---- stream_offer.c: likewise ---- */
+/* What OFFER_LINK brings. Errors: -EPROTO it is something else; -ENOMEM. */
+int stream_offer_check_fds(const int fd[3]);
 int stream_offer_link(struct client *client, struct channel_mail *mail);
 /* The offer has come, but there is no descriptor left for its link. */
 int stream_offer_lose(struct client *client, struct channel_mail *mail);

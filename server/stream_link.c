@@ -86,11 +86,12 @@ static struct stream_link *find_unused(const struct stream_ring *ring) {
 }
 
 static void close_link_fds(struct stream_link *link) {
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 2; i++) /* pages: plain memory */
         if (link->fd[i] >= 0)
-            closer_close(link->fd[i]);
-        link->fd[i] = -1;
-    }
+            close(link->fd[i]);
+    if (link->fd[2] >= 0)
+        closer_close(link->fd[2], link->ring->writer->client->uid);
+    link->fd[0] = link->fd[1] = link->fd[2] = -1;
 }
 
 static void send_reader_event(struct stream_writer *writer, uint32_t number, pid_t pid,

@@ -24,7 +24,7 @@ static int check_wake(int fd) {
     return 0;
 }
 
-static int check_link_fds(const int fd[3]) {
+int stream_offer_check_fds(const int fd[3]) {
     int code = region_check(fd[0], REGION_LEASE, LINK_PAGE_BYTES, NULL);
     if (code == 0)
         code = region_check(fd[1], REGION_SEALED, LINK_PAGE_BYTES, NULL);
@@ -81,10 +81,8 @@ static int add_unused(struct stream_ring *ring, struct channel_mail *mail) {
     const struct message_offer_link *offer = &mail->message.offer_link;
     if (count_unused(ring) >= LIMIT_LINKS_UNUSED)
         return error_set(-EPROTO, "OFFER_LINK: %d unused links are the limit", LIMIT_LINKS_UNUSED);
-    int code = check_link_fds(mail->fd);
     struct stream_link *link;
-    if (code == 0)
-        code = add_link(ring, offer->entry, offer->serial, &link);
+    const int code = add_link(ring, offer->entry, offer->serial, &link);
     if (code < 0)
         return code;
     for (unsigned i = 0; i < 3; i++) {

@@ -1,0 +1,367 @@
+/* What is slow to close, or never is, is one user's trouble: others come, go and are served. */
+#include "peer.h"
+
+#include <shmframe/shmframe.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STRANGER_UID = 12345 };
+
+static struct supervisor supervisor;
+
+static void begin(void) {
+    supervisor_prepare(&supervisor);
+}
+
+static void end(void) {
+    supervisor_clean(&supervisor);
+}
+
+/* ---- what is refused or ignored ---- */
+
+static void expect_cut(struct peer *peer, const union message *message, const int *fds) {
+    peer_send(peer, message, fds);
+    peer_expect_error(peer, -EPROTO);
+    peer_expect_end(peer);
+    peer_vanish(peer);
+}
+
+START_TEST(what_is_ignored_or_refused_is_looked_at_all_the_same) {
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int fds[3] = {null, null, null};
+    supervisor_start(&supervisor);
+    struct peer peer;
+    union message message;
+    peer_open(&peer, &supervisor, "shows a ring of no reader");
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = 7;
+    message.held_ring.generation = 1;
+    expect_cut(&peer, &message, fds);
+    peer_open(&peer, &supervisor, "offers a link of no writer");
+    message_init(&message, MESSAGE_OFFER_LINK, 0);
+    message.offer_link.writer = 7;
+    expect_cut(&peer, &message, fds);
+    peer_open(&peer, &supervisor, "opens a ring without loans");
+    message_init(&message, MESSAGE_OPEN_RING, 5);
+    strcpy(message.open_ring.stream, "test");
+    expect_cut(&peer, &message, fds);
+    close(null);
+    supervisor_expect_fds_back(&supervisor);
+}
+END_TEST
+
+/* ---- what is slow to close ---- */
+
+/* To a socket that nobody accepts from: full, so that a close of it would wait for an hour. */
+static int make_lingering(const struct sockaddr_in *address) {
+    static const char bytes[1 << 16];
+    const struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    const int room = 4096;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        continue;
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    return fd;
+}
+
+/* A link as it is to be, but for what is on its way in the wake socket. Sends it as of no writer.
+ * While the supervisor is stopped: its close must be the last one. False: there may be no more on
+ * their way. */
+static bool send_loaded_link(struct peer *peer, const struct sockaddr_in *address) {
+    union message message;
+    int fds[3], pair[2];
+    link_make(fds);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    const int lingering = make_lingering(address);
+    message_init(&message, MESSAGE_HELD_RING, 0); /* any with one descriptor */
+    const bool is_loaded = channel_send(pair[0], &message, &lingering) == 0;
+    close(fds[2]);
+    fds[2] = pair[1];
+    message_init(&message, MESSAGE_OFFER_LINK, 0);
+    message.offer_link.writer = 7;
+    if (is_loaded)
+        peer_send(peer, &message, fds);
+    if (!is_loaded)
+        ck_assert_int_eq(setsockopt(lingering, SOL_SOCKET, SO_LINGER, &(struct linger){0},
+                                    sizeof(struct linger)),
+                         0);
+    close(lingering);
+    close(pair[0]);
+    link_drop(fds);
+    return is_loaded;
+}
+
+/* As many as fit into the peer's socket. */
+static bool send_some(struct peer *peer, const struct sockaddr_in *address) {
+    enum { SOME = 32 };
+    int status;
+    bool goes_on = true;
+    kill(supervisor.pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    for (unsigned i = 0; i < SOME && goes_on; i++)
+        goes_on = send_loaded_link(peer, address);
+    kill(supervisor.pid, SIGCONT);
+    peer_expect_silence(peer); /* they were read */
+    return goes_on;
+}
+
+static void raise_fds_limit(void) {
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(a_flood_of_what_is_slow_to_close_keeps_nobody_out) {
+    enum { TIMES = 90, LINKS = 32 * TIMES };
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof(address);
+    const int room = 4096;
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, LINKS) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &length) < 0) {
+        close(listener);
+        return; /* no network at all */
+    }
+    raise_fds_limit();
+    supervisor_start(&supervisor);
+    struct peer flood, peer;
+    peer_open(&flood, &supervisor, "flood");
+    for (unsigned i = 0; i < TIMES && send_some(&flood, &address); i++)
+        continue;
+    peer_open(&peer, &supervisor, "somebody else");
+    peer_expect_silence(&peer);
+    peer_expect_silence(&flood); /* it was not cut */
+    peer_close(&peer);
+    peer_close(&flood);
+    supervisor_expect_fds_back(&supervisor);
+    close(listener);
+}
+END_TEST
+
+/* ---- what is never closed ---- */
+
+/* A file system of one file, which answers everything but that the file is closed. */
+struct silent {
+    pthread_t thread;
+    int device, file;
+    char path[128];
+};
+
+static void answer(int device, const struct fuse_in_header *question, int error, const void *out,
+                   size_t bytes) {
+    char data[sizeof(struct fuse_out_header) + 256] = {0};
+    const struct fuse_out_header header = {
+        .len = (uint32_t)(sizeof(header) + bytes), .error = error, .unique = question->unique};
+    memcpy(data, &header, sizeof(header));
+    if (bytes)
+        memcpy(data + sizeof(header), out, bytes);
+    if (write(device, data, header.len) < 0)
+        return; /* it was given up meanwhile */
+}
+
+static void serve(int device, const struct fuse_in_header *question) {
+    const struct fuse_init_out init = {
+        .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = 4096};
+    const struct fuse_attr_out attributes = {
+        .attr = {.ino = FUSE_ROOT_ID, .mode = S_IFREG | 0600, .nlink = 1}};
+    const struct fuse_open_out opened = {.fh = 1};
+    switch (question->opcode) {
+    case FUSE_INIT:
+        answer(device, question, 0, &init, sizeof(init));
+        break;
+    case FUSE_GETATTR:
+        answer(device, question, 0, &attributes, sizeof(attributes));
+        break;
+    case FUSE_OPEN:
+        answer(device, question, 0, &opened, sizeof(opened));
+        break;
+    case FUSE_FLUSH:
+    case FUSE_FORGET:
+    case FUSE_INTERRUPT:
+        break;
+    default:
+        answer(device, question, -ENOSYS, NULL, 0);
+    }
+}
+
+static void *serve_all(void *user) {
+    const struct silent *silent = user;
+    static char data[1 << 16];
+    ssize_t bytes;
+    while ((bytes = read(silent->device, data, sizeof(data))) > 0 || errno == EINTR ||
+           errno == ENOENT)
+        if (bytes > 0)
+            serve(silent->device, (const struct fuse_in_header *)(void *)data);
+    return NULL;
+}
+
+/* Not before the supervisor runs: a child that closes the file never comes to run a program, and
+ * who looks at it in /proc waits too. False: this system or this user has no such file systems. */
+static bool silent_open(struct silent *silent) {
+    char options[96];
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+        mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return false;
+    silent->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (silent->device < 0)
+        return false;
+    snprintf(silent->path, sizeof(silent->path), "%s/silent", supervisor.folder);
+    const int place = open(silent->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ck_assert_int_ge(place, 0);
+    close(place);
+    snprintf(options, sizeof(options), "fd=%d,rootmode=100000,user_id=0,group_id=0,allow_other",
+             silent->device);
+    if (mount("silent", silent->path, "fuse", MS_NOSUID | MS_NODEV, options) < 0) {
+        unlink(silent->path);
+        close(silent->device);
+        return false;
+    }
+    ck_assert_int_eq(pthread_create(&silent->thread, NULL, serve_all, silent), 0);
+    silent->file = open(silent->path, O_RDONLY | O_CLOEXEC);
+    ck_assert_msg(silent->file >= 0, "%s", strerror(errno));
+    return true;
+}
+
+/* Whoever waits for it waits no more. */
+static void silent_close(struct silent *silent) {
+    umount2(silent->path, MNT_FORCE);
+    umount2(silent->path, MNT_DETACH);
+    pthread_join(silent->thread, NULL);
+    close(silent->file);
+    close(silent->device);
+    unlink(silent->path);
+}
+
+/* One session's, or part of it: it is cut after the first. */
+static void send_file(struct peer *peer, int file) {
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    message.held_ring.reader = 7;
+    channel_send(peer->socket, &message, &file);
+}
+
+START_TEST(a_file_that_is_never_closed_holds_up_no_other) {
+    struct silent silent;
+    struct peer peer, other;
+    supervisor_start(&supervisor);
+    if (!silent_open(&silent))
+        return;
+    peer_open(&peer, &supervisor, "with a file of its own");
+    send_file(&peer, silent.file);
+    peer_expect_error(&peer, -EPROTO);
+    peer_expect_end(&peer);
+    peer_vanish(&peer);
+    peer_open(&other, &supervisor, "somebody else");
+    peer_expect_silence(&other);
+    peer_close(&other);
+    supervisor_expect_fds_back(&supervisor); /* what is being closed has no number any more */
+    silent_close(&silent);
+}
+END_TEST
+
+START_TEST(a_program_is_not_run_anew_while_a_file_is_not_closed) {
+    struct silent silent;
+    struct peer peer, other;
+    union message message;
+    struct channel_mail mail;
+    supervisor_start(&supervisor);
+    if (!silent_open(&silent))
+        return;
+    peer_open(&peer, &supervisor, "with a file of its own");
+    peer_open(&other, &supervisor, "somebody else");
+    send_file(&peer, silent.file);
+    peer_expect_error(&peer, -EPROTO);
+    message_init(&message, MESSAGE_COMMAND, 9);
+    strcpy(message.command.verb, "upgrade");
+    peer_send(&other, &message, NULL);
+    peer_expect(&other, MESSAGE_DONE, &mail);
+    peer_expect_silence(&other); /* as before, and served */
+    silent_close(&silent);
+    peer_vanish(&peer);
+    peer_close(&other);
+}
+END_TEST
+
+static void open_to_stranger(void) {
+    snprintf(supervisor.allow_uid, sizeof(supervisor.allow_uid), "%d", STRANGER_UID);
+    supervisor_start(&supervisor);
+    ck_assert_int_eq(chmod(supervisor.folder, 0711), 0);
+    ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
+}
+
+START_TEST(who_passes_many_files_that_are_never_closed_is_turned_away) {
+    static const struct peer_user stranger = {.uid = STRANGER_UID, .gid = STRANGER_UID};
+    struct silent silent;
+    struct peer peer, other;
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    open_to_stranger();
+    if (!silent_open(&silent))
+        return;
+    peer_open(&other, &supervisor, "somebody else");
+    const int64_t until_ns = shmframe_deadline_ns(4 * DEADLINE_MS * INT64_C(1000000));
+    int code = 0;
+    while (code != -EMFILE) {
+        union message message;
+        struct channel_mail mail;
+        ck_assert_msg(shmframe_now_ns() < until_ns, "nobody was turned away");
+        peer = (struct peer){.socket = peer_connect_as(&supervisor, &stranger)};
+        message_init(&message, MESSAGE_HELLO, 1);
+        message.hello.now_ns = shmframe_now_ns();
+        channel_send(peer.socket, &message, NULL);
+        send_file(&peer, silent.file);
+        struct pollfd polled = {.fd = peer.socket, .events = POLLIN};
+        while (poll(&polled, 1, DEADLINE_MS) == 1 && channel_receive(peer.socket, &mail) == 0) {
+            if (mail.message.header.type == MESSAGE_ERROR)
+                code = mail.message.error.code;
+            channel_close_fds(&mail);
+        }
+        peer_vanish(&peer);
+        peer_expect_silence(&other); /* all the while */
+    }
+    peer_close(&other);
+    peer_open(&other, &supervisor, "somebody else again");
+    peer_expect_silence(&other);
+    peer_close(&other);
+    silent_close(&silent);
+    supervisor_expect_fds_back(&supervisor);
+}
+END_TEST
+
+int main(void) {
+    TCase *cases = tcase_create("closing");
+    tcase_set_timeout(cases, 120);
+    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, what_is_ignored_or_refused_is_looked_at_all_the_same);
+    tcase_add_test(cases, a_flood_of_what_is_slow_to_close_keeps_nobody_out);
+    tcase_add_test(cases, a_file_that_is_never_closed_holds_up_no_other);
+    tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_is_not_closed);
+    tcase_add_test(cases, who_passes_many_files_that_are_never_closed_is_turned_away);
+    Suite *suite = suite_create("closing");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
