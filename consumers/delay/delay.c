@@ -36,7 +36,7 @@ static struct {
     bool is_reordering, is_sandboxed;
     uint32_t seed, held, wait_readers;
     int64_t spin_ns;
-    const char *log, *format;
+    const char *allow, *log, *format;
 } settings = {
     .picture_ns = -1, .sound_ns = -1, .distribution = "uniform", .seed = 1, .format = "text"};
 
@@ -64,6 +64,9 @@ static const struct option_spec options[] = {
      "busy-wait for the last so long before a frame is due (0)"},
     {"wait-readers", 'w', OPTION_COUNT, &settings.wait_readers, "COUNT",
      "take no frame before OUT has so many readers: for sources that wait"},
+    {"allow", 0, OPTION_TEXT, &settings.allow, "WHO",
+     "which other users may read OUT: \"group video\", \"user anna\", several with commas between "
+     "them, or \"all\" or \"none\" alone; default: as shmframed.conf says"},
     {"log", 0, OPTION_TEXT, &settings.log, "FILE", "write what became of each frame, as CSV"},
     {"format", 0, OPTION_TEXT, &settings.format, "text|json",
      "how to print the statistics at the end"},
@@ -415,6 +418,7 @@ static void await_readers(void) {
 static bool open_lanes(char *const *names, const struct schedule_params *schedule) {
     struct lane_params params = {
         .group = names[1],
+        .allow = settings.allow,
         .held_max = settings.held,
         .schedule = *schedule,
         .pause = {.run = publish_due},

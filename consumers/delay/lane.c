@@ -64,6 +64,7 @@ bool lane_open(struct lane *lane, struct shmframe_session *session, struct sourc
         .flags = SHMFRAME_WRITER_TELLS_DROPS | (lane->is_live ? SHMFRAME_WRITER_LIVE : 0),
         .loans = lane->loans,
         .ring_bytes = count_ring_bytes(lane, format),
+        .allow = params->allow,
     };
     const int result = shmframe_writer_open(session, &writer_params, &lane->writer);
     if (result == -EINTR && program_is_stopping())

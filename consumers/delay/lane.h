@@ -18,6 +18,7 @@ enum { LANE_INPUT_DEPTH = 8 }; /* how far it may be behind its source */
 
 struct lane_params {
     const char *group; /* of the streams that come out */
+    const char *allow; /* who else may read them; NULL: as the supervisor has it */
     uint32_t held_max; /* 0: what the schedule takes */
     struct schedule_params schedule;
     struct strips_pause pause; /* while a frame is copied */

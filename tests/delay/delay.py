@@ -176,6 +176,11 @@ class Delay(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (2, ""), (arguments, done.stderr))
             self.assertEqual(done.stderr.count("\n"), 1, arguments)
 
+    def test_who_else_may_read_what_comes_out_is_said_to_the_supervisor(self):
+        self.delay("--allow 'user 12341, group 12342'", WAITING + " --no-sound --frames 3")
+        said = self.run_all(PATTERN + " --no-sound", f"{DELAY} cam late --allow 'all, none'", code=1)
+        self.assertIn("allow: expected users and groups, or \"all\" and \"none\" alone", said)
+
     def test_a_log_that_cannot_be_written_is_told_at_once(self):
         done = subprocess.run([DELAY, "cam", "late", "--log", self.path("no/log")], text=True,
                               capture_output=True, timeout=30, check=False)
