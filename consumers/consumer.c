@@ -123,16 +123,29 @@ void consumer_fail_open(struct shmframe_session *session, const char *stream, in
                  (double)consumer_settings.wait_ns / 1e9, remedy);
 }
 
+void consumer_tell_waiting(const char *stream) {
+    program_warn("waiting for stream %s, for %g s in all (--wait)", stream,
+                 (double)consumer_settings.wait_ns / 1e9);
+}
+
 struct shmframe_reader *consumer_open_reader(struct shmframe_session *session,
                                              struct shmframe_reader_params params) {
     struct shmframe_reader *reader = NULL;
     progress_update("waiting for stream %s", params.stream);
-    params.deadline_ns =
+    const int64_t deadline_ns =
         consumer_settings.wait_ns > 0 ? shmframe_deadline_ns(consumer_settings.wait_ns) : 0;
+    const int64_t told_ns = shmframe_deadline_ns(CONSUMER_SILENT_NS);
+    bool is_silent = !progress_is_shown() && told_ns < deadline_ns;
     int result;
-    do
+    do {
+        params.deadline_ns = is_silent ? told_ns : deadline_ns;
         result = shmframe_reader_open(session, &params, &reader);
-    while (result == -EINTR && !program_is_stopping());
+        if (result != -ETIMEDOUT || !is_silent)
+            continue;
+        consumer_tell_waiting(params.stream);
+        is_silent = false;
+        result = -EINTR; /* on with it */
+    } while (result == -EINTR && !program_is_stopping());
     progress_clear();
     if (result == 0)
         return reader;

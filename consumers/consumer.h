@@ -33,6 +33,10 @@ struct shmframe_reader_params consumer_reader_params(const char *stream);
  * to do about it; ends the program. */
 _Noreturn void consumer_fail_open(struct shmframe_session *session, const char *stream, int result);
 
+/* Where nobody sees a line of progress, a wait beyond that is told. */
+#define CONSUMER_SILENT_NS INT64_C(2000000000)
+void consumer_tell_waiting(const char *stream);
+
 /* Opens what `params` say, waiting for the stream as long as --wait allows. Ends the program with
  * one clear line if that fails; returns NULL only if it was asked to stop meanwhile. */
 struct shmframe_reader *consumer_open_reader(struct shmframe_session *session,

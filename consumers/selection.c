@@ -120,6 +120,7 @@ static bool find(struct shmframe_session *session, const struct search *search,
     const uint32_t count = search->count;
     check_names(names, count);
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
+    int64_t told_ns = progress_is_shown() ? INT64_MAX : shmframe_deadline_ns(CONSUMER_SILENT_NS);
     int64_t settled_ns = 0;
     uint32_t known = 0;
     while (!program_is_stopping()) {
@@ -140,6 +141,10 @@ static bool find(struct shmframe_session *session, const struct search *search,
             consumer_fail_open(session, missing, consumer_settings.wait_ns ? -ETIMEDOUT : -ENOENT);
         if (missing)
             progress_update("waiting for stream %s", missing);
+        if (missing && now_ns >= told_ns) {
+            consumer_tell_waiting(missing);
+            told_ns = INT64_MAX;
+        }
         struct pollfd stop = {.fd = program_stop_fd(), .events = POLLIN};
         poll(&stop, 1, LOOK_MS);
     }

@@ -21,7 +21,8 @@ struct selection {
  * its group along, a sound stays alone, a group is its first picture and all its sounds. Of several
  * names each means that stream, or all of that group. Nothing is selected twice.
  * Waits as long as --wait allows, and until a group has stopped growing for a moment; then one line
- * says what there is instead, and the program ends. False: asked to stop. */
+ * says what there is instead, and the program ends. Where no progress is shown, a line tells of a
+ * wait of seconds. False: asked to stop. */
 bool selection_find(struct shmframe_session *session, char *const *names, uint32_t count,
                     struct selection *out_selection);
 /* Likewise; a stream of data that is named stands for itself. */

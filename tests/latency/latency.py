@@ -167,6 +167,13 @@ class Latency(unittest.TestCase):
         self.assertIn("stream nowhere did not appear within 2 s", done.stderr)
         self.assertIn("cam", done.stderr)
 
+    def test_a_wait_of_seconds_is_told_where_no_progress_is_shown(self):
+        for options in ("", " --marks"):
+            said = self.call(f"shmframe-latency nosuch --wait 3s{options}").stderr
+            self.assertEqual(said.count("waiting for stream nosuch, for 3 s in all"), 1, said)
+            said = self.call(f"shmframe-latency nosuch --wait 1s{options}").stderr
+            self.assertNotIn("waiting", said)
+
     def test_mistakes_are_usage_errors_before_anything_is_opened(self):
         program = os.path.join(os.path.dirname(SHMFRAME), "..", "consumers", "latency",
                                "shmframe-latency")
