@@ -64,6 +64,21 @@ class Trace(unittest.TestCase):
             text = file.read()
         self.assertNotEqual(compile_text("ring.c", text), compile_text("ring.c", text, "-DSHMFRAME_STEPS"))
 
+    def test_every_source_that_has_one_is_compiled_with_it(self):
+        """What is not is taken from the shipped build, and would never come to its steps."""
+        with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as file:
+            compiled = {os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+                        for entry in json.load(file) if "-DSHMFRAME_STEPS" in shlex.split(entry["command"])}
+        for folder in ("shmframe/src", "server"):
+            for name in os.listdir(os.path.join(TOP, folder)):
+                path = os.path.join(TOP, folder, name)
+                if not name.endswith(".c"):
+                    continue
+                with open(path, encoding="utf-8") as file:
+                    has_steps = '#include "step.h"' in file.read()
+                with self.subTest(name):
+                    self.assertEqual(has_steps, os.path.realpath(path) in compiled)
+
     def test_no_shipped_object_knows_them(self):
         def knows(path):
             with open(path, "rb") as file:
