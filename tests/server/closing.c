@@ -8,7 +8,6 @@
 #include <linux/fuse.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -162,8 +161,8 @@ END_TEST
 
 /* A file system of one file, which answers everything but that the file is closed. */
 struct silent {
-    pthread_t thread;
-    int device, file;
+    pid_t pid;
+    int file;
     char path[128];
 };
 
@@ -204,15 +203,15 @@ static void serve(int device, const struct fuse_in_header *question) {
     }
 }
 
-static void *serve_all(void *user) {
-    const struct silent *silent = user;
+/* A process of its own, and not for ever: one that ends by a failure closes the file, too. */
+static void serve_all(int device) {
     static char data[1 << 16];
     ssize_t bytes;
-    while ((bytes = read(silent->device, data, sizeof(data))) > 0 || errno == EINTR ||
-           errno == ENOENT)
+    alarm(60);
+    while ((bytes = read(device, data, sizeof(data))) > 0 || errno == EINTR || errno == ENOENT)
         if (bytes > 0)
-            serve(silent->device, (const struct fuse_in_header *)(void *)data);
-    return NULL;
+            serve(device, (const struct fuse_in_header *)(void *)data);
+    _exit(0);
 }
 
 /* Not before the supervisor runs: a child that closes the file never comes to run a program, and
@@ -222,21 +221,25 @@ static bool silent_open(struct silent *silent) {
     if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
         mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return false;
-    silent->device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    if (silent->device < 0)
+    const int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (device < 0)
         return false;
     snprintf(silent->path, sizeof(silent->path), "%s/silent", supervisor.folder);
     const int place = open(silent->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     ck_assert_int_ge(place, 0);
     close(place);
     snprintf(options, sizeof(options), "fd=%d,rootmode=100000,user_id=0,group_id=0,allow_other",
-             silent->device);
+             device);
     if (mount("silent", silent->path, "fuse", MS_NOSUID | MS_NODEV, options) < 0) {
         unlink(silent->path);
-        close(silent->device);
+        close(device);
         return false;
     }
-    ck_assert_int_eq(pthread_create(&silent->thread, NULL, serve_all, silent), 0);
+    silent->pid = fork_bound();
+    ck_assert_int_ge(silent->pid, 0);
+    if (silent->pid == 0)
+        serve_all(device);
+    close(device);
     silent->file = open(silent->path, O_RDONLY | O_CLOEXEC);
     ck_assert_msg(silent->file >= 0, "%s", strerror(errno));
     return true;
@@ -244,11 +247,10 @@ static bool silent_open(struct silent *silent) {
 
 /* Whoever waits for it waits no more. */
 static void silent_close(struct silent *silent) {
-    umount2(silent->path, MNT_FORCE);
-    umount2(silent->path, MNT_DETACH);
-    pthread_join(silent->thread, NULL);
+    kill(silent->pid, SIGKILL);
+    ck_assert_int_eq(waitpid(silent->pid, NULL, 0), silent->pid);
     close(silent->file);
-    close(silent->device);
+    umount2(silent->path, MNT_DETACH);
     unlink(silent->path);
 }
 
