@@ -252,10 +252,6 @@ bool world_is_readable(int fd) {
     return ready > 0;
 }
 
-void world_expect_quiet(int fd) {
-    ck_assert_msg(!world_is_readable(fd), "the descriptor is readable, though nothing is there");
-}
-
 struct shmframe_reader_event world_expect_event(struct shmframe_reader *reader,
                                                 enum shmframe_reader_event_type type) {
     struct shmframe_reader_event event = {0};

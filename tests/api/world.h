@@ -43,10 +43,9 @@ uint64_t world_publish(struct shmframe_writer *writer, uint64_t value);
 uint64_t world_take(struct shmframe_reader *reader, uint64_t sequence);
 uint64_t world_value(const struct shmframe_lease *lease);
 
-/* Whether the descriptor is readable at this moment; waits until it is; checks that it is not. */
+/* Whether the descriptor is readable at this moment; waits until it is. */
 bool world_is_readable(int fd);
 void world_expect_readable(int fd);
-void world_expect_quiet(int fd);
 
 /* The next event is of this type. */
 struct shmframe_reader_event world_expect_event(struct shmframe_reader *reader,
