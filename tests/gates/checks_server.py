@@ -17,7 +17,7 @@ CLIENT = [
     ("server client: silence", S + "client.c", "client_drop(user, \"it did not say HELLO in time\");", "(void)user;", "server-protocol"),
     ("server client: controls in names", S + "client.c", *never("if ((unsigned char)*c < 0x20 || *c == 0x7f)"), "server-protocol server-streams server-journal"),
     ("server client: a breach costs nothing", S + "client.c", "        client_refuse(client, cookie, code, \"%s\", shmframe_last_error());\n        client_drop(client, \"it was refused\");\n        return false;", "        client_refuse(client, cookie, code, \"%s\", shmframe_last_error());", "server-protocol"),
-    ("server client: descriptors of refused mail", S + "client.c", "    close_mail(&mail);\n    if (code < 0) {", "    if (code < 0) {", "server-protocol"),
+    ("server client: descriptors of refused mail", S + "client.c", "    close_mail(client, &mail);\n    if (code < 0) {", "    if (code < 0) {", "server-protocol"),
 ]
 
 READER = [
@@ -30,7 +30,7 @@ READER = [
     ("server reader: entry out of range", S + "stream_reader.c", "if (open->reader >= NOTICE_ENTRIES || client->entry_is_used[open->reader])", "if (client->entry_is_used[open->reader % NOTICE_ENTRIES])", "server-protocol"),
     ("server reader: entry in use", S + "stream_reader.c", "if (open->reader >= NOTICE_ENTRIES || client->entry_is_used[open->reader])", "if (open->reader >= NOTICE_ENTRIES)", "server-protocol"),
     ("server reader: generation told", S + "stream_reader.c", *never("if ((open->flags & MESSAGE_RESYNC) && open->generation > LIMIT_GENERATION_TOLD)"), "server-restart"),
-    ("server reader: record page", S + "stream_reader.c", "return region_check(mail->fd[0], REGION_SEALED, RECORD_BYTES, NULL);", "return 0;", "server-protocol"),
+    ("server client: record page", S + "client.c", "return region_check(mail->fd[0], REGION_SEALED, RECORD_BYTES, NULL);", "return 0;", "server-protocol"),
     ("server reader: must exist", S + "stream_reader.c", "if ((open->flags & MESSAGE_MUST_EXIST) && !", "if (false && !", "server-streams"),
     ("server reader: names waited for", S + "stream_reader.c", *never("if (is_first && !is_return && count_names_waited_for(client) >= LIMIT_NAMES_WAITED_FOR)"), "server-streams"),
     ("server reader: a later generation than there is", S + "stream_reader.c", *never("if (stream->is_numbered && open->generation > stream->generation)"), "server-restart"),
@@ -50,7 +50,7 @@ LINKS = [
     ("server link: live streams wait for nobody", S + "stream_link.c", *never("if (reader->policy == SHMFRAME_LOSSLESS && ring->is_live)"), "server-streams"),
     ("server link: another process claims it", S + "stream_link.c", " || link->holder != reader->client->process)", ")", "server-restart"),
     ("server link: claimed by another serial", S + "stream_link.c", "link->serial != reader->link_serial || ", "", "server-restart server-streams"),
-    ("server link: granted after it is given", S + "stream_link.c", "    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,\n                     process->start_time);\n    STEP(LINK_GRANTED);", "    STEP(LINK_GRANTED);", "server-streams"),
+    ("server link: granted after it is given", S + "stream_link.c", "    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,\n                     process->start_time);\n    if (stream_followed", "    if (stream_followed", "server-streams"),
     ("server link: not taken back", S + "stream_link.c", "    link->grant.state = state;\n", "    (void)state;\n", "server-streams"),
     ("server offer: wake that is no local socket", S + "stream_offer.c", " || domain != AF_UNIX ||", " ||", "server-protocol"),
     ("server offer: wake of another type", S + "stream_offer.c", " || type != SOCK_SEQPACKET)", ")", "server-protocol"),
@@ -132,7 +132,7 @@ PLACE = [
     ("place: socket open to others", S + "listener.c", "umask(0177)", "umask(0)", "server-place"),
     ("place: passed socket of another kind", S + "listener.c", *never("if (count != 1 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)"), "server-place systemd-service"),
     ("place: passed socket without a path", S + "listener.c", *never("if (address.sun_path[0] == '\\0')"), "server-place systemd-service"),
-    ("server process: pid reused", S + "process.c", "(status.start_time != start_time || pidfd", "(pidfd", "server-restart"),
+    ("server process: pid reused", S + "process.c", "(status.start_time != start_time || (pidfd", "((pidfd", "server-restart"),
     ("server process: looked up by pid alone", S + "process.c", "process->pid == pid && process->start_time == start_time", "process->pid == pid", "server-restart"),
     ("server process: dead ones are found", S + "process.c", "        if (process_is_dead(process))\n            return -ESRCH;\n", "", "server-restart server-streams"),
     ("server process: dying ones look alive", S + "process.c", "return process_is_dead(process) || read_status(process->pid, &status) < 0 ||\n           (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));", "return process_is_dead(process) && read_status(process->pid, &status) < 0;", "server-streams"),
