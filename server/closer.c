@@ -32,8 +32,8 @@ static struct {
     size_t room;
     struct user user[USERS_MAX];
     unsigned turn; /* whose it is */
-    unsigned threads, idle, closing;
-    bool is_stopped;
+    unsigned threads, idle;
+    size_t pending; /* that wait or are being closed, of all */
 } closer = {.mutex = PTHREAD_MUTEX_INITIALIZER,
             .is_filled = PTHREAD_COND_INITIALIZER,
             .is_done = PTHREAD_COND_INITIALIZER};
@@ -96,7 +96,7 @@ static struct user *find_user(uid_t uid) {
 }
 
 static struct user *choose_user(void) {
-    for (unsigned i = 0; i < USERS_MAX && !closer.is_stopped; i++) {
+    for (unsigned i = 0; i < USERS_MAX; i++) {
         const unsigned place = (closer.turn + i) % USERS_MAX;
         struct user *user = &closer.user[place];
         if (user->waiting == 0 || user->closing >= CLOSER_THREADS_OF_USER)
@@ -143,7 +143,6 @@ static int start_thread(void);
 static void close_one(struct user *user, const timer_t *timer) {
     const int fd = take(user);
     user->closing++;
-    closer.closing++;
     if (closer.idle == 0) /* this close may not come to an end */
         start_thread();
     pthread_mutex_unlock(&closer.mutex);
@@ -151,7 +150,7 @@ static void close_one(struct user *user, const timer_t *timer) {
     pthread_mutex_lock(&closer.mutex);
     user->closing--;
     user->progress_ns = shmframe_now_ns();
-    if (--closer.closing == 0)
+    if (--closer.pending == 0)
         pthread_cond_signal(&closer.is_done);
 }
 
@@ -213,6 +212,7 @@ void closer_close(int fd, uid_t uid) {
     const bool is_taken = closer.next && (size_t)fd < closer.room;
     if (is_taken) {
         put(find_user(uid), fd);
+        closer.pending++;
         if (closer.idle == 0)
             start_thread();
         pthread_cond_signal(&closer.is_filled);
@@ -246,25 +246,16 @@ size_t closer_backlog(void) {
     return count;
 }
 
-int closer_stop(int64_t patience_ns) {
+int closer_await(int64_t patience_ns) {
     const struct timespec until = clock_timespec(shmframe_now_ns() + patience_ns);
     int code = 0;
     pthread_mutex_lock(&closer.mutex);
-    closer.is_stopped = true;
-    while (closer.closing > 0 && code == 0)
+    while (closer.pending > 0 && code == 0)
         code = pthread_cond_clockwait(&closer.is_done, &closer.mutex, CLOCK_MONOTONIC, &until);
-    const bool is_busy = closer.closing > 0;
+    const bool is_done = closer.pending == 0;
     pthread_mutex_unlock(&closer.mutex);
-    if (!is_busy)
+    if (is_done)
         return 0;
-    closer_go_on();
     return error_set(-EBUSY, "a descriptor that was passed is not closed yet, as its file system "
                              "does not answer");
-}
-
-void closer_go_on(void) {
-    pthread_mutex_lock(&closer.mutex);
-    closer.is_stopped = false;
-    pthread_cond_broadcast(&closer.is_filled);
-    pthread_mutex_unlock(&closer.mutex);
 }

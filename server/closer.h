@@ -32,10 +32,8 @@ enum closer_progress closer_look(uid_t uid);
 /* How many are still to be closed, but for those of users with whom it is stuck. */
 size_t closer_backlog(void);
 
-/* Waits until no thread is closing, so that this process can run another program, and has none
- * begin. Errors: -EBUSY one is still closing after `patience_ns`; then all goes on. */
-int closer_stop(int64_t patience_ns);
-/* After closer_stop() all goes on. */
-void closer_go_on(void);
+/* Waits until all are closed, so that this process can run another program: that would close what
+ * waits by itself. Errors: -EBUSY some are not after `patience_ns`. */
+int closer_await(int64_t patience_ns);
 
 #endif

@@ -169,12 +169,12 @@ static void tell_not_upgraded(struct server *server) {
 
 #define CLOSE_PATIENCE_NS INT64_C(1000000000)
 
-/* Does not return if it goes well. A program is not run before all threads have ended: one that is
- * closing what never is closed would keep this one from it, and from all else, for ever. */
+/* Does not return if it goes well. A program is not run before all threads have ended, and what they
+ * had left is closed: what never is would keep this one from it, and from all else, for ever. */
 static void upgrade(struct server *server) {
     server->is_upgrade_due = false;
     names_save(server);
-    if (closer_stop(CLOSE_PATIENCE_NS) < 0) {
+    if (closer_await(CLOSE_PATIENCE_NS) < 0) {
         tell_not_upgraded(server);
         return;
     }
@@ -183,7 +183,6 @@ static void upgrade(struct server *server) {
     if (upgrade_run(&server->listener) < 0)
         tell_not_upgraded(server);
     raise_fds_limit(server);
-    closer_go_on();
 }
 
 /* After every event: what could not be done while lists were being walked. */
