@@ -22,6 +22,10 @@ enum { LAST_WORDS_MAX = 4096 };
 static const char NOT_CLOSED[] = "user %u has passed descriptors that cannot be closed, as their "
                                  "file system does not answer";
 
+/* Whose sockets are closed of who was not welcome: they have no descriptors in them, and whoever's
+ * closes are stuck, those go on. */
+static const uid_t NOBODY = (uid_t)-1;
+
 /* ---- what each message does, and who may send it ---- */
 
 static int say_hello(struct client *client, struct channel_mail *mail);
@@ -429,6 +433,7 @@ static int say_hello(struct client *client, struct channel_mail *mail) {
     client->is_welcome = true;
     client->hello_ns = now_ns;
     client->timer = sd_event_source_disable_unref(client->timer);
+    listener_let_pass(client->socket, true);
     union message message;
     message_init(&message, MESSAGE_WELCOME, hello->header.cookie);
     message.welcome.entries = NOTICE_ENTRIES;
@@ -441,9 +446,6 @@ static int say_hello(struct client *client, struct channel_mail *mail) {
 }
 
 /* ---- life ---- */
-
-/* Whose sockets are closed that nobody has read: whoever else's closes are stuck, those go on. */
-static const uid_t NOBODY = (uid_t)-1;
 
 void client_turn_away(int socket, int code, const char *text) {
     static struct log_limit limit; /* of all who have no limit of their own yet */
@@ -539,7 +541,7 @@ void client_drop(struct client *client, const char *reason) {
     client->timer = sd_event_source_disable_unref(client->timer);
     /* The peer hears at once; what it had sent is closed when it is closed. */
     shutdown(client->socket, SHUT_RDWR);
-    closer_close(client->socket, client->uid);
+    closer_close(client->socket, client->is_welcome ? client->uid : NOBODY);
     client->socket = -1;
     client->listing.type = MESSAGE_NONE;
     client->wait.is_waiting = false;

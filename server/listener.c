@@ -16,6 +16,10 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 enum { BACKLOG = 256 };
 
 /* "a/b/socket" -> "a/b"; "socket" -> "." */
@@ -156,12 +160,18 @@ static int open_to_others(const struct listener *listener, const struct listener
     return 0;
 }
 
+void listener_let_pass(int socket, bool is_let) {
+    const int value = is_let;
+    setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &value, sizeof(value));
+}
+
 static int bind_socket(struct listener *listener, const struct listener_reach *reach) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, listener->path, sizeof(address.sun_path));
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return error_set(-errno, "no socket: %s", strerror(errno));
+    listener_let_pass(fd, false);
     const mode_t mask = umask(0177);
     int result = bind(fd, (const struct sockaddr *)&address, sizeof(address));
     int code = errno;
@@ -197,6 +207,7 @@ static int take_socket(struct listener *listener, int fd, const struct listener_
         getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         return error_set(-errno, "the passed socket cannot be used: %s", strerror(errno));
     listener->fd = fd;
+    listener_let_pass(fd, false);
     if (address.sun_path[0] == '\0')
         return error_set(-EINVAL, "the passed socket has no path: anybody could connect to it");
     memcpy(listener->path, address.sun_path, sizeof(listener->path));

@@ -31,6 +31,9 @@ int listener_open(struct listener *listener, const char *path, const struct list
 /* Whether a socket could be made at `path`; a folder that is missing would be made. Errors: as of
  * listener_open(), with its sentence. */
 int listener_check(const char *path, const struct listener_reach *reach);
+/* Whether descriptors can be passed by this socket. Who connects to a listener begins as it is: one
+ * of ours lets none pass, so what is turned away unread has none. Before Linux 6.16 all can. */
+void listener_let_pass(int socket, bool is_let);
 void listener_close(struct listener *listener);
 
 #endif

@@ -10,8 +10,10 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,10 +21,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 enum { STRANGER_UID = 12345 };
 
 static struct supervisor supervisor;
-static bool is_late; /* the silent file system, see below */
+/* The silent file system, see below: whether it is late, and how many questions it holds back. */
+static bool is_late;
+static atomic_uint *held_back;
 
 static void begin(void) {
     is_late = false;
@@ -61,6 +69,29 @@ START_TEST(what_is_ignored_or_refused_is_looked_at_all_the_same) {
     message_init(&message, MESSAGE_OPEN_RING, 5);
     strcpy(message.open_ring.stream, "test");
     expect_cut(&peer, &message, fds);
+    close(null);
+    supervisor_expect_fds_back(&supervisor);
+}
+END_TEST
+
+/* Then what is closed unread, as who sent it is turned away, has nothing in it that is slow to
+ * close. */
+START_TEST(who_is_not_welcome_yet_passes_nothing) {
+    const int value = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const bool is_known = setsockopt(probe, SOL_SOCKET, SO_PASSRIGHTS, &value, sizeof(value)) == 0;
+    close(probe);
+    supervisor_start(&supervisor);
+    struct peer peer = {.socket = peer_connect(&supervisor)};
+    union message message;
+    message_init(&message, MESSAGE_HELD_RING, 0);
+    const int code = channel_send(peer.socket, &message, &null);
+    if (is_known) /* Linux 6.16 */
+        ck_assert_int_eq(code, -EPIPE);
+    peer_vanish(&peer);
+    peer_open(&peer, &supervisor, "welcome");
+    message.held_ring.reader = 7;
+    expect_cut(&peer, &message, &null);
     close(null);
     supervisor_expect_fds_back(&supervisor);
 }
@@ -180,10 +211,11 @@ static void answer(int device, const struct fuse_in_header *question, int error,
         return; /* it was given up meanwhile */
 }
 
-/* The first ones, as many as are closed at once of a user's, are answered once somebody looks at the
- * file; others, as of a child that leaves it behind, until then. */
+enum { MOST = 4 };
+
+/* The first ones, as many as are closed at once of a user's, are answered once somebody looks at
+ * the file; others, as of a child that leaves it behind, until then. */
 static void answer_late(int device, const struct fuse_in_header *question) {
-    enum { MOST = 4 };
     static struct fuse_in_header held[MOST];
     static unsigned count;
     static bool is_over;
@@ -195,7 +227,7 @@ static void answer_late(int device, const struct fuse_in_header *question) {
     if (question->opcode != FUSE_FLUSH || is_over)
         return;
     if (count < MOST)
-        held[count++] = *question;
+        held[count++] = *question, atomic_store(held_back, count);
     else
         answer(device, question, 0, NULL, 0);
 }
@@ -261,6 +293,9 @@ static bool silent_open(struct silent *silent) {
         close(device);
         return false;
     }
+    held_back =
+        mmap(NULL, sizeof(*held_back), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(held_back, MAP_FAILED);
     silent->pid = fork_bound();
     ck_assert_int_ge(silent->pid, 0);
     if (silent->pid == 0)
@@ -350,6 +385,8 @@ START_TEST(a_program_is_not_run_anew_while_a_file_waits_to_be_closed) {
         send_file(&peer[i], silent.file);
         peer_expect_error(&peer[i], -EPROTO);
     }
+    for (unsigned i = 0; i < DEADLINE_MS && atomic_load(held_back) < MOST; i++)
+        poll(NULL, 0, 1);
     command_upgrade(&other);
     ck_assert_int_eq(stat(silent.path, &info), 0);
     peer_expect_silence(&other); /* as before, and served */
@@ -387,10 +424,11 @@ START_TEST(who_passes_many_files_that_are_never_closed_is_turned_away) {
         message_init(&message, MESSAGE_HELLO, 1);
         message.hello.now_ns = shmframe_now_ns();
         channel_send(peer.socket, &message, NULL);
-        send_file(&peer, silent.file);
         struct pollfd polled = {.fd = peer.socket, .events = POLLIN};
         while (poll(&polled, 1, DEADLINE_MS) == 1 && channel_receive(peer.socket, &mail) == 0) {
-            if (mail.message.header.type == MESSAGE_ERROR)
+            if (mail.message.header.type == MESSAGE_WELCOME)
+                send_file(&peer, silent.file);
+            else if (mail.message.header.type == MESSAGE_ERROR)
                 code = mail.message.error.code;
             channel_close_fds(&mail);
         }
@@ -411,6 +449,7 @@ int main(void) {
     tcase_set_timeout(cases, 120);
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, what_is_ignored_or_refused_is_looked_at_all_the_same);
+    tcase_add_test(cases, who_is_not_welcome_yet_passes_nothing);
     tcase_add_test(cases, a_flood_of_what_is_slow_to_close_keeps_nobody_out);
     tcase_add_test(cases, a_file_that_is_never_closed_holds_up_no_other);
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_is_not_closed);
