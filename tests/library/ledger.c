@@ -411,6 +411,19 @@ START_TEST(who_is_refused_and_does_not_ask_again_is_kept_by_nobody) {
 }
 END_TEST
 
+START_TEST(a_writer_with_a_period_that_cannot_be_is_not_waited_for_ever) {
+    struct ledger_counters told = {.blocked_ns = 10 * MS_NS, .refused_ns = 10 * MS_NS};
+    static const int64_t periods_ns[] = {-1, INT64_MIN, 60000 * MS_NS, INT64_MAX / 4, INT64_MAX};
+    for (unsigned i = 0; i < sizeof(periods_ns) / sizeof(periods_ns[0]); i++) {
+        told.period_ns = periods_ns[i];
+        ck_assert_int_eq(ledger_blocked_since(&told, 60000 * MS_NS), 0);
+    }
+    told.period_ns = 10000 * MS_NS; /* a slow stream's can */
+    told.refused_ns = 15000 * MS_NS;
+    ck_assert_int_eq(ledger_blocked_since(&told, 30000 * MS_NS), 10 * MS_NS);
+}
+END_TEST
+
 START_TEST(refusals_in_quick_succession_excuse_no_more_than_their_time) {
     begin_video();
     picture(0);
@@ -824,6 +837,16 @@ START_TEST(any_bytes_can_be_looked_at) {
 }
 END_TEST
 
+/* However many incidents a page says it has had, that many lines it has. */
+START_TEST(a_page_is_looked_at_once_whatever_it_says) {
+    page = make_page();
+    atomic_store(&page->ledger.incidents, UINT32_MAX);
+    struct ledger_incident incident[RING_INCIDENTS];
+    for (unsigned i = 0; i < 1000; i++)
+        ck_assert_uint_eq(incidents(incident), 0);
+}
+END_TEST
+
 int main(void) {
     const struct suite_test tests[] = {
         {pictures_in_time_are_counted_and_nothing_else},
@@ -846,6 +869,7 @@ int main(void) {
         {a_wait_in_slices_costs_nothing_where_the_program_tells_drops},
         {one_refusal_does_not_excuse_what_comes_after},
         {who_is_refused_and_does_not_ask_again_is_kept_by_nobody},
+        {a_writer_with_a_period_that_cannot_be_is_not_waited_for_ever},
         {refusals_in_quick_succession_excuse_no_more_than_their_time},
         {loans_asked_for_until_there_is_none_are_no_loss},
         {threads_that_wait_at_once_wait_once},
@@ -867,6 +891,7 @@ int main(void) {
         {the_log_keeps_its_newest_lines},
         {a_line_is_whole_or_not_shown_while_the_writer_goes_on},
         {any_bytes_can_be_looked_at},
+        {a_page_is_looked_at_once_whatever_it_says},
     };
     return suite_run("ledger", tests, SUITE_COUNT(tests));
 }
