@@ -128,11 +128,12 @@ START_TEST(a_link_to_a_folder_is_refused) {
 END_TEST
 
 START_TEST(a_lock_that_is_a_link_is_refused) {
-    char lock[128];
+    char lock[128], elsewhere[128];
     snprintf(lock, sizeof(lock), "%s.lock", supervisor.socket);
-    ck_assert_int_eq(symlink("/tmp/no-such-lock", lock), 0);
+    snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", supervisor.folder);
+    ck_assert_int_eq(symlink(elsewhere, lock), 0);
     refuse_at(supervisor.socket, ".lock cannot be opened");
-    ck_assert_int_eq(access("/tmp/no-such-lock", F_OK), -1);
+    ck_assert_int_eq(access(elsewhere, F_OK), -1);
     ck_assert_int_eq(unlink(lock), 0);
 }
 END_TEST
@@ -182,31 +183,88 @@ START_TEST(both_signals_end_it_cleanly) {
 END_TEST
 
 /* As a service manager does it: the socket is made by us and passed as descriptor 3. */
-START_TEST(a_passed_socket_is_served_and_not_removed) {
-    int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, supervisor.socket);
-    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(listener, 8), 0);
+/* As the service manager starts it. */
+static void start_with_passed(int passed, unsigned count, int errors) {
     supervisor.pid = fork_bound();
     if (supervisor.pid == 0) {
-        char pid[16];
-        snprintf(pid, sizeof(pid), "%d", (int)getpid());
-        setenv("LISTEN_PID", pid, 1);
-        setenv("LISTEN_FDS", "1", 1);
-        int null = open("/dev/null", O_WRONLY);
-        dup2(null, STDERR_FILENO);
-        const int moved = fcntl(listener, F_DUPFD, 10);
-        dup2(moved, 3);
+        char number[16];
+        snprintf(number, sizeof(number), "%d", (int)getpid());
+        setenv("LISTEN_PID", number, 1);
+        snprintf(number, sizeof(number), "%u", count);
+        setenv("LISTEN_FDS", number, 1);
+        dup2(errors, STDERR_FILENO);
+        const int moved = fcntl(passed, F_DUPFD, 10);
+        for (unsigned i = 0; i < count; i++)
+            dup2(moved, 3 + (int)i);
         execl(getenv("SHMFRAMED"), "shmframed", (char *)NULL);
         _exit(127);
     }
+}
+
+static struct sockaddr_un own_address(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, supervisor.socket);
+    return address;
+}
+
+START_TEST(a_passed_socket_is_served_and_not_removed) {
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    const struct sockaddr_un address = own_address();
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 8), 0);
+    start_with_passed(listener, 1, null);
+    close(null);
     close(listener);
     struct peer peer;
     peer_open(&peer, &supervisor, "peer"); /* waits in the backlog until it is there */
     peer_close(&peer);
     supervisor_kill(&supervisor);
     ck_assert_int_eq(access(supervisor.socket, F_OK), 0);
+}
+END_TEST
+
+static const struct {
+    int type;
+    bool has_path, listens;
+    unsigned count;
+    const char *expected;
+} passed_wrongly[] = {
+    {SOCK_SEQPACKET, true, true, 2, "passed 2 descriptors"},
+    {SOCK_STREAM, true, true, 1, "kind SOCK_SEQPACKET"},
+    {SOCK_SEQPACKET, true, false, 1, "kind SOCK_SEQPACKET"},
+    {SOCK_SEQPACKET, false, true, 1, "no path"},
+};
+enum { PASSED_WRONGLY = sizeof(passed_wrongly) / sizeof(passed_wrongly[0]) };
+
+START_TEST(a_passed_socket_that_cannot_be_served_is_refused) {
+    struct sockaddr_un address = own_address();
+    if (!passed_wrongly[_i].has_path)
+        memmove(address.sun_path + 1, address.sun_path, sizeof(address.sun_path) - 1);
+    address.sun_path[0] = passed_wrongly[_i].has_path ? address.sun_path[0] : '\0';
+    int listener = socket(AF_UNIX, passed_wrongly[_i].type | SOCK_CLOEXEC, 0), errors[2];
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    if (passed_wrongly[_i].listens)
+        ck_assert_int_eq(listen(listener, 8), 0);
+    ck_assert_int_eq(pipe2(errors, O_CLOEXEC), 0);
+    start_with_passed(listener, passed_wrongly[_i].count, errors[1]);
+    close(listener);
+    close(errors[1]);
+    size_t length = 0;
+    ssize_t more = 1;
+    while (more > 0 && length < sizeof(text) - 1) {
+        ck_assert_int_eq(poll(&(struct pollfd){.fd = errors[0], .events = POLLIN}, 1, DEADLINE_MS),
+                         1);
+        more = read(errors[0], text + length, sizeof(text) - 1 - length);
+        length += more > 0 ? (size_t)more : 0;
+    }
+    text[length] = '\0';
+    ck_assert_msg(strstr(text, passed_wrongly[_i].expected) != NULL, "%s", text);
+    int status;
+    ck_assert_int_eq(waitpid(supervisor.pid, &status, 0), supervisor.pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    supervisor.pid = -1;
+    close(errors[0]);
 }
 END_TEST
 
@@ -279,6 +337,40 @@ START_TEST(who_takes_many_descriptors_costs_nobody_the_connection) {
     peer_expect(&peer, MESSAGE_OPENED, &mail);
     for (unsigned i = 0; i < GREEDY; i++)
         peer_close(&greedy[i]);
+    peer_close(&peer);
+    ring_drop(&ring);
+}
+END_TEST
+
+START_TEST(new_connections_leave_descriptors_to_those_who_are_there) {
+    enum { CROWD = 63 }; /* less than a process may have sessions */
+    struct peer peer;
+    struct test_ring ring;
+    int crowd[CROWD], code = 0;
+    unsigned count = 0;
+    supervisor.fds_limit = 110;
+    supervisor_start(&supervisor);
+    peer_open(&peer, &supervisor, "peer");
+    while (code == 0 && count < CROWD) {
+        struct channel_mail mail;
+        union message message;
+        struct peer one = {.socket = peer_connect(&supervisor)};
+        crowd[count++] = one.socket;
+        message_init(&message, MESSAGE_HELLO, 1);
+        message.hello.now_ns = shmframe_now_ns();
+        channel_send(one.socket, &message, NULL); /* may be refused already */
+        ck_assert_int_eq(poll(&(struct pollfd){.fd = one.socket, .events = POLLIN}, 1, DEADLINE_MS),
+                         1);
+        ck_assert_int_eq(channel_receive(one.socket, &mail), 0);
+        channel_close_fds(&mail);
+        if (mail.message.header.type == MESSAGE_ERROR)
+            code = mail.message.error.code;
+    }
+    ck_assert_int_eq(code, -EMFILE);
+    ring_make(&ring, "test", 16);
+    peer_open_ring(&peer, &ring, "test", &(struct ring_options){.links = 8});
+    for (unsigned i = 0; i < count; i++)
+        close(crowd[i]);
     peer_close(&peer);
     ring_drop(&ring);
 }
@@ -539,10 +631,12 @@ int main(void) {
     tcase_add_test(cases, wrong_options_are_a_usage_error_in_one_line);
     tcase_add_test(cases, both_signals_end_it_cleanly);
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
+    tcase_add_loop_test(cases, a_passed_socket_that_cannot_be_served_is_refused, 0, PASSED_WRONGLY);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, a_check_judges_the_place_as_the_start_does);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
+    tcase_add_test(cases, new_connections_leave_descriptors_to_those_who_are_there);
     tcase_add_test(cases, a_descriptor_that_blocks_on_close_holds_up_no_other);
     tcase_add_test(cases, rings_that_are_shown_count_as_the_sessions_that_shows_them);
     tcase_add_test(cases, another_user_does_not_use_up_the_sessions);

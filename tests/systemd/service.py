@@ -177,6 +177,21 @@ class Service(unittest.TestCase):
             if name.startswith("ring."):
                 self.assertIn(f'event=ring-not-restored name="{name}"', log)
 
+    def test_a_ring_that_may_still_shrink_is_not_taken(self):
+        self.manager.start()
+        self.manager.pattern()
+        self.manager.await_store("ring.1.demo")
+        self.kill_all()
+        os.unlink(self.manager.socket + ".names")
+        [sealed] = self.manager.store.pop("ring.1.demo")
+        copy = os.memfd_create("copy", os.MFD_ALLOW_SEALING)
+        os.ftruncate(copy, os.fstat(sealed).st_size)
+        os.pwrite(copy, os.pread(sealed, 1 << 20, 0), 0)  # all but its seals
+        os.close(sealed)
+        self.manager.keep("ring.1.demo", copy)
+        self.manager.start()
+        self.assertEqual(self.manager.ls(), {})
+
     def test_a_ring_of_another_stream_is_not_taken(self):
         self.manager.start()
         self.manager.pattern()
