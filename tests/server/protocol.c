@@ -259,6 +259,21 @@ START_TEST(what_is_no_memory_file_costs_the_connection) {
 }
 END_TEST
 
+/* Nobody passes what he likes in what is refused for something else. */
+START_TEST(what_is_no_ring_costs_the_connection_whatever_else_is_wrong) {
+    struct peer peer;
+    union message message;
+    const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    peer_open(&peer, &supervisor, "rogue");
+    message_init(&message, MESSAGE_OPEN_RING, 9); /* no name, no loans */
+    peer_send(&peer, &message, &fd);
+    close(fd);
+    peer_expect_error(&peer, -EPROTO);
+    peer_expect_end(&peer);
+    peer_vanish(&peer);
+}
+END_TEST
+
 #define EXPECT_LIE_THROWN_OUT(change)                                                              \
     do {                                                                                           \
         struct test_ring ring;                                                                     \
@@ -359,13 +374,18 @@ END_TEST
 /* A link that a writer says its reader has, of a ring that comes back. */
 static const struct {
     uint32_t announced, entry, depth, leases;
+    enum entry_state state;
 } held_lies[] = {
-    {0, 20, 1, 1},
-    {1, NOTICE_ENTRIES, 1, 1},
-    {1, UINT32_MAX, 1, 1},
-    {1, 5, 1, 1}, /* a reader's */
-    {1, 20, SHMFRAME_DEPTH_MAX + 1, 1},
-    {1, 20, 1, SHMFRAME_LEASES_MAX + 1},
+    {0, 20, 1, 1, ENTRY_GRANTED},
+    {1, NOTICE_ENTRIES, 1, 1, ENTRY_GRANTED},
+    {1, UINT32_MAX, 1, 1, ENTRY_GRANTED},
+    {1, 5, 1, 1, ENTRY_GRANTED}, /* a reader's */
+    {1, 20, SHMFRAME_DEPTH_MAX + 1, 1, ENTRY_GRANTED},
+    {1, 20, 1, SHMFRAME_LEASES_MAX + 1, ENTRY_GRANTED},
+    /* What is over is put down in the page, and no link is made of it. */
+    {1, NOTICE_ENTRIES, 1, 1, ENTRY_GONE},
+    {1, UINT32_MAX, 1, 1, ENTRY_GONE},
+    {1, 5, 1, 1, ENTRY_GONE},
 };
 enum { HELD_LIES = sizeof(held_lies) / sizeof(held_lies[0]) };
 
@@ -392,7 +412,7 @@ START_TEST(a_held_link_that_cannot_be_costs_the_connection) {
     message.held_link.word = grant_word((struct grant){.serial = 120,
                                                        .depth = held_lies[_i].depth,
                                                        .leases = held_lies[_i].leases,
-                                                       .state = ENTRY_GRANTED});
+                                                       .state = held_lies[_i].state});
     peer_send(&peer, &message, NULL);
     peer_expect_error(&peer, -EPROTO);
     peer_expect_end(&peer);
@@ -479,6 +499,46 @@ static void ask_for_reader(struct peer *peer, uint32_t entry, enum shmframe_poli
     close(record);
 }
 
+static void send_open_ring(struct peer *peer, const struct test_ring *ring, uint32_t loans,
+                           uint32_t history, uint32_t links) {
+    union message message;
+    message_init(&message, MESSAGE_OPEN_RING, 9);
+    strcpy(message.open_ring.stream, "test");
+    message.open_ring.loans = loans;
+    message.open_ring.history = history;
+    message.open_ring.links = links;
+    peer_send(peer, &message, &ring->fd);
+}
+
+/* While its ring is still to come, under another name, as one that comes back and never left. */
+START_TEST(a_second_ring_of_a_writer_that_is_busy_costs_the_connection) {
+    static const struct {
+        const char *stream;
+        uint32_t links;
+        struct ring_options second;
+    } cases[] = {
+        {"test", 1, {0}},
+        {"other", 0, {0}},
+        {"test", 0, {.flags = MESSAGE_RESYNC, .generation = 1}},
+    };
+    struct peer peer;
+    struct test_ring ring, second;
+    peer_open(&peer, &supervisor, "rogue");
+    ring_make(&ring, "test", 8);
+    ring_make(&second, cases[_i].stream, 8);
+    if (cases[_i].links)
+        send_open_ring(&peer, &ring, 1, 1, cases[_i].links); /* and never brings them */
+    else
+        peer_open_ring(&peer, &ring, "test", &(struct ring_options){.links = 2});
+    peer_send_ring(&peer, &second, cases[_i].stream, &cases[_i].second);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EPROTO), "busy"));
+    peer_expect_end(&peer);
+    ring_drop(&second);
+    ring_drop(&ring);
+    peer_vanish(&peer);
+}
+END_TEST
+
 START_TEST(a_reader_with_an_entry_in_use_or_out_of_range_costs_the_connection) {
     static const uint32_t entries[] = {5, NOTICE_ENTRIES, UINT32_MAX};
     struct peer peer;
@@ -522,17 +582,6 @@ START_TEST(a_record_with_wrong_seals_or_size_costs_the_connection) {
     }
 }
 END_TEST
-
-static void send_open_ring(struct peer *peer, const struct test_ring *ring, uint32_t loans,
-                           uint32_t history, uint32_t links) {
-    union message message;
-    message_init(&message, MESSAGE_OPEN_RING, 9);
-    strcpy(message.open_ring.stream, "test");
-    message.open_ring.loans = loans;
-    message.open_ring.history = history;
-    message.open_ring.links = links;
-    peer_send(peer, &message, &ring->fd);
-}
 
 START_TEST(wishes_out_of_range_are_refused_and_no_more) {
     struct peer peer;
@@ -771,6 +820,7 @@ int main(void) {
     tcase_add_test(cases, unknown_types_and_those_of_the_supervisor_cost_the_connection);
     tcase_add_test(cases, a_ring_that_lacks_a_seal_costs_the_connection);
     tcase_add_test(cases, what_is_no_memory_file_costs_the_connection);
+    tcase_add_test(cases, what_is_no_ring_costs_the_connection_whatever_else_is_wrong);
     tcase_add_test(cases, a_geometry_that_lies_costs_the_connection);
     tcase_add_test(cases, a_ring_of_another_version_is_refused_and_no_more);
     tcase_add_test(cases, a_record_with_wrong_seals_or_size_costs_the_connection);
@@ -789,6 +839,7 @@ int main(void) {
     tcase_add_loop_test(dying, a_descriptor_that_takes_long_to_close_holds_nobody_up, 0,
                         LINGERING_PLACES);
     tcase_add_loop_test(dying, an_entry_in_use_or_out_of_range_costs_the_connection, 0, 4);
+    tcase_add_loop_test(dying, a_second_ring_of_a_writer_that_is_busy_costs_the_connection, 0, 3);
     tcase_add_loop_test(dying, a_reader_with_an_entry_in_use_or_out_of_range_costs_the_connection,
                         0, 3);
     tcase_add_test(dying, a_reader_of_no_depth_or_no_leases_is_refused_and_no_more);

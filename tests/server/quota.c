@@ -583,6 +583,11 @@ START_TEST(a_reload_has_the_settings_read_again) {
     write_settings("[limits]\nreaders-per-session = 2\n");
     ck_assert_int_eq(reload(text), 0);
     join(&peer, 21, 1, 1);
+    /* Who has more than that by now keeps it, and gets no more. */
+    write_settings("[limits]\nreaders-per-session = 1\n");
+    ck_assert_int_eq(reload(text), 0);
+    ask(&peer, 22, 1, 1);
+    expect_refusal(&peer, "readers-per-session");
     finish();
     unlink(path);
 }
@@ -603,6 +608,39 @@ START_TEST(a_file_with_mistakes_is_told_and_nothing_starts) {
 }
 END_TEST
 
+/* Its slots take up this much room, and no memory. */
+static void make_wide(struct test_ring *wide, const char *stream, uint64_t slot_bytes) {
+    struct test_ring plain;
+    ring_make(&plain, stream, SLOTS);
+    struct ring_geometry *geometry = &plain.memory->geometry;
+    geometry->slot_stride = slot_bytes;
+    geometry->ring_bytes = geometry->payload_offset + SLOTS * slot_bytes;
+    wide->region = (struct region){0};
+    wide->fd = memfd_create("test-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ck_assert_int_ge(wide->fd, 0);
+    ck_assert_int_eq(ftruncate(wide->fd, (off_t)geometry->ring_bytes), 0);
+    ck_assert_int_eq(pwrite(wide->fd, plain.memory, sizeof(struct ring), 0), sizeof(struct ring));
+    ck_assert_int_eq(region_seal(wide->fd, REGION_SEALED), 0);
+    ring_drop(&plain);
+}
+
+START_TEST(the_rings_of_a_session_have_so_much_address_space) {
+    static const uint64_t MOST = UINT64_C(1) << 42;
+    start("memory=none", "memory-per-user=none");
+    struct test_ring wide[2];
+    make_wide(&wide[0], "wide", MOST / SLOTS * 3 / 4);
+    make_wide(&wide[1], "test", MOST / SLOTS / 4);
+    peer_open_ring(&writer, &wide[0], "wide", &(struct ring_options){.links = 2});
+    peer_send_ring(&writer, &wide[1], "test", &(struct ring_options){.writer = 1});
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&writer, -ENOSPC), "address space"));
+    /* Each session has its own. */
+    peer_open_ring(&peer, &wide[1], "test", &(struct ring_options){.links = 2});
+    ring_drop(&wide[0]);
+    ring_drop(&wide[1]);
+    finish();
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_session_beyond_the_limit_is_told_which_it_was,
@@ -612,6 +650,7 @@ int main(void) {
         memory_is_counted_by_what_is_granted,
         memory_that_is_there_already_is_for_whoever_comes_next,
         a_ring_that_came_with_more_memory_counts_with_that,
+        the_rings_of_a_session_have_so_much_address_space,
         a_session_leaves_slots_of_a_stream_to_others,
         a_depth_that_others_have_too_counts,
         memory_for_a_depth_that_others_have_too_counts,

@@ -823,6 +823,25 @@ START_TEST(a_reader_that_claims_another_link_than_its_own_is_evicted) {
 }
 END_TEST
 
+START_TEST(a_reader_that_claims_the_link_of_another_process_is_evicted) {
+    struct message_held_link held;
+    pid_t child;
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    const struct message_link link = link_child(&held, &child);
+    restart();
+    peer_vanish(&writer);
+    return_writer(&held, 1);
+    return_reader(&link);
+    peer_expect_state(&reader, 6, ENTRY_EVICTED);
+    ck_assert_uint_eq(peer_entry(&writer, link.entry), held.word);
+    kill_child(child);
+    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_close(&reader);
+    peer_close(&writer);
+}
+END_TEST
+
 START_TEST(without_a_names_file_both_still_come_back) {
     struct message_held_link held;
     const struct message_link link = open_both(&held);
@@ -842,17 +861,15 @@ START_TEST(without_a_names_file_both_still_come_back) {
 }
 END_TEST
 
-START_TEST(a_damaged_names_file_does_no_harm) {
+/* The names' file is `content`, and so many x. The writer opens "good"; returns its generation. */
+static uint32_t open_after(const char *content, unsigned times, struct channel_mail *out_mail) {
     supervisor_stop(&supervisor);
     char path[128];
     snprintf(path, sizeof(path), "%s.names", supervisor.socket);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fputs("shmframe-names 3\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0 0\n"
-          "good 7 7 5 0 0 0\ngood 8 8 5 0 0 0\nbad 3 9 0 0 0 0\nless 3 3 1 0 0\n"
-          "head 2 2 99999999999999999 0 0 4294967295\n",
-          file);
-    for (unsigned i = 0; i < 5000; i++)
+    fputs(content, file);
+    for (unsigned i = 0; i < times; i++)
         fputc('x', file);
     fclose(file);
     supervisor_start(&supervisor);
@@ -860,11 +877,45 @@ START_TEST(a_damaged_names_file_does_no_harm) {
     struct test_ring good;
     ring_make(&good, "good", 8);
     peer_send_ring(&writer, &good, "good", &(struct ring_options){.links = 2});
-    struct channel_mail mail;
-    peer_expect(&writer, MESSAGE_OPENED, &mail);
-    ck_assert_uint_eq(mail.message.opened.generation, 8);
-    ck_assert_uint_eq(mail.message.opened.sequence, 5);
+    peer_expect(&writer, MESSAGE_OPENED, out_mail);
     ring_drop(&good);
+    return out_mail->message.opened.generation;
+}
+
+/* The names' file as it is now. */
+static const char *read_names(void) {
+    static char content[4096];
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", supervisor.socket);
+    FILE *file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    content[fread(content, 1, sizeof(content) - 1, file)] = '\0';
+    fclose(file);
+    return content;
+}
+
+START_TEST(a_names_file_of_another_kind_is_not_believed) {
+    struct channel_mail mail;
+    ck_assert_uint_eq(open_after("shmframe-names 2\ngood 7 7 5 0 0 0\n", 0, &mail), 1);
+    ck_assert_uint_eq(mail.message.opened.sequence, 0);
+    peer_close(&writer);
+}
+END_TEST
+
+START_TEST(a_damaged_names_file_does_no_harm) {
+    struct channel_mail mail;
+    static const char content[] =
+        "shmframe-names 3\n\n\ngarbage\ntest -1 99999999999999999999 x\nUPPER 1 0 1 0 0 0\n"
+        "good 7 7 5 0 0 0\ngood 8 8 5 0 0 0\nbad 3 9 0 0 0 0\nless 3 3 1 0 0\n"
+        "head 2 2 99999999999999999 0 0 4294967295\n=4294967295 1 1 1 good\n";
+    ck_assert_uint_eq(open_after(content, 5000, &mail), 8);
+    ck_assert_uint_eq(mail.message.opened.sequence, 5);
+    /* What it goes on with is what could be believed. */
+    const char *names = read_names();
+    ck_assert_msg(strstr(names, "good 8 ") && strstr(names, "head 2 2 0 "), "%s", names);
+    ck_assert_msg(!strstr(names, "UPPER") && !strstr(names, "bad ") && !strstr(names, "4294967295"),
+                  "%s", names);
+    ck_assert_uint_eq(peer_open_reader(&writer, "none", &(struct reader_options){.reader = 60}), 1);
     peer_close(&writer);
 }
 END_TEST
@@ -1048,7 +1099,9 @@ int main(void) {
     tcase_add_test(cases, numbers_beyond_what_is_believed_are_refused_of_unknown_streams_too);
     tcase_add_test(cases, without_a_names_file_a_reader_is_not_believed_a_head_that_cannot_be);
     tcase_add_test(cases, a_reader_that_claims_another_link_than_its_own_is_evicted);
+    tcase_add_test(cases, a_reader_that_claims_the_link_of_another_process_is_evicted);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
+    tcase_add_test(cases, a_names_file_of_another_kind_is_not_believed);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
     tcase_add_test(cases, an_owner_whom_nobody_can_watch_is_not_taken_for_dead);
     tcase_add_test(cases, one_who_has_not_come_back_may_live_while_descriptors_are_short);
