@@ -183,6 +183,16 @@ START_TEST(both_signals_end_it_cleanly) {
 END_TEST
 
 /* As a service manager does it: the socket is made by us and passed as descriptor 3. */
+/* Whoever it was, it did not become this supervisor. */
+START_TEST(what_another_process_has_kept_open_is_not_taken) {
+    struct peer peer;
+    setenv("SHMFRAMED_KEPT", "1 0 -1 0 -1", 1);
+    supervisor_start(&supervisor);
+    peer_open(&peer, &supervisor, "peer");
+    peer_close(&peer);
+}
+END_TEST
+
 /* As the service manager starts it. */
 static void start_with_passed(int passed, unsigned count, int errors) {
     supervisor.pid = fork_bound();
@@ -630,6 +640,7 @@ int main(void) {
     tcase_add_test(cases, places_that_cannot_be_are_refused);
     tcase_add_test(cases, wrong_options_are_a_usage_error_in_one_line);
     tcase_add_test(cases, both_signals_end_it_cleanly);
+    tcase_add_test(cases, what_another_process_has_kept_open_is_not_taken);
     tcase_add_test(cases, a_passed_socket_is_served_and_not_removed);
     tcase_add_loop_test(cases, a_passed_socket_that_cannot_be_served_is_refused, 0, PASSED_WRONGLY);
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);

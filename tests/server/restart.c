@@ -842,6 +842,38 @@ START_TEST(a_reader_that_claims_the_link_of_another_process_is_evicted) {
 }
 END_TEST
 
+START_TEST(a_record_in_another_process_is_another_reader) {
+    struct region page;
+    int record;
+    ck_assert_int_eq(region_create("test-record", RECORD_BYTES, &page, &record), 0);
+    region_unmap(&page);
+    ck_assert_int_eq(region_seal(record, REGION_SEALED), 0);
+    const struct reader_options options = {.reader = 6, .record = record};
+    const struct reader_options resync = {.reader = 6, .record = record, .flags = MESSAGE_RESYNC};
+    peer_open(&writer, &supervisor, "writer");
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3, .first_entry = 20});
+    peer_open(&reader, &supervisor, "reader");
+    const uint32_t number = peer_open_reader(&reader, "test", &options);
+    peer_expect_link(&reader);
+    restart();
+    peer_vanish(&writer);
+    peer_vanish(&reader);
+    const pid_t stranger = fork_bound();
+    if (stranger == 0) {
+        struct peer peer;
+        peer_open(&peer, &supervisor, "stranger");
+        _exit(peer_open_reader(&peer, "test", &resync) == number ? 1 : 0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(stranger, &status, 0), stranger);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    peer_open(&reader, &supervisor, "reader");
+    ck_assert_uint_eq(peer_open_reader(&reader, "test", &resync), number);
+    close(record);
+    peer_close(&reader);
+}
+END_TEST
+
 START_TEST(without_a_names_file_both_still_come_back) {
     struct message_held_link held;
     const struct message_link link = open_both(&held);
@@ -1058,9 +1090,15 @@ START_TEST(a_pipe_in_the_place_of_the_names_is_not_waited_for) {
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     ck_assert_int_eq(mkfifo(beside, 0600), 0);
+    /* Nor is it believed. */
+    static const char content[] = "shmframe-names 3\ntest 7 7 5 0 0 0\n";
+    const int pipe = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    ck_assert_int_eq(write(pipe, content, strlen(content)), strlen(content));
     supervisor_start(&supervisor);
     peer_open(&writer, &supervisor, "writer");
-    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    ck_assert_uint_eq(peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 2}),
+                      1);
+    close(pipe);
     peer_expect_silence(&writer);
     struct stat info;
     ck_assert_int_eq(lstat(path, &info), 0);
@@ -1100,6 +1138,7 @@ int main(void) {
     tcase_add_test(cases, without_a_names_file_a_reader_is_not_believed_a_head_that_cannot_be);
     tcase_add_test(cases, a_reader_that_claims_another_link_than_its_own_is_evicted);
     tcase_add_test(cases, a_reader_that_claims_the_link_of_another_process_is_evicted);
+    tcase_add_test(cases, a_record_in_another_process_is_another_reader);
     tcase_add_test(cases, without_a_names_file_both_still_come_back);
     tcase_add_test(cases, a_names_file_of_another_kind_is_not_believed);
     tcase_add_test(cases, a_damaged_names_file_does_no_harm);
