@@ -24,13 +24,14 @@ strtoul strtoull sscanf __isoc99_sscanf __isoc23_sscanf __isoc23_strtol __isoc23
 __isoc23_strtoull snprintf vsnprintf sprintf strftime localtime_r dirname basename getopt_long getenv
 secure_getenv unsetenv ferror feof
 pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
-pthread_cond_signal pthread_cond_wait pthread_detach pthread_sigmask pthread_self
+pthread_cond_signal pthread_cond_broadcast pthread_cond_wait pthread_cond_clockwait pthread_detach pthread_sigmask
+pthread_self pthread_attr_init pthread_attr_destroy pthread_attr_setdetachstate pthread_attr_setstacksize
 sigaddset sigdelset sigemptyset sigfillset sigprocmask sigaction signal
 """
 # The kernel refuses these only for reasons that no shortage brings about: counters of an eventfd that are
 # full, timers and descriptors that are none, options, names and signals of the caller's own.
 ARGUMENTS = """
-eventfd_read eventfd_write timerfd_settime timer_settime getsockopt setsockopt getsockname shutdown fcntl syscall madvise
+eventfd_read eventfd_write timerfd_settime timer_settime timer_delete getsockopt setsockopt getsockname shutdown fcntl syscall madvise
 kill pidfd_send_signal prctl setsid waitid capset capget dup2 close_range
 """
 # Their failure is looked at as that of what they use, which the sweep has fail.
