@@ -2,6 +2,8 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,42 +13,59 @@
 
 enum { LINE_BYTES = 1024 };
 
-/* "PID (NAME) STATE PARENT ...": the name may hold anything, so look from its end. Returns what
- * stands after it; NULL: there is no such process. */
-static const char *read_line(pid_t pid, char line[LINE_BYTES]) {
+static ssize_t read_file(pid_t pid, const char *name, char *out, size_t room) {
     char path[32];
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return NULL;
-    const size_t length = fread(line, 1, LINE_BYTES - 1, file);
-    fclose(file);
-    line[length] = '\0';
-    const char *end_of_name = strrchr(line, ')');
-    return end_of_name ? end_of_name + 1 : NULL;
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    const ssize_t length = read(fd, out, room);
+    const int code = -errno;
+    close(fd);
+    return length < 0 ? code : length;
 }
 
-bool census_find(pid_t pid, struct census_process *out_process) {
-    char line[LINE_BYTES];
-    const char *rest = read_line(pid, line);
+static census_reader *read_by = read_file;
+
+void census_read_by(census_reader *reader) {
+    read_by = reader;
+}
+
+/* "PID (NAME) STATE PARENT ...": the name may hold anything, so look from its end. What stands
+ * after it. Errors: -EBUSY the process cannot be looked at; -ESRCH there is none. */
+static int read_line(pid_t pid, char line[LINE_BYTES], char **out_rest) {
+    const ssize_t length = read_by(pid, "stat", line, LINE_BYTES - 1);
+    if (length < 0)
+        return length == -EBUSY ? -EBUSY : -ESRCH;
+    line[length] = '\0';
+    char *end_of_name = strrchr(line, ')');
+    if (!end_of_name)
+        return -ESRCH;
+    *out_rest = end_of_name + 1;
+    return 0;
+}
+
+int census_find(pid_t pid, struct census_process *out_process) {
+    char line[LINE_BYTES], *rest;
+    const int code = read_line(pid, line, &rest);
+    if (code < 0)
+        return code;
     char state;
     int parent, group, session, threads;
     unsigned long long start_time;
-    if (!rest ||
-        sscanf(rest, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu",
+    if (sscanf(rest, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu",
                &state, &parent, &group, &session, &threads, &start_time) != 6 ||
         state == 'X' || (state == 'Z' && threads <= 1))
-        return false; /* its first thread alone may have ended */
+        return -ESRCH; /* its first thread alone may have ended */
     *out_process = (struct census_process){
         .pid = pid, .parent = parent, .group = group, .session = session, .start_time = start_time};
-    return true;
+    return 0;
 }
 
 bool census_is_other(pid_t pid, uint64_t start_time) {
-    char line[LINE_BYTES];
-    const char *rest = read_line(pid, line);
+    char line[LINE_BYTES], *rest;
     unsigned long long started;
-    return rest &&
+    return read_line(pid, line, &rest) == 0 &&
            sscanf(rest,
                   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
                   "%llu",
@@ -56,13 +75,13 @@ bool census_is_other(pid_t pid, uint64_t start_time) {
 
 bool census_find_end(pid_t pid, uint64_t start_time, int *out_status) {
     enum { STATE = 3, THREADS = 20, START_TIME = 22, EXIT_CODE = 52 }; /* see proc_pid_stat(5) */
-    char line[LINE_BYTES], path[32];
-    char *rest = (char *)read_line(pid, line), *place = NULL;
+    char line[LINE_BYTES], path[32], *rest, *place = NULL;
+    const int code = read_line(pid, line, &rest);
     char state = 0;
     unsigned long long started = 0;
     long threads = 0;
     long status = -1;
-    const char *word = rest ? strtok_r(rest, " \n", &place) : NULL;
+    const char *word = code == 0 ? strtok_r(rest, " \n", &place) : NULL;
     for (int field = STATE; word; field++, word = strtok_r(NULL, " \n", &place)) {
         if (field == STATE)
             state = *word;
@@ -104,7 +123,8 @@ bool census_take(struct census *census) {
         return false;
     for (const struct dirent *entry; (entry = readdir(dir));) {
         struct census_process process;
-        if (isdigit((unsigned char)entry->d_name[0]) && census_find(atoi(entry->d_name), &process))
+        if (isdigit((unsigned char)entry->d_name[0]) &&
+            census_find(atoi(entry->d_name), &process) == 0)
             add_process(census, &process);
     }
     closedir(dir);
@@ -141,7 +161,7 @@ static void signal_process(const struct census_process *process, int signal_numb
     const int fd = pidfd_open(process->pid, 0);
     if (fd < 0)
         return;
-    if (census_find(process->pid, &now) && now.start_time == process->start_time)
+    if (census_find(process->pid, &now) == 0 && now.start_time == process->start_time)
         pidfd_send_signal(fd, signal_number, NULL, 0);
     close(fd);
 }

@@ -17,16 +17,24 @@ struct census {
     size_t count, capacity;
 };
 
-/* One process. False: it has ended, also if nobody has reaped it yet. */
-bool census_find(pid_t pid, struct census_process *out_process);
-/* Whether a younger or older process, which may have ended, has that number. */
+/* Who reads /proc/PID/`name` for all that is below, other than by simply reading, which may have to
+ * wait for the process. Returns bytes, or a negative errno; -EBUSY: it cannot be looked at. */
+typedef ssize_t census_reader(pid_t pid, const char *name, char *out, size_t room);
+void census_read_by(census_reader *reader);
+
+/* One process. Errors: -ESRCH it has ended, also if nobody has reaped it yet; -EBUSY it cannot be
+ * looked at, and has not ended. */
+int census_find(pid_t pid, struct census_process *out_process);
+/* Whether a younger or older process, which may have ended, has that number. False: nobody knows.
+ */
 bool census_is_other(pid_t pid, uint64_t start_time);
 
 /* How a process ended that nobody has reaped yet, as wait(2) tells it. False: there is no such one,
  * or it is another user's and the kernel may keep it to itself. */
 bool census_find_end(pid_t pid, uint64_t start_time, int *out_status);
 
-/* All that have not ended. What there is no memory for is left out. False: /proc cannot be read. */
+/* All that have not ended. Who cannot be looked at, or there is no memory for, is left out. False:
+ * /proc cannot be read. */
 bool census_take(struct census *census);
 void census_destroy(struct census *census);
 

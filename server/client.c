@@ -482,6 +482,10 @@ static int check_peer(struct server *server, int socket, struct process **out_pr
     code = process_of_socket(server, socket, out_process);
     if (code == -EACCES)
         return error_set(code, "the peer is in a pid namespace that the supervisor cannot see");
+    if (code == -EBUSY)
+        return error_set(code,
+                         "the peer's process cannot be looked at: a file that it closes as it "
+                         "runs a program, or others of its user do, does not get closed");
     if (code < 0)
         return error_set(code, "the peer's process cannot be watched: %s", strerror(-code));
     code = quota_check_session(server, peer.uid, *out_process);

@@ -213,8 +213,10 @@ void node_adopt(struct node *node, pid_t pid, uint64_t start_time) {
     if (!is_stored)
         node->pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
     node->is_child = node->pidfd >= 0 && is_child(node->pidfd);
+    /* Who cannot be looked at has not ended. */
+    const int code_of_find = node->pidfd >= 0 ? census_find(pid, &process) : -ESRCH;
     const bool is_alive =
-        node->pidfd >= 0 && census_find(pid, &process) && process.start_time == start_time;
+        code_of_find == -EBUSY || (code_of_find == 0 && process.start_time == start_time);
     if (!node->is_child && !is_alive) {
         siginfo_t end = {0};
         ask_kernel(node, is_stored ? node->pidfd : -1, &end);

@@ -2,9 +2,9 @@
 #include "node.h"
 
 #include "census.h"
+#include "proc_read.h"
 #include "server.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +16,8 @@
 enum { ENVIRON_BYTES_MAX = 1 << 18, ANCESTORS_MAX = 64 };
 
 static size_t read_environ(pid_t pid, char *out, size_t room) {
-    char path[32];
-    snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t count = 0;
-    for (ssize_t length; fd >= 0 && (length = read(fd, out + count, room - count)) > 0;)
-        count += (size_t)length;
-    if (fd >= 0)
-        close(fd);
-    return count;
+    const ssize_t count = proc_read(pid, "environ", out, room);
+    return count > 0 ? (size_t)count : 0;
 }
 
 static bool has_variable(const char *environ_text, size_t bytes, const char *name,
@@ -40,7 +33,8 @@ static bool has_variable(const char *environ_text, size_t bytes, const char *nam
     return false;
 }
 
-/* Of one that runs with the rights of another than who started it: not. */
+/* Of one that runs with the rights of another than who started it: not. This file can be read while
+ * the process runs another program, see proc_read.h. */
 static bool is_of_user(pid_t pid, uid_t uid) {
     char path[32], line[256];
     unsigned real = 0, effective = 0;
@@ -159,11 +153,11 @@ static struct node *find_by_mark(const struct server *server,
 struct node *pipeline_find_process(const struct server *server, pid_t pid) {
     struct census_process process;
     pid_t at = pid;
-    for (unsigned i = 0; i < ANCESTORS_MAX && at > 1 && census_find(at, &process); i++) {
+    for (unsigned i = 0; i < ANCESTORS_MAX && at > 1 && census_find(at, &process) == 0; i++) {
         struct node *node = find_by_session(server, &process);
         if (node)
             return node;
         at = process.parent;
     }
-    return pid > 0 && census_find(pid, &process) ? find_by_mark(server, &process) : NULL;
+    return pid > 0 && census_find(pid, &process) == 0 ? find_by_mark(server, &process) : NULL;
 }

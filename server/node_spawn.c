@@ -379,7 +379,7 @@ static int start(struct spawn *spawn, struct node *node) {
     node->pid = pid;
     node->pidfd = pidfd;
     node->is_child = true;
-    node->start_time = census_find(pid, &self) ? self.start_time : 0;
+    node->start_time = census_find(pid, &self) == 0 ? self.start_time : 0;
     return 0;
 }
 

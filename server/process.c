@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include "proc_read.h"
 #include "server.h"
 
 #include <errno.h>
@@ -33,19 +34,15 @@ struct status {
     unsigned long long pending;    /* field 31: signals, bit 0 is number 1 */
 };
 
-/* Errors: -ESRCH the process is gone; -EMFILE, -ENFILE, -ENOMEM. The name in the file's second
- * field may hold spaces and parentheses, so fields are counted from the last parenthesis. */
+/* Errors: -ESRCH the process is gone; -EBUSY it cannot be looked at now; -EAGAIN, -EMFILE, -ENFILE,
+ * -ENOMEM. The name in the file's second field may hold spaces and parentheses, so fields are
+ * counted from the last parenthesis. */
 static int read_status(pid_t pid, struct status *out_status) {
-    char path[64], text[1024];
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ESRCH;
-    ssize_t length = read(fd, text, sizeof(text) - 1);
-    const bool has_no_memory = length < 0 && errno == ENOMEM;
-    close(fd);
-    if (has_no_memory)
-        return -ENOMEM;
+    char text[1024];
+    const ssize_t length = proc_read(pid, "stat", text, sizeof(text) - 1);
+    if (length == -EBUSY || length == -EAGAIN || length == -EMFILE || length == -ENFILE ||
+        length == -ENOMEM)
+        return (int)length;
     text[length > 0 ? length : 0] = '\0';
     const char *end_of_name = strrchr(text, ')');
     if (!end_of_name ||
@@ -196,6 +193,9 @@ bool process_is_stopped(const struct process *process) {
 
 bool process_is_dying(const struct process *process) {
     struct status status;
-    return process_is_dead(process) || read_status(process->pid, &status) < 0 ||
-           (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));
+    if (process_is_dead(process))
+        return true;
+    const int code = read_status(process->pid, &status);
+    return code < 0 ? code == -ESRCH
+                    : (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));
 }

@@ -27,12 +27,13 @@ struct process {
 TAILQ_HEAD(process_list, process);
 
 /* The process at the other end of a connected socket. The reference is the caller's.
- * Errors: -EACCES it is in another pid namespace; -ESRCH it is gone; -EMFILE, -ENOMEM. */
+ * Errors: -EACCES it is in another pid namespace; -ESRCH it is gone; -EBUSY it cannot be looked at
+ * now, see proc_read.h; -EAGAIN, -EMFILE, -ENOMEM. */
 int process_of_socket(struct server *server, int socket, struct process **out_process);
 
 /* The process that was told us by these two numbers, if it lives.
- * Errors: -ESRCH it is gone; -EMFILE, -ENFILE, -ENOMEM, or what else pidfd_open(2) says: it cannot
- * be watched now. */
+ * Errors: -ESRCH it is gone; -EBUSY, -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, or what else pidfd_open(2)
+ * says: it lives, and cannot be looked at or watched now. */
 int process_find(struct server *server, pid_t pid, uint64_t start_time,
                  struct process **out_process);
 

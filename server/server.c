@@ -1,9 +1,11 @@
 #include "server.h"
 
+#include "census.h"
 #include "closer.h"
 #include "error.h"
 #include "limits.h"
 #include "notify.h"
+#include "proc_read.h"
 #include "protect.h"
 #include "step.h"
 #include "store.h"
@@ -439,7 +441,10 @@ int server_run(const struct server_params *params) {
     int code = server_open(&server, params);
     if (code == 0)
         code = closer_start(server.fds_limit);
+    if (code == 0)
+        code = proc_read_start();
     if (code == 0) {
+        census_read_by(proc_read);
         names_load(&server);
         STEP(NAMES_LOADED);
         store_restore_streams(&server);

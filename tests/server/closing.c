@@ -27,6 +27,7 @@
 
 enum { STRANGER_UID = 12345 };
 
+static const struct peer_user root = {0}, stranger = {.uid = STRANGER_UID, .gid = STRANGER_UID};
 static struct supervisor supervisor;
 /* The silent file system, see below: whether it is late, and how many questions it holds back. */
 static bool is_late;
@@ -195,7 +196,8 @@ END_TEST
 /* A file system of one file, which answers everything but that the file is closed. */
 struct silent {
     pid_t pid;
-    int file;
+    int file;   /* -1: not opened */
+    int closes; /* a byte comes each time that somebody closes it */
     char path[128];
 };
 
@@ -232,7 +234,7 @@ static void answer_late(int device, const struct fuse_in_header *question) {
         answer(device, question, 0, NULL, 0);
 }
 
-static void serve(int device, const struct fuse_in_header *question) {
+static void serve(int device, int closes, const struct fuse_in_header *question) {
     const struct fuse_init_out init = {
         .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = 4096};
     const struct fuse_attr_out attributes = {
@@ -249,6 +251,9 @@ static void serve(int device, const struct fuse_in_header *question) {
         answer(device, question, 0, &opened, sizeof(opened));
         break;
     case FUSE_FLUSH:
+        if (write(closes, "", 1) < 0)
+            _exit(1);
+        break;
     case FUSE_FORGET:
     case FUSE_INTERRUPT:
         break;
@@ -258,7 +263,7 @@ static void serve(int device, const struct fuse_in_header *question) {
 }
 
 /* A process of its own, and not for ever: one that ends by a failure closes the file, too. */
-static void serve_all(int device) {
+static void serve_all(int device, int closes) {
     static char data[1 << 16];
     ssize_t bytes;
     alarm(60);
@@ -267,15 +272,15 @@ static void serve_all(int device) {
         if (bytes > 0 && is_late)
             answer_late(device, question);
         if (bytes > 0)
-            serve(device, question);
+            serve(device, closes, question);
     }
     _exit(0);
 }
 
-/* Not before the supervisor runs: a child that closes the file never comes to run a program, and
- * who looks at it in /proc waits too. False: this system or this user has no such file systems. */
-static bool silent_open(struct silent *silent) {
+/* False: this system or this user has no such file systems. */
+static bool silent_mount(struct silent *silent) {
     char options[96];
+    int closes[2];
     if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
         mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return false;
@@ -296,11 +301,23 @@ static bool silent_open(struct silent *silent) {
     held_back =
         mmap(NULL, sizeof(*held_back), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(held_back, MAP_FAILED);
+    ck_assert_int_eq(pipe2(closes, O_CLOEXEC), 0);
     silent->pid = fork_bound();
     ck_assert_int_ge(silent->pid, 0);
     if (silent->pid == 0)
-        serve_all(device);
+        serve_all(device, closes[1]);
     close(device);
+    close(closes[1]);
+    silent->closes = closes[0];
+    silent->file = -1;
+    return true;
+}
+
+/* Not before the supervisor runs: a child that closes the file never comes to run a program, and
+ * who looks at it in /proc waits too. */
+static bool silent_open(struct silent *silent) {
+    if (!silent_mount(silent))
+        return false;
     silent->file = open(silent->path, O_RDONLY | O_CLOEXEC);
     ck_assert_msg(silent->file >= 0, "%s", strerror(errno));
     return true;
@@ -310,9 +327,19 @@ static bool silent_open(struct silent *silent) {
 static void silent_close(struct silent *silent) {
     kill(silent->pid, SIGKILL);
     ck_assert_int_eq(waitpid(silent->pid, NULL, 0), silent->pid);
-    close(silent->file);
+    if (silent->file >= 0)
+        close(silent->file);
+    close(silent->closes);
     umount2(silent->path, MNT_DETACH);
     unlink(silent->path);
+}
+
+/* Somebody closes it, and has no descriptor of it any more. */
+static void await_close(const struct silent *silent) {
+    struct pollfd polled = {.fd = silent->closes, .events = POLLIN};
+    char byte;
+    ck_assert_int_eq(poll(&polled, 1, DEADLINE_MS), 1);
+    ck_assert_int_eq(read(silent->closes, &byte, 1), 1);
 }
 
 /* One session's, or part of it: it is cut after the first. */
@@ -361,6 +388,7 @@ START_TEST(a_program_is_not_run_anew_while_a_file_is_not_closed) {
     peer_open(&other, &supervisor, "somebody else");
     send_file(&peer, silent.file);
     peer_expect_error(&peer, -EPROTO);
+    await_close(&silent);
     command_upgrade(&other);
     peer_expect_silence(&other); /* as before, and served */
     silent_close(&silent);
@@ -405,7 +433,6 @@ static void open_to_stranger(void) {
 }
 
 START_TEST(who_passes_many_files_that_are_never_closed_is_turned_away) {
-    static const struct peer_user stranger = {.uid = STRANGER_UID, .gid = STRANGER_UID};
     struct silent silent;
     struct peer peer, other;
     if (geteuid() != 0)
@@ -444,6 +471,177 @@ START_TEST(who_passes_many_files_that_are_never_closed_is_turned_away) {
 }
 END_TEST
 
+/* ---- who hangs as he runs a program ---- */
+
+/* Connects as this user, and is him from then on. */
+static int become_peer(const struct peer_user *user) {
+    const int socket = user->uid ? peer_connect_as(&supervisor, user) : peer_connect(&supervisor);
+    if (user->uid && setresuid(user->uid, user->uid, user->uid) < 0)
+        _exit(1);
+    return socket;
+}
+
+/* Connects first, unless `user` is NULL. */
+static pid_t start_hanging(struct silent *silent, const struct peer_user *user) {
+    const pid_t pid = fork_bound();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (user)
+            fcntl(become_peer(user), F_SETFD, 0);
+        if (open(silent->path, O_RDONLY | O_CLOEXEC) >= 0)
+            execl("/bin/true", "true", NULL);
+        _exit(1);
+    }
+    await_close(silent);
+    return pid;
+}
+
+static void end_hanging(struct silent *silent, const pid_t *pid, unsigned count) {
+    silent_close(silent);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(waitpid(pid[i], NULL, 0), pid[i]);
+}
+
+/* Before the supervisor looks at who connects, he hangs. Once: a thread that is left behind does
+ * not stop with the others. */
+static void start_hanging_peers(struct silent *silent, const struct peer_user *user, pid_t *out_pid,
+                                unsigned count) {
+    int status;
+    kill(supervisor.pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    for (unsigned i = 0; i < count; i++)
+        out_pid[i] = start_hanging(silent, user);
+    kill(supervisor.pid, SIGCONT);
+}
+
+START_TEST(a_peer_that_hangs_as_it_runs_a_program_holds_up_no_other) {
+    enum { HANGING = 3 };
+    struct silent silent;
+    struct peer peer;
+    pid_t hanging[HANGING];
+    supervisor_start(&supervisor);
+    if (!silent_mount(&silent))
+        return;
+    start_hanging_peers(&silent, &root, hanging, HANGING);
+    peer_open(&peer, &supervisor, "somebody else");
+    peer_expect_silence(&peer);
+    peer_close(&peer);
+    end_hanging(&silent, hanging, HANGING);
+    peer_open(&peer, &supervisor, "once more");
+    peer_close(&peer);
+    supervisor_expect_fds_back(&supervisor);
+}
+END_TEST
+
+/* What a new peer of this user hears first: 0, if it is welcome. */
+static int hear_as(const struct peer_user *user) {
+    int status;
+    const pid_t pid = fork_bound();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        const int socket = become_peer(user);
+        struct pollfd polled = {.fd = socket, .events = POLLIN};
+        union message message;
+        struct channel_mail mail;
+        message_init(&message, MESSAGE_HELLO, 1);
+        message.hello.now_ns = shmframe_now_ns();
+        channel_send(socket, &message, NULL);
+        if (poll(&polled, 1, DEADLINE_MS) != 1 || channel_receive(socket, &mail) < 0)
+            _exit(255);
+        _exit(mail.message.header.type == MESSAGE_ERROR ? -mail.message.error.code : 0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    return -WEXITSTATUS(status);
+}
+
+START_TEST(of_a_user_with_many_that_hang_nobody_is_looked_at) {
+    enum { MANY = 4 }; /* PROC_READ_STUCK_OF_USER */
+    const unsigned count = (unsigned)_i;
+    struct silent silent;
+    pid_t hanging[MANY];
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    open_to_stranger();
+    if (!silent_mount(&silent))
+        return;
+    start_hanging_peers(&silent, &stranger, hanging, count);
+    ck_assert_int_eq(hear_as(&root), 0);
+    ck_assert_int_eq(hear_as(&stranger), count == MANY ? -EBUSY : 0);
+    end_hanging(&silent, hanging, count);
+    supervisor_expect_fds_back(&supervisor);
+}
+END_TEST
+
+START_TEST(a_program_is_run_anew_while_a_peer_hangs) {
+    struct silent silent;
+    struct peer peer;
+    pid_t hanging;
+    supervisor_start(&supervisor);
+    if (!silent_mount(&silent))
+        return;
+    start_hanging_peers(&silent, &root, &hanging, 1);
+    peer_open(&peer, &supervisor, "asks for an upgrade");
+    command_upgrade(&peer);
+    peer_expect_end(&peer);
+    peer_vanish(&peer);
+    peer_open(&peer, &supervisor, "with the new one");
+    peer_close(&peer);
+    end_hanging(&silent, &hanging, 1);
+}
+END_TEST
+
+/* One that writes its number into a file. */
+static pid_t start_node(const char *config, const char *number) {
+    FILE *file = fopen(config, "we");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "[consumer a]\ncommand = echo $$ > %s.new; mv %s.new %s; exec sleep 1000\n",
+            number, number, number);
+    fclose(file);
+    supervisor.option[0] = "--config";
+    supervisor.option[1] = config;
+    supervisor_start(&supervisor);
+    const int64_t until_ns = shmframe_deadline_ns(DEADLINE_MS * INT64_C(1000000));
+    while (!(file = fopen(number, "re"))) {
+        ck_assert_msg(shmframe_now_ns() < until_ns, "the node does not run");
+        poll(NULL, 0, 2);
+    }
+    int pid;
+    ck_assert_int_eq(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    unlink(number);
+    unlink(config);
+    return pid;
+}
+
+START_TEST(a_node_ends_while_somebody_hangs_as_he_runs_a_program) {
+    struct silent silent;
+    struct peer peer;
+    struct channel_mail mail;
+    union message message;
+    char config[96], number[96];
+    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
+    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
+    const pid_t node = start_node(config, number);
+    if (!silent_mount(&silent))
+        return;
+    const pid_t hanging = start_hanging(&silent, NULL);
+    peer_open(&peer, &supervisor, "asks for the end");
+    message_init(&message, MESSAGE_COMMAND, 9);
+    strcpy(message.command.verb, "stop");
+    peer_send(&peer, &message, NULL);
+    peer_expect(&peer, MESSAGE_DONE, &mail);
+    const int64_t until_ns = shmframe_deadline_ns(DEADLINE_MS * INT64_C(1000000));
+    while (kill(node, 0) == 0) {
+        ck_assert_msg(shmframe_now_ns() < until_ns, "the node does not end");
+        poll(NULL, 0, 2);
+    }
+    peer_expect_silence(&peer); /* what the node left behind was looked for */
+    peer_close(&peer);
+    end_hanging(&silent, &hanging, 1);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("closing");
     tcase_set_timeout(cases, 120);
@@ -455,6 +653,10 @@ int main(void) {
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_is_not_closed);
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_waits_to_be_closed);
     tcase_add_test(cases, who_passes_many_files_that_are_never_closed_is_turned_away);
+    tcase_add_test(cases, a_peer_that_hangs_as_it_runs_a_program_holds_up_no_other);
+    tcase_add_loop_test(cases, of_a_user_with_many_that_hang_nobody_is_looked_at, 3, 5);
+    tcase_add_test(cases, a_program_is_run_anew_while_a_peer_hangs);
+    tcase_add_test(cases, a_node_ends_while_somebody_hangs_as_he_runs_a_program);
     Suite *suite = suite_create("closing");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
