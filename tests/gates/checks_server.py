@@ -151,7 +151,7 @@ PLACE = [
     ("upgrade: another process's descriptors", S + "upgrade.c", " ||\n        pid != (int)getpid())", ")", "server-place systemd-upgrade"),
     ("upgrade: a check that failed", S + "upgrade.c", *never("if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || layout == 0)"), "systemd-upgrade"),
     ("upgrade: another layout", S + "upgrade.c", *never("if (layout != LAYOUT_ABI)"), "systemd-upgrade"),
-    ("upgrade: a check without end", S + "upgrade.c", "return waitpid(pid, out_status, WNOHANG) == pid && has_ended;", "return waitpid(pid, out_status, WNOHANG) == pid;", "systemd-upgrade"),
+    ("upgrade: a check without end", S + "upgrade.c", "return waitpid(pid, out_status, WNOHANG) == pid && has_ended;", "return waitpid(pid, out_status, WNOHANG) == pid;", "systemd-upgrade-long"),
     ("journal: lines without limit", S + "journal_budget.c", *never("if (least(lines) == 0)"), "server-watch"),
     ("journal: a purse that overflows", S + "journal_budget.c", *never("if (purse->lines[i] > full[level][i])"), "server-watch server-journal"),
     ("journal: a new purse for each session", S + "journal_budget.c", "out_lines[OF_PROCESS] = look_in(&process->purse, OF_PROCESS, matter, now_ns);", "out_lines[OF_PROCESS] = NULL;", "server-watch"),

@@ -32,7 +32,7 @@ def write(path, content):
 def first_complaint(output, copy):
     """The line by which a test says what it found, or whatever it said first."""
     lines = output.splitlines()
-    words = ("SUMMARY", ":F:", ":E:", "races:", "sleepers:", "stepkill:", "FAIL:", "ERROR:")
+    words = ("SUMMARY", ":F:", ":E:", ":S:", "races:", "sleepers:", "stepkill:", "FAIL:", "ERROR:")
     said = [line for line in lines if any(word in line for word in words)]
     return (said or lines or ["killed"])[0].replace(copy + "/", "")[-150:]
 
