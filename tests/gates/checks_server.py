@@ -138,7 +138,7 @@ PLACE = [
     ("server process: pid reused", S + "process.c", "(status.start_time != start_time || (pidfd", "((pidfd", "server-restart"),
     ("server process: looked up by pid alone", S + "process.c", "process->pid == pid && process->start_time == start_time", "process->pid == pid", "server-restart"),
     ("server process: dead ones are found", S + "process.c", "        if (process_is_dead(process))\n            return -ESRCH;\n", "", "server-restart server-streams"),
-    ("server process: dying ones look alive", S + "process.c", "return process_is_dead(process) || read_status(process->pid, &status) < 0 ||\n           (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));", "return process_is_dead(process) && read_status(process->pid, &status) < 0;", "server-streams"),
+    ("server process: dying ones look alive", S + "process.c", "return code < 0 ? code == -ESRCH\n                    : (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));", "return code == -ESRCH;", "server-streams"),
     ("server names: head", S + "names.c", " && strcmp(line, HEAD) == 0)", ")", "server-restart"),
     ("server names: stream", S + "names.c", "!shmframe_name_is_valid(name) || generation == 0", "generation == 0", "server-restart"),
     ("server names: generation", S + "names.c", " || gone_generation > generation ||", " ||", "server-restart"),
