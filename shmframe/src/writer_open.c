@@ -55,6 +55,19 @@ static int pause_before_retry(struct shmframe_session *session, int code, int64_
     return clock_now_ns() < deadline_ns ? 0 : code;
 }
 
+/* A stream that is there already comes back first; a supervisor may end with the very word that it
+ * has. */
+static int await_turn(struct shmframe_writer *writer, int64_t deadline_ns) {
+    struct shmframe_session *session = writer->object.session;
+    int code;
+    do {
+        code = session_await_connection(session, deadline_ns);
+        if (code == 0 && writer->is_resync_sent && !writer->is_resync_opened)
+            code = await_opened(writer, deadline_ns);
+    } while (code == 0 && !session->is_welcome);
+    return code;
+}
+
 /* Fails with -ENOTCONN if the supervisor died meanwhile: then nobody can say whether readers have
  * links to this ring. */
 static int register_ring(struct shmframe_writer *writer, struct writer_ring *ring,
@@ -64,10 +77,7 @@ static int register_ring(struct shmframe_writer *writer, struct writer_ring *rin
     int code;
     writer->opening = ring;
     do {
-        code = session_await_connection(session, deadline_ns);
-        /* A stream that is there already comes back first. */
-        if (code == 0 && writer->is_resync_sent && !writer->is_resync_opened)
-            code = await_opened(writer, deadline_ns);
+        code = await_turn(writer, deadline_ns);
         if (code == 0) {
             writer_ring_set_notice(ring, session->notice);
             code = writer_send_open(writer, ring, false);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,11 +59,12 @@ static void welcome(struct false_page *out) {
     close(fd);
 }
 
-static void send_opened(const struct false_page *page, const struct message_open_ring *open) {
+static void send_opened(const struct false_page *page, const struct message_open_ring *open,
+                        uint32_t generation) {
     union message message;
     message_init(&message, MESSAGE_OPENED, open->header.cookie);
     message.opened.writer = open->writer;
-    message.opened.generation = 1;
+    message.opened.generation = generation;
     must(channel_send(page->socket, &message, NULL) == 0, 25);
 }
 
@@ -95,7 +97,7 @@ static void open_ring_and_lie(struct message_offer_link *out_granted) {
             .serial = link->serial - (i == 0), .leases = 1, .depth = 1, .state = ENTRY_GRANTED};
         atomic_store(&first.page->entry[link->entry].word, grant_word(grant));
     }
-    send_opened(&first, &open.open_ring);
+    send_opened(&first, &open.open_ring, 1);
     ring_bell(&first);
     *out_granted = offer[1].offer_link;
     char byte;
@@ -115,7 +117,7 @@ static void expect_return(const struct message_offer_link *granted) {
     must(held.held_link.entry == granted->entry, 31);
     must(grant_from_word(held.held_link.word).serial == granted->serial, 32);
     want_links(&second, open.open_ring.writer);
-    send_opened(&second, &open.open_ring);
+    send_opened(&second, &open.open_ring, 1);
     ring_bell(&second);
     for (unsigned i = 0; i < MORE_LINKS; i++) {
         receive(second.socket, MESSAGE_OFFER_LINK, &offer);
@@ -128,6 +130,42 @@ static void supervise_falsely(void) {
     struct message_offer_link granted;
     open_ring_and_lie(&granted);
     expect_return(&granted);
+}
+
+static void receive_open_ring(const struct false_page *page, union message *out_open) {
+    union message offer;
+    receive(page->socket, MESSAGE_OPEN_RING, out_open);
+    for (unsigned i = 0; i < out_open->open_ring.links; i++)
+        receive(page->socket, MESSAGE_OFFER_LINK, &offer);
+}
+
+static void open_ring(const struct false_page *page, uint32_t generation) {
+    union message open;
+    receive_open_ring(page, &open);
+    send_opened(page, &open.open_ring, generation);
+}
+
+/* The second one ends with the very word that the stream is back. */
+static void supervise_briefly(void) {
+    struct false_page page;
+    union message open;
+    char byte;
+    welcome(&page);
+    open_ring(&page, 1);
+    ring_bell(&page);
+    must(read(opened[0], &byte, 1) == 1, 34);
+    close(page.socket);
+    welcome(&page);
+    receive_open_ring(&page, &open);
+    kill(getppid(), SIGSTOP); /* it hears the word and the end at once */
+    send_opened(&page, &open.open_ring, 1);
+    close(page.socket);
+    kill(getppid(), SIGCONT);
+    welcome(&page);
+    open_ring(&page, 1);
+    open_ring(&page, 2);
+    must(read(opened[0], &byte, 1) == 1, 35);
+    close(page.socket);
 }
 
 /* ---- the writer ---- */
@@ -182,6 +220,35 @@ START_TEST(a_writer_that_comes_back_tells_of_its_own_grants_and_waits_to_be_aske
 }
 END_TEST
 
+START_TEST(a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_format_to_the_next) {
+    listen_falsely();
+    const pid_t supervisor = world_fork(supervise_briefly);
+    const struct shmframe_session_params at = {.socket = path, .deadline_ns = world_deadline()};
+    struct shmframe_session *session;
+    ck_assert_int_eq(shmframe_session_open(&at, &session), 0);
+    const struct shmframe_writer_params params = world_writer_params("s");
+    struct shmframe_writer *writer;
+    ck_assert_int_eq(shmframe_writer_open(session, &params, &writer), 0);
+    ck_assert_int_eq(write(opened[1], "", 1), 1);
+    struct pollfd gone = {.fd = shmframe_session_fd(session), .events = POLLIN};
+    ck_assert_int_eq(poll(&gone, 1, STEP_MS), 1);
+    ck_assert_int_eq(shmframe_session_dispatch(session), 0);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_data(&format, "other", 64), 0);
+    const int code = shmframe_writer_set_format(writer, &format, world_deadline());
+    ck_assert_msg(code == 0, "the format is not changed (%d): %s", code, shmframe_last_error());
+    world_publish(writer, 1);
+    ck_assert_int_eq(write(opened[1], "", 1), 1);
+    int status;
+    ck_assert_int_eq(waitpid(supervisor, &status, 0), supervisor);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "the false supervisor ended with 0x%x", (unsigned)status);
+    shmframe_writer_close(writer);
+    shmframe_session_close(session);
+    stop_listening();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("impostor");
     TCase *tests = tcase_create("impostor");
@@ -189,6 +256,9 @@ int main(void) {
     tcase_add_checked_fixture(tests, world_begin, world_end);
     tcase_add_test(
         tests, a_writer_that_comes_back_tells_of_its_own_grants_and_waits_to_be_asked_for_links);
+    tcase_add_test(
+        tests,
+        a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_format_to_the_next);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }
