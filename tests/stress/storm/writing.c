@@ -79,9 +79,9 @@ static void check_space_wait(const struct writing *writing, int64_t began_ns, in
             continue;
         await_progress(seat);
         const int64_t progress_ns = atomic_load(&seat->progress_ns);
-        if (atomic_load(&seat->changed_ns) > began_ns)
-            return; /* that a reader came or died is the supervisor's to tell, when it gets to run
-                     */
+        /* That a reader came or died is the supervisor's to tell, when it gets to run. */
+        if (!atomic_load(&seat->is_open) || atomic_load(&seat->changed_ns) > began_ns)
+            return;
         latest_ns = progress_ns > latest_ns ? progress_ns : latest_ns;
         held_ns += board_paused_ns(seat, began_ns);
     }
