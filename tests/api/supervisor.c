@@ -160,7 +160,6 @@ START_TEST(the_answer_to_a_return_is_none_to_a_change_of_format) {
     world_await_asleep(atomic_load(&change.thread));
     world_kill_supervisor();
     world_start_supervisor(NULL, NULL);
-    world_await_connected(false);
     dispatch_until_over();
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_int_eq(change.code, 0);

@@ -160,10 +160,16 @@ static struct message_link link_child(struct message_held_link *out_held, pid_t 
     return link;
 }
 
-static void kill_child(pid_t pid) {
+static void kill_children(const pid_t *pid, unsigned count) {
     int status;
-    kill(pid, SIGKILL);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    for (unsigned i = 0; i < count; i++)
+        kill(pid[i], SIGKILL);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+}
+
+static void kill_child(pid_t pid) {
+    kill_children(&pid, 1);
 }
 
 START_TEST(a_holder_that_died_meanwhile_is_gone) {
@@ -973,8 +979,7 @@ START_TEST(an_owner_whom_nobody_can_watch_is_not_taken_for_dead) {
     fclose(file);
     supervisor.fds_limit = OWNERS;
     supervisor_start(&supervisor);
-    for (unsigned i = 0; i < DEAD; i++) /* then there is room for us */
-        kill_child(owner[i]);
+    kill_children(owner, DEAD); /* then there is room for us, while the others are waited for */
     supervisor.fds = OWNERS - DEAD + 30;
     supervisor_expect_fds_back(&supervisor);
     peer_open(&writer, &supervisor, "writer");
@@ -984,8 +989,7 @@ START_TEST(an_owner_whom_nobody_can_watch_is_not_taken_for_dead) {
     ring_make(&last, name, 8);
     peer_send_ring(&writer, &last, name, &(struct ring_options){.links = 2});
     ck_assert_ptr_nonnull(strstr(peer_expect_error(&writer, -EAGAIN), "kept for its writer"));
-    for (unsigned i = DEAD; i < OWNERS; i++)
-        kill_child(owner[i]);
+    kill_children(owner + DEAD, OWNERS - DEAD);
     peer_send_ring(&writer, &last, name, &(struct ring_options){.links = 2});
     struct channel_mail mail;
     peer_expect(&writer, MESSAGE_OPENED, &mail);
