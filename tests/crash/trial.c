@@ -128,12 +128,31 @@ static bool hold_back(unsigned seat, unsigned writer) {
     return true;
 }
 
+static bool have_readers_heard(const struct marks *marks, bool is_end) {
+    for (unsigned i = SEAT_MAIN_ORDER; i <= SEAT_MAIN_LATEST; i++) {
+        const struct seat *seat = seat_of(i);
+        if (is_end ? atomic_load(&seat->ended) == marks->seat[i].ended
+                   : atomic_load(&seat->gone) == marks->seat[i].gone)
+            return false;
+    }
+    return true;
+}
+
+/* Its readers have heard so, too: what they hear later is of what comes then. */
 static bool end_stream(void) {
-    const size_t lines = diary_lines();
+    const struct marks marks = take_marks();
     const pid_t pid = cast.pid[SEAT_MAIN_WRITER];
     if (!let_leave(SEAT_MAIN_WRITER))
         return false;
-    const enum note note = diary_await(lines, pid);
+    const int64_t deadline_ns = shmframe_deadline_ns(PATIENCE_NS);
+    while (!have_readers_heard(&marks, true)) {
+        if (shmframe_now_ns() > deadline_ns) {
+            board_fault("readers have not heard of the end of process %d", (int)pid);
+            return false;
+        }
+        sleep_ns(200000);
+    }
+    const enum note note = diary_await(marks.lines, pid);
     if (note != NOTE_ENDED)
         board_fault("the end of process %d is told as %d", (int)pid, (int)note);
     return note == NOTE_ENDED;
@@ -215,16 +234,6 @@ static unsigned witness_of(const struct trial *trial) {
 static bool await_others(const struct trial *trial, uint64_t frames) {
     const unsigned writer = witness_of(trial);
     return world_await_frames(writer, frames) && world_await_frames(writer + 1, 2);
-}
-
-static bool have_readers_heard(const struct marks *marks, bool is_end) {
-    for (unsigned i = SEAT_MAIN_ORDER; i <= SEAT_MAIN_LATEST; i++) {
-        const struct seat *seat = seat_of(i);
-        if (is_end ? atomic_load(&seat->ended) == marks->seat[i].ended
-                   : atomic_load(&seat->gone) == marks->seat[i].gone)
-            return false;
-    }
-    return true;
 }
 
 static enum heard find_heard(const struct trial *trial, const struct marks *marks) {

@@ -177,6 +177,19 @@ class Soak:
 
     # ---- after ----
 
+    @staticmethod
+    def left_behind():
+        """Each that still is there, with its command."""
+        left = []
+        for who, _ in sample.look_at_all(os.getpid()):
+            try:
+                command = sample.read(f"/proc/{who[1]}/cmdline").replace("\0", " ")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if who[0] not in ("Xvfb", "pulseaudio", "xkbcomp"):
+                left.append((*who, command))
+        return left
+
     def fall(self):
         """Ends as a user ends it; what is left then is a fault."""
         if self.live() != len(nodes.NODES):
@@ -191,8 +204,9 @@ class Soak:
             self.faults.append(self.supervisor.told_end())
         for program in (self.stats, self.events):
             self.stage.end(program)
-        left = [who for who, _ in sample.look_at_all(os.getpid())
-                if who[0] not in ("Xvfb", "pulseaudio", "xkbcomp")]
+        until_s = time.monotonic() + 20
+        while (left := self.left_behind()) and time.monotonic() < until_s:
+            time.sleep(0.1)  # one that was killed takes its time on a busy machine
         if left:
             self.faults.append(f"processes are left: {left}")
         socket = self.stage.env["SHMFRAME_SOCKET"]
