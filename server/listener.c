@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SO_PASSRIGHTS
@@ -100,30 +102,50 @@ static int open_folder(const char *path, bool may_create, const struct listener_
 }
 
 /* The lock's file stays for ever: a file that is removed and made again can be locked twice. */
+static pid_t read_holder(int fd) {
+    char pid[16] = "";
+    if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
+        pid[0] = '\0';
+    return atoi(pid);
+}
+
+/* A supervisor that was killed as it started a node leaves its lock to that child, until this runs
+ * its program. */
+static int lock(int fd, pid_t *out_holder) {
+    enum { TRIES = 200, PAUSE_NS = 10000000 };
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        const int code = errno;
+        *out_holder = read_holder(fd);
+        const bool is_dead = *out_holder > 0 && kill(*out_holder, 0) < 0 && errno == ESRCH;
+        if (code != EWOULDBLOCK || !is_dead || i == TRIES)
+            return -code;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 static int lock_place(struct listener *listener) {
     char name[sizeof(listener->path) + 8];
+    pid_t holder;
     snprintf(name, sizeof(name), "%s.lock", file_name(listener->path));
     int fd = openat(listener->folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_set(-errno, "%s.lock cannot be opened: %s", listener->path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int code = errno;
-        char pid[16] = "";
-        if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
-            pid[0] = '\0';
+    int code = lock(fd, &holder);
+    if (code < 0) {
         close(fd);
-        if (code != EWOULDBLOCK)
-            return error_set(-code, "%s.lock cannot be locked: %s", listener->path, strerror(code));
+        if (code != -EWOULDBLOCK)
+            return error_set(code, "%s.lock cannot be locked: %s", listener->path, strerror(-code));
         return error_set(-EEXIST,
                          "another supervisor (pid %d) serves %s: use that one, end it, or "
                          "choose another place with --socket",
-                         atoi(pid), listener->path);
+                         (int)holder, listener->path);
     }
     char pid[16];
     int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)length, 0) < 0) {
-        int code =
-            error_set(-errno, "%s.lock cannot be written: %s", listener->path, strerror(errno));
+        code = error_set(-errno, "%s.lock cannot be written: %s", listener->path, strerror(errno));
         close(fd);
         return code;
     }

@@ -32,7 +32,7 @@ sigaddset sigdelset sigemptyset sigfillset sigprocmask sigaction signal
 # full, timers and descriptors that are none, options, names and signals of the caller's own.
 ARGUMENTS = """
 eventfd_read eventfd_write timerfd_settime timer_settime timer_delete getsockopt setsockopt getsockname shutdown fcntl syscall madvise
-kill pidfd_send_signal prctl setsid waitid capset capget dup2 close_range
+kill nanosleep pidfd_send_signal prctl setsid waitid capset capget dup2 close_range
 """
 # Their failure is looked at as that of what they use, which the sweep has fail.
 THROUGH = """

@@ -130,7 +130,7 @@ PLACE = [
     ("place: folder open to others", S + "listener.c", "!(info->st_mode & closed[reach->reach]) &&", "closed[reach->reach] &&", "server-place server-permission"),
     ("place: link to a folder", S + "listener.c", "O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC", "O_RDONLY | O_DIRECTORY | O_CLOEXEC", "server-place"),
     ("place: link in the place of the lock", S + "listener.c", "O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW", "O_RDWR | O_CREAT | O_CLOEXEC", "server-place"),
-    ("place: lock", S + "listener.c", *never("if (flock(fd, LOCK_EX | LOCK_NB) < 0) {"), "server-place"),
+    ("place: lock", S + "listener.c", "flock(fd, LOCK_EX | LOCK_NB) < 0; i++", "false; i++", "server-place"),
     ("place: something else in the socket's place", S + "listener.c", *never("if (!S_ISSOCK(info.st_mode) || info.st_uid != geteuid())"), "server-place"),
     ("place: socket open to others", S + "listener.c", "umask(0177)", "umask(0)", "server-place"),
     ("place: passed socket of another kind", S + "listener.c", *never("if (count != 1 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)"), "server-place systemd-service"),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -124,6 +125,31 @@ START_TEST(a_link_to_a_folder_is_refused) {
     ck_assert_int_eq(symlink(supervisor.folder, link), 0);
     refuse_at(socket, "symbolic link");
     ck_assert_int_eq(unlink(link), 0);
+}
+END_TEST
+
+/* As a child does that was to be a node when its supervisor was killed, until it runs its program. */
+START_TEST(a_lock_that_outlives_its_supervisor_for_a_moment_is_waited_for) {
+    enum { MOMENT_MS = 300 };
+    char path[128];
+    int status;
+    const pid_t dead = fork_bound();
+    if (dead == 0)
+        _exit(0);
+    ck_assert_int_eq(waitpid(dead, &status, 0), dead);
+    snprintf(path, sizeof(path), "%s.lock", supervisor.socket);
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_gt(dprintf(fd, "%d\n", (int)dead), 0);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    const pid_t child = fork_bound();
+    if (child == 0) {
+        poll(NULL, 0, MOMENT_MS);
+        _exit(0);
+    }
+    close(fd);
+    supervisor_start(&supervisor);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
 }
 END_TEST
 
@@ -636,6 +662,7 @@ int main(void) {
     tcase_add_test(cases, a_folder_open_to_others_is_refused);
     tcase_add_test(cases, a_folder_of_somebody_else_is_refused);
     tcase_add_test(cases, a_link_to_a_folder_is_refused);
+    tcase_add_test(cases, a_lock_that_outlives_its_supervisor_for_a_moment_is_waited_for);
     tcase_add_test(cases, a_lock_that_is_a_link_is_refused);
     tcase_add_test(cases, places_that_cannot_be_are_refused);
     tcase_add_test(cases, wrong_options_are_a_usage_error_in_one_line);
