@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 64 << 10 };
+enum { STACK_BYTES = 64 << 10, PATIENCE_PARTS = 20 };
 
 /* A process that was waited for in vain. */
 struct stuck {
@@ -196,10 +196,14 @@ static ssize_t ask(struct worker *worker, pid_t pid, const char *name, char *out
     snprintf(worker->name, sizeof(worker->name), "%s", name);
     worker->pid = pid;
     pthread_cond_signal(&reader.is_asked);
-    const struct timespec until = clock_timespec(shmframe_now_ns() + PROC_READ_PATIENCE_NS);
-    int code = 0;
-    while (worker->pid != 0 && code == 0)
-        code = pthread_cond_clockwait(&reader.is_answered, &reader.mutex, CLOCK_MONOTONIC, &until);
+    /* Who is stopped as a whole for long does not lose more than a part of its patience. */
+    for (unsigned i = 0; i < PATIENCE_PARTS && worker->pid != 0; i++) {
+        const struct timespec until =
+            clock_timespec(shmframe_now_ns() + PROC_READ_PATIENCE_NS / PATIENCE_PARTS);
+        for (int code = 0; worker->pid != 0 && code == 0;)
+            code =
+                pthread_cond_clockwait(&reader.is_answered, &reader.mutex, CLOCK_MONOTONIC, &until);
+    }
     if (worker->pid != 0) {
         leave_behind(worker, name);
         return -EBUSY;

@@ -16,6 +16,7 @@ enum { HOLDERS = 64, LOOKS_A_LIMIT = 4 };
 
 /* Who lives comes back within seconds, unless the session was closed meanwhile. */
 #define ABSENT_NS     INT64_C(10000000000)
+#define BACK_NS       INT64_C(5000000000) /* a starved one may not have had its turn before */
 #define LOOK_MOST_NS  INT64_C(250000000)
 #define LOOK_LEAST_NS INT64_C(10000000)
 
@@ -148,7 +149,7 @@ static bool may_return(struct server *server, const struct journal_source *sourc
     TAILQ_FOREACH (client, &server->clients, all) {
         if (client->process->pid != source->pid || !client_is_here(client))
             continue;
-        is_back = is_back || now_ns - client->hello_ns > GRACE_NS;
+        is_back = is_back || now_ns - client->hello_ns > BACK_NS;
         has_words = has_words || client_has_words(client);
     }
     process_release(process);

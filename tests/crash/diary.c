@@ -14,6 +14,7 @@ struct line {
     enum shmframe_event_type type;
     pid_t pid;
     bool is_main;
+    char text[64];
 };
 
 static struct {
@@ -44,9 +45,11 @@ static void keep(const struct shmframe_event *event) {
         if (!diary.line)
             abort();
     }
-    diary.line[diary.lines++] = (struct line){.type = (enum shmframe_event_type)event->type,
-                                              .pid = event->pid,
-                                              .is_main = strcmp(event->stream, "main") == 0};
+    struct line *line = &diary.line[diary.lines++];
+    *line = (struct line){.type = (enum shmframe_event_type)event->type,
+                          .pid = event->pid,
+                          .is_main = strcmp(event->stream, "main") == 0};
+    snprintf(line->text, sizeof(line->text), "%.*s", (int)sizeof(line->text) - 1, event->text);
     if (event->id != diary.newest + 1)
         board_fault("line %llu of the journal came after %llu", (unsigned long long)event->id,
                     (unsigned long long)diary.newest);
@@ -159,8 +162,11 @@ static unsigned count_untold(bool must_tell) {
             continue;
         untold++;
         if (must_tell)
-            board_fault("the journal tells of the end of process %d %u times%s",
-                        (int)diary.line[i].pid, ends, has_come ? "" : ", of its coming never");
+            board_fault(
+                "the journal tells of the end of process %d %u times%s: line %zu of %zu, type "
+                "%d: %s",
+                (int)diary.line[i].pid, ends, has_come ? "" : ", of its coming never", i,
+                diary.lines, (int)diary.line[i].type, diary.line[i].text);
     }
     return untold;
 }
