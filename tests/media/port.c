@@ -28,7 +28,7 @@ int port_find(bool is_udp) {
     ck_abort_msg("no port is free");
 }
 
-/* Whether the kernel's table has a socket that is bound there, and listens. */
+/* Whether the kernel's table has a socket that is bound there, in this state. */
 static bool is_bound(int port, const char *table, int state) {
     char line[256];
     bool is_found = false;
@@ -43,13 +43,22 @@ static bool is_bound(int port, const char *table, int state) {
     return is_found;
 }
 
+/* Whether somebody serves there. A server of one client has stopped listening as soon as the client
+ * has come, who may have waited for it: their connection counts as well. */
+static bool is_served(int port, bool is_udp) {
+    enum { CONNECTED = 0x01, UNCONNECTED = 0x07, LISTENS = 0x0a };
+    if (is_udp)
+        return is_bound(port, "/proc/net/udp", UNCONNECTED) ||
+               is_bound(port, "/proc/net/udp6", UNCONNECTED);
+    return is_bound(port, "/proc/net/tcp", LISTENS) || is_bound(port, "/proc/net/tcp6", LISTENS) ||
+           is_bound(port, "/proc/net/tcp", CONNECTED) ||
+           is_bound(port, "/proc/net/tcp6", CONNECTED);
+}
+
 bool port_wait(int port, bool is_udp, pid_t pid) {
-    enum { LISTENS = 0x0a, UNCONNECTED = 0x07, TRIES = 2000 };
+    enum { TRIES = 2000 };
     for (int i = 0; i < TRIES; i++) {
-        if (is_udp ? is_bound(port, "/proc/net/udp", UNCONNECTED) ||
-                         is_bound(port, "/proc/net/udp6", UNCONNECTED)
-                   : is_bound(port, "/proc/net/tcp", LISTENS) ||
-                         is_bound(port, "/proc/net/tcp6", LISTENS))
+        if (is_served(port, is_udp))
             return true;
         if (pid > 0 && waitpid(pid, NULL, WNOHANG) == pid)
             return false;
