@@ -101,7 +101,6 @@ static int open_folder(const char *path, bool may_create, const struct listener_
     return 0;
 }
 
-/* The lock's file stays for ever: a file that is removed and made again can be locked twice. */
 static pid_t read_holder(int fd) {
     char pid[16] = "";
     if (pread(fd, pid, sizeof(pid) - 1, 0) < 0)
@@ -125,6 +124,7 @@ static int lock(int fd, pid_t *out_holder) {
     return 0;
 }
 
+/* The lock's file stays for ever: a file that is removed and made again can be locked twice. */
 static int lock_place(struct listener *listener) {
     char name[sizeof(listener->path) + 8];
     pid_t holder;
