@@ -1,7 +1,7 @@
 /* Session, from inside: the connection, the notice page, and the objects that live on it.
  *
  * One mutex guards everything here. Frame paths only look at the notice page and at `has_mail` of
- * their object, and take the mutex when one of them calls, or once a second.
+ * their object, and take the mutex when one of them calls, or five times a second.
  */
 #ifndef SHMFRAME_SRC_SESSION_H
 #define SHMFRAME_SRC_SESSION_H
@@ -89,7 +89,7 @@ struct shmframe_session {
     TAILQ_HEAD(, session_call) calls;
 };
 
-enum { SESSION_UPKEEP_NS = 1000000000 };
+enum { SESSION_UPKEEP_NS = 200000000 };
 /* How long a supervisor may take to answer HELLO. */
 #define SESSION_HELLO_TIMEOUT_NS INT64_C(5000000000)
 
