@@ -37,7 +37,7 @@ void doctor_look_at_supervisor(struct findings *findings);
 int64_t doctor_measure_clock_ns(void);
 void doctor_look_at_clock(struct findings *findings, const char *root, int64_t cost_ns);
 
-/* How long a process takes to wake, each measured for `duration_ns`. */
+/* How long a process takes to wake, each measured for `duration_ns`, and once at least. */
 struct doctor_wakes {
     struct shmframe_histogram awake;  /* by a futex, its processor being awake */
     struct shmframe_histogram halted; /* by a futex, its processor having nothing else to do */

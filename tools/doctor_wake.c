@@ -65,11 +65,10 @@ void doctor_look_at_clock(struct findings *findings, const char *root, int64_t c
 
 /* Written by the waker: word, sent_ns. By the sleeper: wakes. */
 struct bed {
-    alignas(64) _Atomic uint32_t word; /* the number of the wake, or LAST */
+    alignas(64) _Atomic uint32_t word; /* the number of the wake */
     _Atomic int64_t sent_ns;
     alignas(64) struct shmframe_histogram wakes;
 };
-#define LAST UINT32_MAX
 
 static void pin(int cpu) {
     cpu_set_t one;
@@ -82,17 +81,21 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value) {
     return syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
 }
 
-static void sleep_in(struct bed *bed) {
-    for (uint32_t seen = 0; seen != LAST;) {
+/* At least one wake is measured, however long this process is kept from its processor. */
+static void sleep_in(struct bed *bed, int64_t duration_ns) {
+    const int64_t end_ns = shmframe_deadline_ns(duration_ns);
+    int64_t now_ns;
+    uint32_t seen = 0;
+    do {
         bool was_asleep = false;
         while (atomic_load_explicit(&bed->word, memory_order_acquire) == seen)
             was_asleep = futex(&bed->word, FUTEX_WAIT, seen) == 0;
-        const int64_t now_ns = shmframe_now_ns();
+        now_ns = shmframe_now_ns();
         seen = atomic_load_explicit(&bed->word, memory_order_acquire);
-        if (was_asleep && seen != LAST)
+        if (was_asleep)
             shmframe_histogram_add(
                 &bed->wakes, now_ns - atomic_load_explicit(&bed->sent_ns, memory_order_relaxed));
-    }
+    } while (now_ns < end_ns || bed->wakes.count == 0);
 }
 
 _Noreturn static void keep_awake(void) {
@@ -122,17 +125,18 @@ static void sleep_until(int64_t deadline_ns) {
         ;
 }
 
-static void wake_for(struct bed *bed, int64_t duration_ns) {
-    const int64_t end_ns = shmframe_deadline_ns(duration_ns);
-    uint32_t number = 0;
-    while (shmframe_now_ns() < end_ns) {
+static void wake_until_it_ends(struct bed *bed, pid_t sleeper) {
+    for (uint32_t number = 1; waitpid(sleeper, NULL, WNOHANG) == 0; number++) {
         sleep_until(shmframe_deadline_ns(PERIOD_NS));
         atomic_store_explicit(&bed->sent_ns, shmframe_now_ns(), memory_order_relaxed);
-        atomic_store_explicit(&bed->word, ++number, memory_order_release);
+        atomic_store_explicit(&bed->word, number, memory_order_release);
         futex(&bed->word, FUTEX_WAKE, 1);
     }
-    atomic_store_explicit(&bed->word, LAST, memory_order_release);
-    futex(&bed->word, FUTEX_WAKE, 1);
+}
+
+static void end_child(pid_t pid) {
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
 }
 
 static int measure_futex(int cpu, bool is_kept_awake, int64_t duration_ns,
@@ -144,21 +148,19 @@ static int measure_futex(int cpu, bool is_kept_awake, int64_t duration_ns,
     const pid_t parent = getpid();
     const pid_t sleeper = fork_on(cpu, parent);
     if (sleeper == 0) {
-        sleep_in(bed);
+        sleep_in(bed, duration_ns);
         _exit(0);
     }
     const pid_t awake = is_kept_awake && sleeper > 0 ? fork_on(cpu, parent) : -1;
     if (awake == 0)
         keep_awake();
     const int code = sleeper < 0 || (is_kept_awake && awake < 0) ? -errno : 0;
-    if (sleeper > 0) {
-        wake_for(bed, code == 0 ? duration_ns : 0);
-        waitpid(sleeper, NULL, 0);
-    }
-    if (awake > 0) {
-        kill(awake, SIGKILL);
-        waitpid(awake, NULL, 0);
-    }
+    if (code == 0)
+        wake_until_it_ends(bed, sleeper);
+    else if (sleeper > 0)
+        end_child(sleeper);
+    if (awake > 0)
+        end_child(awake);
     *out_wakes = bed->wakes;
     munmap(bed, sizeof(*bed));
     return code;
@@ -166,11 +168,11 @@ static int measure_futex(int cpu, bool is_kept_awake, int64_t duration_ns,
 
 static void measure_timer(int64_t duration_ns, struct shmframe_histogram *histogram) {
     const int64_t end_ns = shmframe_deadline_ns(duration_ns);
-    while (shmframe_now_ns() < end_ns) {
+    do {
         const int64_t deadline_ns = shmframe_deadline_ns(PERIOD_NS);
         sleep_until(deadline_ns);
         shmframe_histogram_add(histogram, shmframe_now_ns() - deadline_ns);
-    }
+    } while (shmframe_now_ns() < end_ns);
 }
 
 /* The `index`-th of the processors that this process may use; the last one if there are fewer. */

@@ -50,6 +50,11 @@ class Doctor(unittest.TestCase):
             self.assertLessEqual(figures["p50_ns"], figures["p99_ns"])
             self.assertLessEqual(figures["p99_ns"], figures["max_ns"])
 
+    def test_each_is_measured_however_short_the_time(self):
+        found = self.findings("--duration", "1us")
+        for name in ("wake-awake", "wake-halted", "sleep", "sleep-exact"):
+            self.assertGreater(found[name]["figures"]["count"], 0, name)
+
     def test_nothing_is_measured_where_nothing_is_asked(self):
         found = self.findings("--duration", "0")
         self.assertNotIn("wake-awake", found)
