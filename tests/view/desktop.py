@@ -196,9 +196,11 @@ class Desktop(Display):
 
     def delay_by(self, key):
         """Delays one of the two by 200 ms. Returns the view's report."""
-        view, window = self.view("--duration", "2")
+        view, window = self.view()
         self.ask("key", "--window", window, *[f"{key}right"] * 42, *[f"{key}left"] * 2)
-        report = json.loads(view.communicate(timeout=20)[0])
+        self.screenshot()  # by a key that comes after these
+        self.wait_frames("demo", 45)
+        report = self.end(view)
         # From then on they are so far apart.
         self.assertGreater(report["skew"]["max_ns"], 150_000_000, report["skew"])
         return report

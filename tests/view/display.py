@@ -194,6 +194,13 @@ class Display(unittest.TestCase):
         wait_for(lambda: {s["name"] for s in self.list_streams() if s["readers"]} >= set(streams),
                  f"readers of {streams}")
 
+    def wait_frames(self, stream, count):
+        """Until so many more of it were published than now."""
+        def head():
+            return next((s["head"] for s in self.list_streams() if s["name"] == stream), 0)
+        end = wait_for(head, stream) + count
+        wait_for(lambda: head() >= end, f"{count} more frames of {stream}")
+
     def wait_policy(self, stream, policy):
         """Until its readers read it by that."""
         def read():

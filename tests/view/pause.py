@@ -3,6 +3,7 @@ ends it, or is counted as time that pictures took."""
 
 import glob
 import os
+import signal
 import time
 import unittest
 
@@ -48,7 +49,12 @@ class Pause(Display):
         self.assertEqual(view.wait(20), 0)
 
     def test_the_deadline_does_not_run(self):
-        _, view, _ = self.pause("left", "--deadline", "1500ms", "--size", "192x144")
+        pattern = self.pattern("left")  # until it is paused: the deadline runs before
+        view, window = self.view("left", "--deadline", "1500ms", "--size", "192x144")
+        self.key("space")
+        self.wait_title(window, "paused")
+        pattern.send_signal(signal.SIGSTOP)
+        self.addCleanup(pattern.send_signal, signal.SIGCONT)
         time.sleep(2)  # longer than the deadline
         self.assertIsNone(view.poll())
         self.key("space")
