@@ -53,15 +53,25 @@ static void sleep_until(int64_t instant_ns) {
         continue;
 }
 
+/* A reader whose open was interrupted may be linked for a moment, and another one the next time:
+ * that so many are linked does not say that all are there. */
+static int wait_readers(struct shmframe_writer *writer) {
+    int code;
+    while ((code = shmframe_writer_wait_readers(writer, GROUP_READERS, world_deadline())) == -EINTR)
+        atomic_fetch_add(&group.board->interrupted, 1);
+    for (unsigned i = 0; i < GROUP_READERS; i++)
+        while (!atomic_load(&group.board->reader[i].is_open) && !atomic_load(&group.board->is_over))
+            sleep_until(shmframe_now_ns() + FRAME_NS);
+    return code;
+}
+
 static void write_frames(void) {
     struct group_board *board = group.board;
     if (group.begin)
         group.begin();
     open_session(&board->interrupted);
     struct shmframe_writer *writer = open_writer();
-    int code;
-    while ((code = shmframe_writer_wait_readers(writer, GROUP_READERS, world_deadline())) == -EINTR)
-        atomic_fetch_add(&board->interrupted, 1);
+    int code = wait_readers(writer);
     while (code == 0 && !atomic_load(&board->is_over)) {
         code = publish(writer);
         if (code == 0)
@@ -122,6 +132,7 @@ static void read_frames(void) {
         group.begin();
     open_session(&self->interrupted);
     struct shmframe_reader *reader = open_reader(self);
+    atomic_store(&self->is_open, true);
     int code;
     do {
         code = take(reader, self);

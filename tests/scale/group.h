@@ -11,6 +11,7 @@
 enum { GROUP_READERS = 3, GROUP_FRAMES_A_SECOND = 50 };
 
 struct group_reader {
+    _Atomic bool is_open;
     _Atomic uint64_t taken;                    /* newest sequence */
     _Atomic uint64_t delivered, lost, unasked; /* events but for losses and the end */
     _Atomic uint64_t interrupted;              /* calls that answered -EINTR */

@@ -4,6 +4,7 @@
 #include "group.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -40,11 +41,14 @@ static void expect_all_frames(void) {
     const struct group_board *board = group.board;
     for (unsigned i = 0; i < GROUP_READERS; i++) {
         const struct group_reader *reader = &board->reader[i];
+        const uint64_t published = atomic_load(&board->published);
+        const uint64_t taken = atomic_load(&reader->taken), lost = atomic_load(&reader->lost);
+        const uint64_t delivered = atomic_load(&reader->delivered);
         ck_assert_uint_eq(atomic_load(&reader->unasked), 0);
-        ck_assert_uint_eq(atomic_load(&reader->lost), 0);
-        ck_assert_uint_eq(atomic_load(&reader->taken), atomic_load(&board->published));
-        if (i > 0)
-            ck_assert_uint_eq(atomic_load(&reader->delivered), atomic_load(&board->published));
+        ck_assert_msg(lost == 0 && taken == published && (i == 0 || delivered == published),
+                      "reader %u of %" PRIu64 " frames: %" PRIu64 " delivered, %" PRIu64
+                      " lost, the last one %" PRIu64,
+                      i, published, delivered, lost, taken);
     }
 }
 
