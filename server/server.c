@@ -171,12 +171,19 @@ static void tell_not_upgraded(struct server *server) {
 
 #define CLOSE_PATIENCE_NS INT64_C(1000000000)
 
-/* Does not return if it goes well. A program is not run before all threads have ended, and what they
- * had left is closed: what never is would keep this one from it, and from all else, for ever. */
+/* A program is not run before all threads have ended, and what they had left is closed: what never
+ * is would keep this one from it, and from all else, for ever. And who is to end, ends. */
+static int await_upgrade(const struct server *server) {
+    if (server->pipeline.is_ending)
+        return error_set(-EBUSY, "the supervisor is ending");
+    return closer_await(CLOSE_PATIENCE_NS);
+}
+
+/* Does not return if it goes well. */
 static void upgrade(struct server *server) {
     server->is_upgrade_due = false;
     names_save(server);
-    if (closer_await(CLOSE_PATIENCE_NS) < 0) {
+    if (await_upgrade(server) < 0) {
         tell_not_upgraded(server);
         return;
     }
@@ -342,6 +349,19 @@ static int watch_parent(struct server *server) {
     return sd_event_add_io(server->event, NULL, pidfd, EPOLLIN, on_parent_gone, server);
 }
 
+/* It comes before all other events: a program that is run anew finds a signal that the kernel
+ * holds, and not one that was taken from it and waits for its turn. */
+static int add_end_signal(struct server *server, int number) {
+    sd_event_source *source;
+    int code = sd_event_add_signal(server->event, &source, number, on_end_signal, server);
+    if (code < 0)
+        return code;
+    code = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+    sd_event_source_set_floating(source, true);
+    sd_event_source_unref(source);
+    return code;
+}
+
 static int add_signals(struct server *server) {
     sigset_t set;
     sigemptyset(&set);
@@ -352,9 +372,9 @@ static int add_signals(struct server *server) {
         return -errno;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is one that cannot be written */
-    int code = sd_event_add_signal(server->event, NULL, SIGTERM, on_end_signal, server);
+    int code = add_end_signal(server, SIGTERM);
     if (code >= 0)
-        code = sd_event_add_signal(server->event, NULL, SIGINT, on_end_signal, server);
+        code = add_end_signal(server, SIGINT);
     if (code >= 0)
         code = sd_event_add_signal(server->event, NULL, SIGHUP, on_hangup, server);
     if (code >= 0 && server->params->is_private)

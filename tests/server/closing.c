@@ -369,12 +369,16 @@ START_TEST(a_file_that_is_never_closed_holds_up_no_other) {
 }
 END_TEST
 
-static void command_upgrade(struct peer *peer) {
+static void send_upgrade(struct peer *peer) {
     union message message;
-    struct channel_mail mail;
     message_init(&message, MESSAGE_COMMAND, 9);
     strcpy(message.command.verb, "upgrade");
     peer_send(peer, &message, NULL);
+}
+
+static void command_upgrade(struct peer *peer) {
+    struct channel_mail mail;
+    send_upgrade(peer);
     peer_expect(peer, MESSAGE_DONE, &mail);
 }
 
@@ -591,12 +595,12 @@ START_TEST(a_program_is_run_anew_while_a_peer_hangs) {
 }
 END_TEST
 
-/* One that writes its number into a file. */
+/* One that writes its number into a file. The caller removes `config`. */
 static pid_t start_node(const char *config, const char *number) {
     FILE *file = fopen(config, "we");
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "[consumer a]\ncommand = echo $$ > %s.new; mv %s.new %s; exec sleep 1000\n",
-            number, number, number);
+    fprintf(file, "[consumer a]\ncommand = echo $$ > %s.new; mv %s.new %s; exec sleep 60\n", number,
+            number, number);
     fclose(file);
     supervisor.option[0] = "--config";
     supervisor.option[1] = config;
@@ -610,7 +614,6 @@ static pid_t start_node(const char *config, const char *number) {
     ck_assert_int_eq(fscanf(file, "%d", &pid), 1);
     fclose(file);
     unlink(number);
-    unlink(config);
     return pid;
 }
 
@@ -623,6 +626,7 @@ START_TEST(a_node_ends_while_somebody_hangs_as_he_runs_a_program) {
     snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
     snprintf(number, sizeof(number), "%s/number", supervisor.folder);
     const pid_t node = start_node(config, number);
+    unlink(config);
     if (!silent_mount(&silent))
         return;
     const pid_t hanging = start_hanging(&silent, NULL);
@@ -642,6 +646,42 @@ START_TEST(a_node_ends_while_somebody_hangs_as_he_runs_a_program) {
 }
 END_TEST
 
+/* ---- an upgrade and an end at once ---- */
+
+/* The supervisor finds both when it goes on. */
+static void upgrade_and_end(struct peer *peer) {
+    int status;
+    kill(supervisor.pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    send_upgrade(peer);
+    kill(supervisor.pid, SIGTERM);
+    kill(supervisor.pid, SIGCONT);
+    supervisor_expect_end(&supervisor);
+}
+
+START_TEST(who_is_to_end_runs_no_program_anew) {
+    struct peer peer;
+    supervisor_start(&supervisor);
+    peer_open(&peer, &supervisor, "asks for an upgrade");
+    upgrade_and_end(&peer);
+    peer_vanish(&peer);
+}
+END_TEST
+
+START_TEST(who_is_to_end_after_its_nodes_runs_no_program_anew) {
+    struct peer peer;
+    char config[96], number[96];
+    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
+    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
+    const pid_t node = start_node(config, number);
+    peer_open(&peer, &supervisor, "asks for an upgrade");
+    upgrade_and_end(&peer);
+    unlink(config);
+    ck_assert_int_eq(kill(node, 0), -1);
+    peer_vanish(&peer);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("closing");
     tcase_set_timeout(cases, 120);
@@ -657,6 +697,8 @@ int main(void) {
     tcase_add_loop_test(cases, of_a_user_with_many_that_hang_nobody_is_looked_at, 3, 5);
     tcase_add_test(cases, a_program_is_run_anew_while_a_peer_hangs);
     tcase_add_test(cases, a_node_ends_while_somebody_hangs_as_he_runs_a_program);
+    tcase_add_loop_test(cases, who_is_to_end_runs_no_program_anew, 0, 3);
+    tcase_add_loop_test(cases, who_is_to_end_after_its_nodes_runs_no_program_anew, 0, 3);
     Suite *suite = suite_create("closing");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -111,9 +111,14 @@ static int wait_for_end(pid_t pid) {
 
 void supervisor_stop(struct supervisor *supervisor) {
     kill(supervisor->pid, SIGTERM);
+    supervisor_expect_end(supervisor);
+}
+
+void supervisor_expect_end(struct supervisor *supervisor) {
     const int status = wait_for_end(supervisor->pid);
     supervisor->pid = -1;
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the supervisor ended with 0x%x",
+                  (unsigned)status);
     ck_assert_int_eq(access(supervisor->socket, F_OK), -1);
 }
 

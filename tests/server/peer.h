@@ -34,6 +34,8 @@ void supervisor_start(struct supervisor *supervisor);
 /* SIGTERM, SIGKILL; waits for its end. */
 void supervisor_stop(struct supervisor *supervisor);
 void supervisor_kill(struct supervisor *supervisor);
+/* Waits for the end of one that was told to. */
+void supervisor_expect_end(struct supervisor *supervisor);
 /* Removes the folder. */
 void supervisor_clean(struct supervisor *supervisor);
 /* Waits until it has no more descriptors than when it was ready. */
