@@ -88,6 +88,7 @@ enum { FAULT_SHORT = 5000 };
     CALL(sd_event_add_time_relative, ENOMEM)                                                       \
     CALL(sd_event_add_post, ENOMEM)                                                                \
     CALL(sd_event_add_signal, ENOMEM)                                                              \
+    CALL(sd_event_source_set_priority, ENOMEM)                                                     \
     CALL(av_mallocz, ENOMEM)                                                                       \
     CALL(av_calloc, ENOMEM)                                                                        \
     CALL(av_buffer_create, ENOMEM)                                                                 \

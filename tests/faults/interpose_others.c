@@ -34,6 +34,7 @@ STAND_TOLD(sd_event_add_post, (void *event, void **out, handler *act, void *user
            user)
 STAND_TOLD(sd_event_add_signal, (void *event, void **out, int number, handler *act, void *user),
            event, out, number, act, user)
+STAND_TOLD(sd_event_source_set_priority, (void *source, int64_t priority), source, priority)
 
 STAND_MADE(av_mallocz, (size_t bytes), bytes)
 STAND_MADE(av_calloc, (size_t count, size_t bytes), count, bytes)
