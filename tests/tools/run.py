@@ -12,6 +12,9 @@ import unittest
 
 SHMFRAME = os.environ["SHMFRAME"]
 
+# Tests that run under nohup(1) have it ignored, which a run would heed.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 # Tells that it is ready, waits for SIGINT, and tells how many came within half a second.
 COUNT_SIGNALS = """
 import os, signal, sys
