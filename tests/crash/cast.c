@@ -83,6 +83,16 @@ void cast_fill(unsigned number) {
     }
     if (number == SEAT_GUEST)
         atomic_store(&board->guest, cast.pid[number]);
+    if (cast.fills == FILLS_MOST)
+        abort();
+    cast.filled[cast.fills++] = cast.pid[number];
+}
+
+unsigned cast_count_lives(pid_t pid) {
+    unsigned lives = 0;
+    for (size_t i = 0; i < cast.fills; i++)
+        lives += cast.filled[i] == pid;
+    return lives;
 }
 
 /* ---- how they stop and end ---- */

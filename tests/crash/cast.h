@@ -4,12 +4,17 @@
 
 #include "peer.h"
 
+/* More than a table has trials, and a trial peers that come. */
+enum { FILLS_MOST = 4096 };
+
 struct cast {
     const char *program; /* shmframed, of the test build */
     char folder[64];
     pid_t supervisor; /* 0: none */
     pid_t pid[SEATS]; /* 0: nobody */
     struct reader_role guest;
+    pid_t filled[FILLS_MOST]; /* all that ever sat on a seat, until cast_begin() */
+    size_t fills;
 };
 extern struct cast cast;
 
@@ -19,6 +24,8 @@ unsigned cast_finish(void);
 
 void cast_start_supervisor(void);
 void cast_fill(unsigned seat);
+/* How many peers have had this number: the kernel gives it again once all others had their turn. */
+unsigned cast_count_lives(pid_t pid);
 
 /* Waits until it has stopped, or was killed, at its point or because it was told to; reaps it.
  * False, and a fault: it did something else. */

@@ -1,6 +1,7 @@
 #include "diary.h"
 
 #include "board.h"
+#include "cast.h"
 #include "peer.h"
 
 #include <errno.h>
@@ -137,35 +138,52 @@ static bool is_join(enum shmframe_event_type type) {
     return type == SHMFRAME_JOURNAL_STREAM_LIVE || type == SHMFRAME_JOURNAL_READER_JOINED;
 }
 
-/* How often the end of the process was told, and whether its coming was. */
-static unsigned count_ends(pid_t pid, bool *out_has_come) {
-    unsigned ends = 0;
-    *out_has_come = false;
+/* What the journal says of all that had a number. The next one may come before the end of the
+ * former is told. */
+struct account {
+    unsigned comings, ends;
+    bool has_left;           /* there is an end after the last coming */
+    bool has_end_of_nothing; /* or an end more than there had been comings */
+};
+
+static struct account read_account(pid_t pid) {
+    struct account account = {0};
     for (size_t i = 0; i < diary.lines; i++) {
         if (diary.line[i].pid != pid)
             continue;
-        *out_has_come |= is_join(diary.line[i].type);
-        ends += note_of(diary.line[i].type) != NOTE_NONE;
+        const bool is_end = note_of(diary.line[i].type) != NOTE_NONE;
+        if (!is_end && !is_join(diary.line[i].type))
+            continue;
+        account.comings += !is_end;
+        account.ends += is_end;
+        account.has_left = is_end;
+        account.has_end_of_nothing |= account.ends > account.comings;
     }
-    return ends;
+    return account;
+}
+
+/* Who died unknown has no line; another one may have had its number. */
+static bool is_balanced(const struct account *account, unsigned lives) {
+    return account->has_left && !account->has_end_of_nothing && account->ends <= lives;
 }
 
 static unsigned count_untold(bool must_tell) {
     unsigned untold = 0;
     for (size_t i = 0; i < diary.lines; i++) {
         const enum shmframe_event_type type = diary.line[i].type;
-        bool has_come;
         if (!is_join(type) && note_of(type) == NOTE_NONE)
             continue;
-        const unsigned ends = count_ends(diary.line[i].pid, &has_come);
-        if (ends == 1 && has_come)
+        const struct account account = read_account(diary.line[i].pid);
+        const unsigned lives = cast_count_lives(diary.line[i].pid);
+        if (is_balanced(&account, lives))
             continue;
         untold++;
         if (must_tell)
             board_fault(
-                "the journal tells of the end of process %d %u times%s: line %zu of %zu, type "
-                "%d: %s",
-                (int)diary.line[i].pid, ends, has_come ? "" : ", of its coming never", i,
+                "the journal tells of the end of process %d, of which there were %u, %u times%s: "
+                "line %zu of %zu, type %d: %s",
+                (int)diary.line[i].pid, lives, account.ends,
+                account.has_end_of_nothing ? ", and more often than of comings" : "", i,
                 diary.lines, (int)diary.line[i].type, diary.line[i].text);
     }
     return untold;
