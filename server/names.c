@@ -197,12 +197,8 @@ bool names_know_reader(const struct server *server, const struct process *proces
     return false;
 }
 
-/* Whether it lives, and its process is not back for so long that it would have told of it. */
-static bool is_awaited(struct server *server, const struct names_reader *reader) {
-    struct process *process;
-    const int code = process_find(server, reader->pid, reader->start_time, &process);
-    if (code < 0) /* nobody knows whether it lives, but one whose session is back would be known */
-        return code != -ESRCH;
+/* Whether it is not back for so long that it would have told of all its readers and their rings. */
+static bool may_tell_yet(const struct server *server, const struct process *process) {
     int64_t hello_ns = 0;
     bool has_words = false;
     const struct client *client;
@@ -212,19 +208,34 @@ static bool is_awaited(struct server *server, const struct names_reader *reader)
         hello_ns = client->hello_ns > hello_ns ? client->hello_ns : hello_ns;
         has_words = has_words || client_has_words(client);
     }
-    process_release(process);
     return hello_ns == 0 || has_words || shmframe_now_ns() - hello_ns < GRACE_NS;
 }
 
-bool names_await_reader(struct server *server, const char *stream) {
+/* Whether it lives, and may tell of it yet. */
+static bool is_awaited(struct server *server, const struct names_reader *reader) {
+    struct process *process;
+    const int code = process_find(server, reader->pid, reader->start_time, &process);
+    if (code < 0) /* nobody knows whether it lives, but one whose session is back would be known */
+        return code != -ESRCH;
+    const bool is_awaited = may_tell_yet(server, process);
+    process_release(process);
+    return is_awaited;
+}
+
+bool names_await_reader(const struct stream *stream) {
+    struct server *server = stream->server;
     if (!may_come_back(server))
         return false;
     for (unsigned i = 0; i < server->former_readers; i++) {
-        const struct names_reader *reader = &server->former_reader[i];
-        if (reader->number != 0 && strcmp(reader->stream, stream) == 0 &&
-            is_awaited(server, reader))
+        const struct names_reader *former = &server->former_reader[i];
+        if (former->number != 0 && strcmp(former->stream, stream->name) == 0 &&
+            is_awaited(server, former))
             return true;
     }
+    const struct stream_reader *reader;
+    TAILQ_FOREACH (reader, &stream->readers, of_stream)
+        if (stream_reader_is_to_show(reader) && may_tell_yet(server, reader->client->process))
+            return true;
     return false;
 }
 

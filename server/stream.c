@@ -239,7 +239,7 @@ void stream_check_former(struct stream *stream) {
  * longer than others are to wait for. */
 static bool may_be_shown(const struct stream *stream) {
     return stream->former_followed != 0 &&
-           (server_is_in_grace(stream->server) || names_await_reader(stream->server, stream->name));
+           (server_is_in_grace(stream->server) || names_await_reader(stream));
 }
 
 uint32_t stream_followed(const struct stream *stream) {

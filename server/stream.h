@@ -93,7 +93,7 @@ struct stream_reader {
     bool is_known;            /* the names' file tells that it had a link of the stream */
     bool is_refused;          /* the current ring has no room for it */
     bool is_evicted;
-    unsigned rings_shown; /* as many as may be, once it has had a link from us */
+    unsigned rings_shown; /* as many as may be: its newest one was, or it has had a link from us */
     struct watch_reader watch;
 };
 
@@ -224,6 +224,8 @@ int stream_offer_held(struct client *client, struct channel_mail *mail);
 /* ---- stream_reader.c: messages of a reader's session ---- */
 int stream_reader_open(struct client *client, struct channel_mail *mail);
 int stream_reader_held_ring(struct client *client, struct channel_mail *mail);
+/* Whether it is to be believed how far the stream came, and has not shown its newest ring yet. */
+bool stream_reader_is_to_show(const struct stream_reader *reader);
 int stream_reader_close(struct client *client, struct channel_mail *mail);
 int stream_reader_evict(struct client *client, struct channel_mail *mail);
 int stream_reader_get_record(struct client *client, struct channel_mail *mail);
@@ -289,8 +291,8 @@ uint32_t names_number_reader(struct stream_reader *reader);
  * is not back yet. */
 bool names_know_reader(const struct server *server, const struct process *process,
                        uint64_t record_id, const char *stream);
-/* Whether a reader of `stream` lives that may come back yet. */
-bool names_await_reader(struct server *server, const char *stream);
+/* Whether a reader of `stream` lives that may come back, or show its newest ring, yet. */
+bool names_await_reader(const struct stream *stream);
 void names_load(struct server *server);
 void names_save(struct server *server);
 

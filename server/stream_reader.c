@@ -372,9 +372,15 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     } else {
         stream_ring_destroy(ring);
     }
-    if (reader->rings_shown < HELD_RINGS_MAX)
+    if (held->generation == reader->generation)
+        reader->rings_shown = HELD_RINGS_MAX; /* the newest comes last */
+    else if (reader->rings_shown < HELD_RINGS_MAX)
         reader->rings_shown++;
     return 0;
+}
+
+bool stream_reader_is_to_show(const struct stream_reader *reader) {
+    return reader->generation != 0 && reader->rings_shown < HELD_RINGS_MAX && may_tell(reader);
 }
 
 int stream_reader_close(struct client *client, struct channel_mail *mail) {

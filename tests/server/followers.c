@@ -15,14 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KNOWN = 5, SEEN = 77, GENERATION = 2 };
+enum { KNOWN = 5, TOLD = 60, SEEN = 77, GENERATION = 2 };
 
 static struct supervisor supervisor;
 static struct peer writer;
 static struct test_ring ring;
 static pid_t reader;
 static int64_t started_ns;
-static int go[2]; /* tells the reader to come back */
+static int go[2];   /* tells the reader to come back, then to show its ring */
+static int back[2]; /* tells that it has come back */
 
 static void show_ring(struct peer *peer) {
     struct test_ring former; /* mappings are not inherited */
@@ -35,20 +36,23 @@ static void show_ring(struct peer *peer) {
     peer_send(peer, &message, &former.fd);
 }
 
-/* A reader in a process of its own, which lives, but is not back before it is told. */
+/* A reader in a process of its own, which lives, but is not back before it is told, and shows its
+ * ring once it is told again. */
 _Noreturn static void read_late(void) {
     char byte;
     struct peer peer;
     if (read(go[0], &byte, 1) != 1)
         _exit(1);
     peer_open(&peer, &supervisor, "reader");
-    peer_send_reader(&peer, "test",
+    peer_open_reader(&peer, "test",
                      &(struct reader_options){.reader = 6,
                                               .flags = MESSAGE_RESYNC,
                                               .generation = GENERATION,
                                               .entry = 3,
                                               .serial = 4,
-                                              .head = 60});
+                                              .head = TOLD});
+    if (write(back[1], "x", 1) != 1 || read(go[0], &byte, 1) != 1)
+        _exit(1);
     show_ring(&peer);
     for (;;)
         pause();
@@ -82,9 +86,11 @@ static void begin(void) {
     supervisor_prepare(&supervisor);
     ring_make(&ring, "test", 16);
     ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(back, O_CLOEXEC), 0);
     reader = fork_bound();
     if (reader == 0)
         read_late();
+    close(back[1]);
     write_names(reader, getpid());
     start();
 }
@@ -101,6 +107,7 @@ static void end(void) {
     end_reader();
     close(go[0]);
     close(go[1]);
+    close(back[0]);
     peer_close(&writer);
     ring_drop(&ring);
     supervisor_stop(&supervisor);
@@ -164,7 +171,7 @@ static void expect_not_yet(void) {
 }
 
 static void expect_seen(void) {
-    ck_assert_int_eq(write(go[1], "x", 1), 1);
+    ck_assert_int_eq(write(go[1], "xx", 2), 2);
     const int64_t sequence = ask_on(2, &ring, "test");
     if (!is_longest_wait_over())
         ck_assert_int_eq(sequence, SEEN);
@@ -174,6 +181,30 @@ START_TEST(a_reader_that_lives_is_waited_for_beyond_the_grace) {
     await_grace_over();
     expect_not_yet();
     expect_seen();
+}
+END_TEST
+
+static void await_back(void) {
+    char byte;
+    ck_assert_int_eq(write(go[1], "x", 1), 1);
+    ck_assert_int_eq(read(back[0], &byte, 1), 1);
+}
+
+START_TEST(a_reader_that_is_back_and_has_not_shown_its_ring_yet_is_waited_for) {
+    await_grace_over();
+    await_back();
+    expect_not_yet();
+    ck_assert_int_eq(write(go[1], "x", 1), 1);
+    const int64_t sequence = ask_on(2, &ring, "test");
+    if (!is_longest_wait_over())
+        ck_assert_int_eq(sequence, SEEN);
+}
+END_TEST
+
+START_TEST(a_reader_that_is_back_and_shows_nothing_is_not_waited_for_for_ever) {
+    await_grace_over();
+    await_back();
+    ck_assert_int_eq(ask_on(2, &ring, "test"), TOLD);
 }
 END_TEST
 
@@ -247,6 +278,8 @@ int main(void) {
     tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, a_reader_that_lives_is_waited_for_beyond_the_grace);
+    tcase_add_test(cases, a_reader_that_is_back_and_has_not_shown_its_ring_yet_is_waited_for);
+    tcase_add_test(cases, a_reader_that_is_back_and_shows_nothing_is_not_waited_for_for_ever);
     tcase_add_test(cases, who_is_back_without_a_reader_is_waited_for_less_long);
     tcase_add_test(cases, the_next_supervisor_waits_for_it_too);
     tcase_add_test(cases, a_reader_of_whom_nobody_knows_whether_it_lives_is_waited_for);
