@@ -75,11 +75,15 @@ class Ends(unittest.TestCase):
                 self.assertGreater(ends["audio"], 0.4)
 
     def test_a_full_disk_is_told_and_others_go_on(self):
-        # The last one's end is the run's: it reads on after the disk is full.
-        script = (f"mount -t tmpfs -o size=6m small {self.folder} && {SHMFRAME} run "
-                  f"'shmframe-pattern --stream cam --size 320x240 --rate 50 --no-sound' "
-                  f"'sh -c \"shmframe-encode cam {self.path('a.mkv')} --video rawvideo; echo ended with \\$? >&2\"' "
-                  f"'shmframe-latency cam --interval 0 --policy in-order --frames 120 --format json'; "
+        # The last one's end is the run's: it reads until the disk is full, and on.
+        other = self.path("other.sh")
+        script = (f"mount -t tmpfs -o size=6m small {self.folder} && printf '%s\\n' "
+                  f"'shmframe-latency cam --interval 0 --policy in-order --format json & "
+                  f"until [ -e {self.path('ended')} ]; do sleep 0.1; done; sleep 0.5; kill $!; wait $!' > {other} && "
+                  f"{SHMFRAME} run "
+                  f"'shmframe-pattern --stream cam --size 320x240 --rate 50 --no-sound --wait-readers 2' "
+                  f"'sh -c \"shmframe-encode cam {self.path('a.mkv')} --video rawvideo; echo ended with \\$? >&2; "
+                  f": > {self.path('ended')}\"' 'sh {other}'; "
                   f"ffmpeg -v error -xerror -i {self.path('a.mkv')} -f null - && "
                   f"ffprobe -v error -count_packets -show_entries stream=nb_read_packets -of csv=p=0 "
                   f"{self.path('a.mkv')}")
@@ -92,7 +96,8 @@ class Ends(unittest.TestCase):
         self.assertIn("ended with 1", done.stderr)
         lines = done.stdout.strip().splitlines()
         reports = [json.loads(line) for line in lines if line.startswith("{")]
-        self.assertEqual(reports[0]["ended_by"], "frames")
+        self.assertEqual(reports[0]["ended_by"], "signal")
+        self.assertGreater(reports[0]["counters"]["delivered"], int(lines[-1]))
         self.assertGreater(int(lines[-1]), 10)
 
     def test_the_limit_of_a_files_size_is_told(self):
@@ -173,7 +178,7 @@ class Ends(unittest.TestCase):
             self.assertGreaterEqual(decode(self.path(name))["video"], 0)
 
     def test_standard_output_has_the_file_and_nothing_else(self):
-        run = self.start(CAM + " --duration 1", f"shmframe-encode cam - --container nut > {self.path('a.nut')}")
+        run = self.start(CAM + " --duration 1 --wait-readers 1", f"shmframe-encode cam - --container nut > {self.path('a.nut')}")
         _, said = run.communicate(timeout=30)
         self.assertEqual(run.returncode, 0, said)
         self.assertGreater(decode(self.path("a.nut"))["video"], 0.4)
