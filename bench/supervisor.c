@@ -5,8 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,23 +14,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../tests/built.h"
+
 static char folder[] = "/tmp/shmframe-bench.XXXXXX";
 static char socket_path[sizeof(folder) + 16];
 static pid_t supervisor, owner;
 
-static const char *find_program(char path[PATH_MAX]) {
+static const char *find_program(void) {
     const char *named = getenv("SHMFRAMED");
-    if (named)
-        return named;
-    char self[PATH_MAX - 32];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length > 0) {
-        self[length] = '\0';
-        snprintf(path, PATH_MAX, "%s/../server/shmframed", dirname(self));
-        if (access(path, X_OK) == 0)
-            return path;
-    }
-    return "shmframed";
+    const char *built = named ? named : built_find("server/shmframed");
+    return built ? built : "shmframed";
 }
 
 static void die_with_parent(pid_t parent) {
@@ -42,11 +33,11 @@ static void die_with_parent(pid_t parent) {
 }
 
 static void run_supervisor(int ready_fd) {
-    char path[PATH_MAX], ready[16];
-    const char *program = find_program(path);
+    char ready[16];
+    const char *program = find_program();
     snprintf(ready, sizeof(ready), "%d", ready_fd);
-    execlp(program, "shmframed", "--quiet", "--socket", socket_path, "--ready-fd", ready,
-           (char *)NULL);
+    execlp(program, "shmframed", "--quiet", "--traceable", "--socket", socket_path, "--ready-fd",
+           ready, (char *)NULL);
     fprintf(stderr, "bench: %s: %s; name one in $SHMFRAMED\n", program, strerror(errno));
     _exit(EXIT_FAILED);
 }

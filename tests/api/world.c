@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../built.h"
 #include "../region/descriptors.h"
 
 struct world world;
@@ -77,8 +78,7 @@ void world_join(pid_t pid) {
 /* ---- the supervisor ---- */
 
 void world_start_supervisor(const char *option, const char *value) {
-    const char *path = getenv("SHMFRAMED");
-    ck_assert_msg(path != NULL, "SHMFRAMED does not name the program");
+    const char *path = built_supervisor("server/shmframed");
     int ready[2];
     ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
     world.supervisor = fork_bound();
@@ -119,6 +119,7 @@ static int count_mappings(void) {
 
 void world_begin(void) {
     world = (struct world){.supervisor = -1};
+    built_supervisor("server/shmframed"); /* without one there is no world, and no folder of it */
     strcpy(world.folder, "/tmp/shmframe-api-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(world.folder));
     snprintf(world.socket, sizeof(world.socket), "%s/socket", world.folder);

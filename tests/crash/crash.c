@@ -1,12 +1,5 @@
 /* Crash: stops and kills writers, readers and supervisors at each named step of what they do, and
- * sees what comes of it.
- *
- * usage: crash [--table | --page | --only WORD | --repeat N | --seed N]
- *   --table  runs, and prints what was seen as markdown; --page: only what is expected, as a page
- *   --only   rows of this step, role or number
- *   --repeat the table that often, each time in another order, the steps of flowing frames at other
- *            passes; --seed begins where another run did
- */
+ * sees what comes of it. */
 #include "trial.h"
 #include "world.h"
 
@@ -18,11 +11,13 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 
+#include "../built.h"
+
 struct options {
     const char *only;
     unsigned repeat;
     uint64_t seed;
-    bool is_table, is_page;
+    bool is_table, is_page, is_help;
 };
 
 static struct {
@@ -57,7 +52,7 @@ static void print_page(void) {
            "stopped at a named step of what it does.\n"
            "Made by `test-crash --page`; the tests `crash-writer`, `crash-reader` and "
            "`crash-supervisor` do each of these with real processes,\n"
-           "and see that it is so. `SHMFRAMED=.../shmframed-steps test-crash --table` tells how "
+           "and see that it is so. `build/tests/crash/test-crash --table` tells how "
            "long each took.\n\n"
            "In all of them everybody else goes on, with sound frames; no frame is missing that is "
            "not told of, by two accounts; nobody sleeps\nfor ever; afterwards nobody has more "
@@ -201,11 +196,28 @@ static int report(int64_t begin_ns) {
     return faults == 0 && sum.trials > 0 ? 0 : 1;
 }
 
+static void usage(FILE *out) {
+    fprintf(out, "usage: test-crash [OPTION]...\n\n"
+                 "  --table      print what was seen as markdown\n"
+                 "  --page       only print what is expected, as a page\n"
+                 "  --only WORD  rows of this step, role or number\n"
+                 "  --repeat N   the table that often, each time in another order, the steps of\n"
+                 "               flowing frames at other passes\n"
+                 "  --seed N     begin where another run did\n"
+                 "  --help       print this\n\n"
+                 "$SHMFRAMED: a supervisor with steps, where it is not that of the build,\n"
+                 "tests/crash/shmframed-steps.\n");
+}
+
 static bool parse(int count, char **arguments, struct options *options) {
     static const struct option known[] = {
-        {"table", no_argument, NULL, 't'},      {"page", no_argument, NULL, 'p'},
-        {"only", required_argument, NULL, 'o'}, {"repeat", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'}, {0},
+        {"table", no_argument, NULL, 't'},
+        {"page", no_argument, NULL, 'p'},
+        {"only", required_argument, NULL, 'o'},
+        {"repeat", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     *options = (struct options){.repeat = 1, .seed = (uint64_t)shmframe_now_ns()};
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;) {
@@ -219,6 +231,8 @@ static bool parse(int count, char **arguments, struct options *options) {
             options->repeat = (unsigned)strtoul(optarg, NULL, 10);
         else if (option == 's')
             options->seed = strtoull(optarg, NULL, 10);
+        else if (option == 'h')
+            options->is_help = true;
         else
             return false;
     }
@@ -227,16 +241,16 @@ static bool parse(int count, char **arguments, struct options *options) {
 
 int main(int count, char **arguments) {
     struct options options;
-    const char *program = getenv("SHMFRAMED");
-    if (!parse(count, arguments, &options) || (!options.is_page && !program)) {
-        fprintf(stderr, "usage: SHMFRAMED=PROGRAM crash [--table | --page] [--only WORD] "
-                        "[--repeat N] [--seed N]\n");
-        return 2;
+    const bool is_right = parse(count, arguments, &options);
+    if (!is_right || options.is_help) {
+        usage(is_right ? stdout : stderr);
+        return is_right ? 0 : 2;
     }
     if (options.is_page) {
         print_page();
         return 0;
     }
+    const char *program = built_supervisor("tests/crash/shmframed-steps");
     const int64_t begin_ns = shmframe_now_ns();
     uint64_t seed = options.seed;
     signal(SIGPIPE, SIG_IGN);

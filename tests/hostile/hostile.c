@@ -1,12 +1,8 @@
 /* Hostile peers: each attack of the table runs for a while beside a pipeline of honest processes,
  * which must go on as if nothing were.
  *
- *   hostile [--seconds S] [--seed N] [--only NAME] [--long]
- *
- * S: how long each attack takes (0.4). Before each attack comes a calm slice; after it a control,
- * in which somebody takes as much processor time and does no harm. Victims' times are compared with
- * the worse of both. NAME: those whose names begin so. $SHMFRAMED names the supervisor,
- * $SHMFRAMED_LOG shows what it says.
+ * Before each attack comes a calm slice; after it a control, in which somebody takes as much
+ * processor time and does no harm. Victims' times are compared with the worse of both.
  */
 #include "attack.h"
 #include "report.h"
@@ -25,11 +21,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../built.h"
+
 static struct run {
     int64_t attack_ns, calm_ns, control_ns;
     uint64_t seed;
     const char *only;
-    bool is_long;
+    bool is_long, is_help;
     struct holdings base;
     struct report report;
 } run = {.attack_ns = 400000000, .calm_ns = 120000000, .control_ns = 120000000, .seed = 1};
@@ -186,9 +184,21 @@ static void run_row(const struct attack *row) {
     report_row(line);
 }
 
+static bool is_named(const struct attack *row) {
+    return !run.only || strncmp(row->name, run.only, strlen(run.only)) == 0;
+}
+
+static bool is_any_named(void) {
+    for (unsigned table = 0; table < TABLES; table++)
+        for (const struct attack *row = tables[table]; row->name; row++)
+            if (is_named(row))
+                return true;
+    return false;
+}
+
 static bool is_wanted(const struct attack *row) {
     const bool needs_root = row->flags & (ATTACK_AS_STRANGER | ATTACK_AS_OUTSIDER);
-    if (run.only && strncmp(row->name, run.only, strlen(run.only)) != 0)
+    if (!is_named(row))
         return false;
     if (needs_root && !scene_has_strangers())
         report_skip(row);
@@ -221,17 +231,22 @@ static void confirm_breaches(void) {
     }
 }
 
-static int usage(void) {
-    fprintf(stderr, "usage: hostile [--seconds S] [--seed N] [--only NAME] [--long]\n");
-    return 2;
+static void usage(FILE *out) {
+    fprintf(out, "usage: test-hostile [OPTION]...\n\n"
+                 "  --seconds S  how long each attack takes; default 0.4\n"
+                 "  --seed N     what they do by chance; default 1\n"
+                 "  --only NAME  those attacks whose names begin so\n"
+                 "  --long       those too that take long\n"
+                 "  --help       print this\n\n"
+                 "$SHMFRAMED: a supervisor, where it is not that of the build, server/shmframed.\n"
+                 "$SHMFRAMED_LOG, if set: what it says is shown.\n");
 }
 
 static bool parse(int argc, char **argv) {
-    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
-                                            {"seed", required_argument, NULL, 'r'},
-                                            {"only", required_argument, NULL, 'o'},
-                                            {"long", no_argument, NULL, 'l'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seconds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 'r'},
+        {"only", required_argument, NULL, 'o'},    {"long", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (option == 's') {
             run.attack_ns = (int64_t)(strtod(optarg, NULL) * 1e9);
@@ -242,6 +257,8 @@ static bool parse(int argc, char **argv) {
             run.only = optarg;
         } else if (option == 'l') {
             run.is_long = true;
+        } else if (option == 'h') {
+            run.is_help = true;
         } else {
             return false;
         }
@@ -250,9 +267,17 @@ static bool parse(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    const char *program = getenv("SHMFRAMED");
-    if (!parse(argc, argv) || !program)
-        return usage();
+    const bool is_right = parse(argc, argv);
+    if (!is_right || run.is_help) {
+        usage(is_right ? stdout : stderr);
+        return is_right ? 0 : 2;
+    }
+    if (!is_any_named()) {
+        fprintf(stderr, "test-hostile: there is no attack whose name begins with \"%s\"\n",
+                run.only);
+        return 2;
+    }
+    const char *program = built_supervisor("server/shmframed");
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (board_create() < 0 || scene_start(program) < 0) {
@@ -262,6 +287,9 @@ int main(int argc, char **argv) {
     if (victims_start() < 0)
         board_fault("the victims' frames do not flow");
     run.base = scene_holdings();
+    if (run.base.fds < 0 || run.base.mappings < 0)
+        board_fault("what the supervisor holds cannot be counted: %s",
+                    "its /proc/PID/fd or maps may not be read");
     report_head(run.seed);
     run_all();
     confirm_breaches();

@@ -26,7 +26,7 @@ void report_row(const struct report_row *row);
 void report_skip(const struct attack *attack);
 /* Whether the victims were clearly slower than in any calm slice, and beside any control. */
 bool report_is_breach(const struct report *report, const struct report_row *row);
-/* Returns the exit status. */
+/* Returns the exit status: 0, 1 for faults, 77 if nothing was attacked. */
 int report_end(const struct report *report, const struct holdings *base,
                const struct holdings *after);
 

@@ -34,8 +34,10 @@ static _Noreturn void run(const char *program, int ready) {
     setrlimit(RLIMIT_NOFILE, &limit);
     if (!getenv("SHMFRAMED_LOG"))
         dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+    const bool has_strangers = scene_has_strangers();
     execl(program, "shmframed", "--socket", board->socket, "--ready-fd", number,
-          scene_has_strangers() ? "--allow-uid" : NULL, uid, (char *)NULL);
+          has_strangers ? "--allow-uid" : "--traceable", /* what it holds is counted */
+          has_strangers ? uid : NULL, (char *)NULL);
     _exit(127);
 }
 
@@ -117,10 +119,11 @@ static int count_mappings(int pid) {
     int count = 0;
     snprintf(path, sizeof(path), "/proc/%d/maps", pid);
     FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof(line), file))
+    if (!file)
+        return -1;
+    while (fgets(line, sizeof(line), file))
         count += strstr(line, "memfd:") != NULL;
-    if (file)
-        fclose(file);
+    fclose(file);
     return count;
 }
 

@@ -18,17 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../built.h"
 #include "../region/descriptors.h"
 
 enum { READER_COOKIE = 3 };
 
 /* ---- the supervisor ---- */
-
-static const char *program_path(void) {
-    const char *path = getenv("SHMFRAMED");
-    ck_assert_msg(path != NULL, "SHMFRAMED does not name the program");
-    return path;
-}
 
 /* A short pause between two looks at something that no descriptor tells of. */
 static void pause_before_looking_again(int64_t deadline_ns, const char *what) {
@@ -53,6 +48,7 @@ pid_t fork_bound(void) {
 
 void supervisor_prepare(struct supervisor *supervisor) {
     *supervisor = (struct supervisor){.pid = -1, .is_traceable = true};
+    built_supervisor("server/shmframed"); /* before there is a folder for it */
     strcpy(supervisor->folder, "/tmp/shmframed-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(supervisor->folder));
     snprintf(supervisor->socket, sizeof(supervisor->socket), "%s/socket", supervisor->folder);
@@ -61,7 +57,7 @@ void supervisor_prepare(struct supervisor *supervisor) {
 void supervisor_start(struct supervisor *supervisor) {
     int ready[2];
     ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
-    const char *path = program_path();
+    const char *path = built_supervisor("server/shmframed");
     supervisor->pid = fork_bound();
     ck_assert_int_ge(supervisor->pid, 0);
     if (supervisor->pid == 0) {
@@ -154,7 +150,7 @@ void supervisor_expect_fds_back(const struct supervisor *supervisor) {
 int supervisor_run(const char *const arguments[], char *out_text, size_t text_bytes) {
     int text[2];
     ck_assert_int_eq(pipe2(text, O_CLOEXEC), 0);
-    const char *path = program_path();
+    const char *path = built_supervisor("server/shmframed");
     pid_t pid = fork_bound();
     if (pid == 0) {
         dup2(text[1], STDERR_FILENO);

@@ -29,7 +29,7 @@ pid_t fork_bound(void);
 
 /* Makes a folder for the socket. */
 void supervisor_prepare(struct supervisor *supervisor);
-/* Starts the program (path in $SHMFRAMED) and waits until it is ready. */
+/* Starts the program ($SHMFRAMED, else the one of the build) and waits until it is ready. */
 void supervisor_start(struct supervisor *supervisor);
 /* SIGTERM, SIGKILL; waits for its end. */
 void supervisor_stop(struct supervisor *supervisor);

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../built.h"
 #include "../region/descriptors.h"
 
 static struct supervisor supervisor;
@@ -128,7 +129,8 @@ START_TEST(a_link_to_a_folder_is_refused) {
 }
 END_TEST
 
-/* As a child does that was to be a node when its supervisor was killed, until it runs its program. */
+/* As a child does that was to be a node when its supervisor was killed, until it runs its program.
+ */
 START_TEST(a_lock_that_outlives_its_supervisor_for_a_moment_is_waited_for) {
     enum { MOMENT_MS = 300 };
     char path[128];
@@ -232,7 +234,7 @@ static void start_with_passed(int passed, unsigned count, int errors) {
         const int moved = fcntl(passed, F_DUPFD, 10);
         for (unsigned i = 0; i < count; i++)
             dup2(moved, 3 + (int)i);
-        execl(getenv("SHMFRAMED"), "shmframed", (char *)NULL);
+        execl(built_supervisor("server/shmframed"), "shmframed", (char *)NULL);
         _exit(127);
     }
 }

@@ -1,8 +1,6 @@
 /* The kill storm: writers, filters, readers and the supervisor are killed, stopped, evicted and
  * started again at random moments, over and over, while frames with checksums flow. Nothing may be
  * torn, out of order, lost without being told, left asleep, or left behind.
- *
- * $SHMFRAMED names the supervisor, $SHMFRAMED_LOG shows what it says.
  */
 #include "report.h"
 
@@ -13,6 +11,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "../../built.h"
 
 /* Longest that a peer may be without a frame, an opened stream or a supervisor. */
 #define STARVED_NS INT64_C(20000000000)
@@ -142,7 +142,7 @@ static void finish(struct storm *storm) {
 
 static void usage(FILE *out) {
     fprintf(out,
-            "usage: SHMFRAMED=PROGRAM storm [OPTION]...\n\n"
+            "usage: test-storm [OPTION]...\n\n"
             "  --kills N    go on until N were killed; default 1000\n"
             "  --seed N     play the run with this seed again; default: another one each time\n"
             "  --from N     begin with act N\n"
@@ -150,7 +150,9 @@ static void usage(FILE *out) {
             "  --hogs N     N processes that only take processor time, beside it\n"
             "  --list       print the acts, and do none of them; with --acts\n"
             "  --verbose    print each act as it is done\n"
-            "  --help       print this\n");
+            "  --help       print this\n\n"
+            "$SHMFRAMED: a supervisor, where it is not that of the build, server/shmframed.\n"
+            "$SHMFRAMED_LOG, if set: what it says is shown. $SHMFRAME_SEED: as --seed.\n");
 }
 
 static bool parse(struct storm *storm, int argc, char **argv) {
@@ -205,15 +207,16 @@ static void fill_seats(struct storm *storm) {
 
 int main(int argc, char **argv) {
     static struct storm storm = {.kills = 1000};
-    const char *program = getenv("SHMFRAMED"), *seed = getenv("SHMFRAME_SEED");
+    const char *seed = getenv("SHMFRAME_SEED");
     storm.seed = seed ? strtoull(seed, NULL, 10) : (uint64_t)shmframe_now_ns();
     const bool is_right = parse(&storm, argc, argv);
-    if (storm.is_help || !is_right || (!program && !storm.is_list)) {
+    if (storm.is_help || !is_right) {
         usage(storm.is_help ? stdout : stderr);
         return storm.is_help ? 0 : 2;
     }
     if (storm.is_list)
         return list(&storm);
+    const char *program = built_supervisor("server/shmframed");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     printf("--seed %llu does the same again\n", (unsigned long long)storm.seed);
     fflush(stdout); /* children inherit what is not */
