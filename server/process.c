@@ -146,8 +146,6 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
         return -ESRCH;
     struct process *process = lookup(server, pid, start_time);
     if (process) {
-        if (process_is_dead(process))
-            return -ESRCH;
         *out_process = process_reference(process);
         return 0;
     }

@@ -31,7 +31,8 @@ TAILQ_HEAD(process_list, process);
  * now, see proc_read.h; -EAGAIN, -EMFILE, -ENOMEM. */
 int process_of_socket(struct server *server, int socket, struct process **out_process);
 
-/* The process that was told us by these two numbers, if it lives.
+/* The process that was told us by these two numbers, if it lives. One that is watched already is
+ * found until server_process_died() is over, as any other may be dead a moment later.
  * Errors: -ESRCH it is gone; -EBUSY, -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, or what else pidfd_open(2)
  * says: it lives, and cannot be looked at or watched now. */
 int process_find(struct server *server, pid_t pid, uint64_t start_time,

@@ -92,7 +92,7 @@ WRITER = [
     ("server names: readers are waited for so long", S + "names.c", *never("if (!may_come_back(server))"), "server-followers"),
     ("server names: a process is back without its reader", S + "names.c", "return hello_ns == 0 || ", "return true || ", "server-followers"),
     ("server writer: another one since", S + "stream_writer.c", " &&\n        open->generation < stream->generation)", " && false)", "server-restart server-streams"),
-    ("server writer: generations are used up", S + "stream_writer.c", " && stream->generation >= LIMIT_GENERATION_TOLD)", " && false)", "server-restart server-streams"),
+    ("server writer: generations are used up", S + "stream_writer.c", " && stream->generation >= LIMIT_GENERATION_TOLD)", " && false)", "server-restart"),
     ("streams: names in all", S + "stream.c", "if (server->stream_count < LIMIT_STREAMS_KNOWN)", "if (true)", "server-streams"),
     ("request: unanswered", S + "request.c", *never("if (writer->request_count >= LIMIT_REQUESTS) {"), "server-streams"),
     ("request: its writer is gone", S + "request.c", *never("if (!writer || !client_is_here(writer->client)) {"), "server-streams"),
@@ -137,7 +137,6 @@ PLACE = [
     ("place: passed socket without a path", S + "listener.c", *never("if (address.sun_path[0] == '\\0')"), "server-place systemd-service"),
     ("server process: pid reused", S + "process.c", "(status.start_time != start_time || (pidfd", "((pidfd", "server-restart"),
     ("server process: looked up by pid alone", S + "process.c", "process->pid == pid && process->start_time == start_time", "process->pid == pid", "server-restart"),
-    ("server process: dead ones are found", S + "process.c", "        if (process_is_dead(process))\n            return -ESRCH;\n", "", "server-restart server-streams"),
     ("server process: dying ones look alive", S + "process.c", "return code < 0 ? code == -ESRCH\n                    : (status.flags & PF_EXITING) || (status.pending & (1u << (SIGKILL - 1)));", "return code == -ESRCH;", "server-streams"),
     ("server names: head", S + "names.c", " && strcmp(line, HEAD) == 0)", ")", "server-restart"),
     ("server names: stream", S + "names.c", "!shmframe_name_is_valid(name) || generation == 0", "generation == 0", "server-restart"),
@@ -152,9 +151,10 @@ PLACE = [
     ("upgrade: a check that failed", S + "upgrade.c", *never("if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || layout == 0)"), "systemd-upgrade"),
     ("upgrade: another layout", S + "upgrade.c", *never("if (layout != LAYOUT_ABI)"), "systemd-upgrade"),
     ("upgrade: a check without end", S + "upgrade.c", "return waitpid(pid, out_status, WNOHANG) == pid && has_ended;", "return waitpid(pid, out_status, WNOHANG) == pid;", "systemd-upgrade-long"),
-    ("journal: lines without limit", S + "journal_budget.c", *never("if (least(lines) == 0)"), "server-watch"),
-    ("journal: a purse that overflows", S + "journal_budget.c", *never("if (purse->lines[i] > full[level][i])"), "server-watch server-journal"),
-    ("journal: a new purse for each session", S + "journal_budget.c", "out_lines[OF_PROCESS] = look_in(&process->purse, OF_PROCESS, matter, now_ns);", "out_lines[OF_PROCESS] = NULL;", "server-watch"),
+    ("journal: lines without limit", S + "journal_budget.c", *never("if (least(lines) == 0)"), "server-journal-budget"),
+    ("journal: a purse that overflows", S + "journal_budget.c", *never("if (purse->lines[i] > full[level][i])"), "server-journal-budget"),
+    ("journal: a new purse for each session", S + "journal_budget.c", "out_lines[OF_PROCESS] = look_in(&process->purse, OF_PROCESS, matter, now_ns);", "out_lines[OF_PROCESS] = NULL;", "server-journal-budget server-watch"),
+    ("journal: who comes and goes pays nothing", S + "watch_reader.c", "return journal_pay(&payer, JOURNAL_JOINS, 2, shmframe_now_ns());", "return journal_pay(&payer, JOURNAL_JOINS, 2, shmframe_now_ns()) || true;", "server-watch"),
 ]
 
 SERVER = CLIENT + READER + LINKS + WRITER + QUOTA + PLACE

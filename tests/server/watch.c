@@ -237,6 +237,36 @@ START_TEST(who_opens_anew_has_no_more_lines) {
 }
 END_TEST
 
+/* Each may tell that it comes, and that it leaves. */
+START_TEST(who_comes_and_goes_has_no_more_lines) {
+    enum { ROUNDS = 1500, OF_PROCESS = 2560, REFILL_S = 600 };
+    struct peer again;
+    peer_open(&again, &supervisor, "again");
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        peer_open_reader(&again, "none", &(struct reader_options){.reader = 1, .record = liars.fd});
+        union message message;
+        struct channel_mail mail;
+        message_init(&message, MESSAGE_CLOSE_READER, 1);
+        message.close_reader.reader = 1;
+        peer_send(&again, &message, NULL);
+        peer_expect(&again, MESSAGE_DONE, &mail);
+    }
+    peer_close(&again);
+    const unsigned count = take_all();
+    unsigned joined = 0, left = 0;
+    for (unsigned i = 0; i < count; i++) {
+        joined += event[i].type == SHMFRAME_JOURNAL_READER_JOINED;
+        left += event[i].type == SHMFRAME_JOURNAL_READER_LEFT;
+    }
+    ck_assert_uint_gt(joined, OF_PROCESS / 4);
+    ck_assert_uint_gt(left, OF_PROCESS / 4);
+    /* And what came back meanwhile; who has one line left may tell two. */
+    const int64_t back =
+        OF_PROCESS * (shmframe_now_ns() - begun_ns) / REFILL_S / INT64_C(1000000000);
+    ck_assert_uint_le(joined + left, OF_PROCESS + (uint64_t)back + 2);
+}
+END_TEST
+
 /* Losses have used up their lines: a hold is told all the same. */
 START_TEST(a_hold_is_told_among_losses) {
     liars.page->state.held_ns[0] = shmframe_now_ns();
@@ -419,6 +449,7 @@ int main(void) {
     tcase_add_test(tests, times_that_cannot_be_are_bounded);
     tcase_add_test(tests, a_flood_is_summed_up);
     tcase_add_test(tests, who_opens_anew_has_no_more_lines);
+    tcase_add_test(tests, who_comes_and_goes_has_no_more_lines);
     tcase_add_test(tests, a_hold_is_told_among_losses);
     tcase_add_test(tests, noise_is_survived);
     tcase_add_test(tests, a_culprit_that_nobody_knows_is_nobody);
