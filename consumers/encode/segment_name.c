@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Length of a %d, %3d or %03d at `at`, with its width; 0: it is none. */
-static size_t find_number(const char *at, int *out_width) {
+static size_t find_digits(const char *at, int *out_width) {
     size_t length = 1;
     *out_width = 0;
     if (*at != '%')
@@ -18,26 +18,32 @@ static size_t find_number(const char *at, int *out_width) {
     return at[length] == 'd' && (length == 1 || at[1] == '0') ? length + 1 : 0;
 }
 
-/* %d alone is strftime's day of the month as well, and a number here: so is it for FFmpeg. */
-bool segment_name_has_number(const char *pattern) {
+static bool has_time(const char *pattern) {
     int width;
     for (const char *at = pattern; *at; at += at[0] == '%' && at[1] ? 2 : 1)
-        if (find_number(at, &width))
+        if (*at == '%' && at[1] != '%' && !find_digits(at, &width))
             return true;
     return false;
 }
 
-static bool has_time(const char *pattern) {
+/* As find_digits(): %d is strftime's day of the month where the pattern has a time. */
+static size_t find_number(const char *at, bool is_timed, int *out_width) {
+    const size_t length = find_digits(at, out_width);
+    return is_timed && length == 2 ? 0 : length;
+}
+
+bool segment_name_has_number(const char *pattern) {
+    const bool is_timed = has_time(pattern);
     int width;
     for (const char *at = pattern; *at; at += at[0] == '%' && at[1] ? 2 : 1)
-        if (*at == '%' && at[1] != '%' && !find_number(at, &width))
+        if (find_number(at, is_timed, &width))
             return true;
     return false;
 }
 
 /* Only letters of strftime(3): it does with others what it likes. */
 static bool is_time_letter(char letter) {
-    return letter && strchr("aAbBcCDeFgGhHIjkmMnpPrRsSTuUVwWxXyYzZ", letter);
+    return letter && strchr("aAbBcCdDeFgGhHIjkmMnpPrRsSTuUVwWxXyYzZ", letter);
 }
 
 static int append(char out[RECORDING_PATH_BYTES], const char *text, size_t length) {
@@ -51,12 +57,13 @@ static int append(char out[RECORDING_PATH_BYTES], const char *text, size_t lengt
 
 static int expand(const char *pattern, uint32_t number, const struct tm *time,
                   char out[RECORDING_PATH_BYTES]) {
+    const bool is_timed = has_time(pattern);
     int result = 0;
     out[0] = '\0';
     for (const char *at = pattern; *at && result == 0;) {
         char text[128];
         int width;
-        const size_t length = find_number(at, &width);
+        const size_t length = find_number(at, is_timed, &width);
         if (length) {
             snprintf(text, sizeof(text), "%0*u", width < 20 ? width : 20, number);
             result = append(out, text, strlen(text));

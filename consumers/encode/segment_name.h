@@ -1,8 +1,8 @@
 /* The names of a recording's files, from what the user wrote. Pure.
  *
  * %d, %03d: the number of the file, from 1; %% a percent sign; other letters are strftime()'s, of
- * the time the file begins. Where no number and no time are asked for, the name gets one of them in
- * front of its ending.
+ * the time the file begins, and beside one of them %d is the day of the month. Where no number and
+ * no time are asked for, the name gets one of them in front of its ending.
  */
 #ifndef CONSUMERS_SEGMENT_NAME_H
 #define CONSUMERS_SEGMENT_NAME_H

@@ -1,4 +1,4 @@
-/* What is written about pipeline files is so: the page's defaults and examples, and the demos. */
+/* What is written about pipeline files is so: the page's defaults, the examples, and the demos. */
 #include "config_rig.h"
 
 #include <check.h>
@@ -63,17 +63,23 @@ START_TEST(defaults_on_the_page_are_what_is_left_out) {
 }
 END_TEST
 
-START_TEST(examples_on_the_page_are_right) {
-    char *page = read_file("docs/shmframe-pipeline.5.scd");
+/* Returns how many there are. */
+static unsigned parse_examples(const char *name, const char *begin) {
+    char *page = read_file(name);
     char *at = page;
     unsigned examples = 0;
-    for (char *example; (example = cut(&at, "\n```\n", "\n```\n")); examples++) {
+    for (char *example; (example = cut(&at, begin, "\n```\n")); examples++) {
         struct config config = parse(example);
         ck_assert_uint_gt(config.nodes, 0);
         config_destroy(&config);
     }
-    ck_assert_uint_eq(examples, 3);
     free(page);
+    return examples;
+}
+
+START_TEST(examples_on_the_pages_are_right) {
+    ck_assert_uint_eq(parse_examples("docs/shmframe-pipeline.5.scd", "\n```\n"), 3);
+    ck_assert_uint_eq(parse_examples("README.md", "\n```ini\n"), 1);
 }
 END_TEST
 
@@ -97,7 +103,7 @@ END_TEST
 int main(void) {
     const struct suite_test tests[] = {
         {defaults_on_the_page_are_what_is_left_out},
-        {examples_on_the_page_are_right},
+        {examples_on_the_pages_are_right},
         {pipelines_among_the_demos_are_right},
     };
     return suite_run("config_page", tests, SUITE_COUNT(tests));
