@@ -67,8 +67,9 @@ class Encoded(unittest.TestCase):
         there = " && ".join(f"[ -f {path} ]" for path in paths)
         return f"sh -c 'until {there}; do sleep 0.05; done'"
 
-    def encode(self, producer, options, streams="cam", witnesses=("cam",), others=(), code=0):
-        """The report, and what each witness saw. A file is named in `options` as {folder}/NAME."""
+    def encode(self, producer, options, streams="cam", witnesses=("cam",), others=(), until=(), code=0):
+        """The report, and what each witness saw. A file is named in `options` as {folder}/NAME; others
+        say by the files `until` that they are done."""
         saw = self.path("seen")
         report = self.path("report.json")
         for path in (f"{saw}.done", f"{report}.done"):
@@ -79,7 +80,8 @@ class Encoded(unittest.TestCase):
         done = self.run_lines(
             producer, *others, *readers, f"shmframe-encode {streams} --format json "
             f"{options.format(folder=self.folder)} > {report} && touch {report}.done",
-            self.await_files(*([f"{saw}.done"] if witnesses else []), f"{report}.done"), code=code)
+            self.await_files(*([f"{saw}.done"] if witnesses else []), f"{report}.done",
+                             *map(self.path, until)), code=code)
         seen = {name: [] for name in witnesses}
         if witnesses:
             with open(saw, encoding="utf-8") as file:
@@ -276,10 +278,13 @@ class Live(Encoded):
         return f"until shmframe ask rec {verb} >> {self.path('answers')}; do sleep 0.05; done"
 
     def test_it_does_what_it_is_asked(self):
+        next_is_there = f"until [ -e {self.path('a-002.mkv')} ]; do sleep 0.05; done"
         script = "; ".join([self.ask("stats"), "sleep 0.5", self.ask("pause"), "sleep 0.5", self.ask("resume"),
-                            "sleep 0.5", self.ask("split"), "sleep 1", self.ask("quit")])
+                            "sleep 0.5", self.ask("split"), next_is_there, "sleep 0.5",
+                            f"shmframe ask rec quit >> {self.path('answers')}", f"touch {self.path('asked.done')}"])
         report, _ = self.encode("shmframe-pattern --stream cam --size 160x120 --rate 30",
-                                "{folder}/a.mkv --control rec", witnesses=(), others=(f"sh -c '{script}'",))
+                                "{folder}/a.mkv --control rec", witnesses=(), others=(f"sh -c '{script}'",),
+                                until=("asked.done",), streams="cam cam.sound")
         self.assertEqual(report["ended_by"], "signal")
         picture, sound = report["streams"]
         for stream in picture, sound:
@@ -290,10 +295,13 @@ class Live(Encoded):
             answers = file.read()
         for wanted in ("kbit/s", "paused", "recording", "key frame", "ending"):
             self.assertIn(wanted, answers)
-        # The pause is not in the file.
+        # The pause is not in the file. What a busy machine lost of the sound is, as silence.
+        if sound["lost_late"] + sound["device_dropped"] == 0:
+            self.assertLess(sound["silence_s"], 0.05, report)
+        seconds = (sound["delivered"] - sound["left_out"]) / 100 + sound["silence_s"]
+        self.assertAlmostEqual(report["seconds"], seconds, delta=0.15, msg=report)
         seconds = (picture["delivered"] - picture["left_out"]) / 30
-        self.assertAlmostEqual(report["seconds"], seconds, delta=0.15)
-        self.assertLess(sound["silence_s"], 0.05)
+        self.assertGreater(report["seconds"], seconds - 0.15, report)
 
     def test_a_signal_saves_what_is_kept(self):
         save = f"until kill -USR1 $(cat {self.path('pid')}); do sleep 0.05; done; sleep 1"

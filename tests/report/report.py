@@ -139,7 +139,7 @@ class Files(Reports):
     def test_losses_stand_where_they_happened_with_their_cause(self):
         pipeline = subprocess.Popen(
             [SHMFRAME, "run", PATTERN, "shmframe-latency cam --interval 0 --policy in-order "
-             f"--depth 4 --frames 100 --report {self.report}"],
+             f"--depth 4 --report {self.report}"],
             stdout=subprocess.DEVNULL, env=dict(self.env, SHMFRAME_SOCKET=""))
         self.addCleanup(pipeline.wait)
         self.addCleanup(pipeline.terminate)
@@ -155,6 +155,8 @@ class Files(Reports):
         while self.head() < stopped_at + 40:
             time.sleep(0.02)
         os.kill(reader, signal.SIGCONT)
+        self.wait_for(lambda readers: [r for r in readers if r["counters"]["lost_late"] >= 30])
+        os.kill(reader, signal.SIGINT)
         self.assertEqual(pipeline.wait(timeout=60), 0)
         rows, document = self.check_sums()
         lossy = [row for row in rows if int(row["lost"])]

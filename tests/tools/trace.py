@@ -441,7 +441,16 @@ class Tracing(unittest.TestCase):
                    for name in ("cam", "cam.sound")}
         for name in readers:
             self.wait_for(lambda name=name: self.delivered(name))
-        trace = self.trace("cam", "cam.sound", "--duration", "0.3")
+        output = os.path.join(self.folder, "several.json")
+        tracer = self.start_trace(output, "cam", "cam.sound", "--follow")
+        for name in readers:
+            before = self.count(name)
+            self.wait_for(lambda name=name, before=before: self.count(name) > before + 20)
+        tracer.send_signal(signal.SIGINT)
+        _, error = tracer.communicate(timeout=30)
+        self.assertEqual((tracer.returncode, error), (0, ""))
+        with open(output, encoding="utf-8") as file:
+            trace = Trace(file.read())
         self.assertEqual({pid: name.rpartition("/")[2] for pid, name in trace.processes.items()},
                          {pattern.pid: "shmframe-pattern",
                           **{r.pid: "shmframe-latency" for r in readers.values()}})

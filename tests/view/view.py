@@ -80,20 +80,21 @@ class View(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
         return report
 
-    def wait_until_read(self, name, frames):
-        """Until a stream has a reader and that many more frames than now."""
-        end, first = time.monotonic() + 20, None
+    def wait_until_read(self, name, frames, restarts=0):
+        """Until a stream's reader has that many more frames than now, of the writer after so many."""
+        end, first, said = time.monotonic() + 20, None, ""
         while time.monotonic() < end:
-            done = subprocess.run([SHMFRAME, "ls", "--format", "json"], env=self.env, text=True,
+            done = subprocess.run([SHMFRAME, "ls", name, "--format", "json"], env=self.env, text=True,
                                   capture_output=True, timeout=20, check=False)
-            streams = json.loads(done.stdout)["streams"] if done.returncode == 0 else []
-            for stream in streams:
-                if stream["name"] == name and stream["readers"] and stream["state"] == "live":
-                    first = stream["head"] if first is None else first
-                    if stream["head"] >= first + frames:
+            said = done.stdout + done.stderr
+            for reader in json.loads(done.stdout)["readers"] if done.returncode == 0 else []:
+                counters = reader["counters"]
+                if counters["restarts"] == restarts:
+                    first = counters["delivered"] if first is None else first
+                    if counters["delivered"] >= first + frames:
                         return
             time.sleep(0.02)
-        self.fail(f"stream {name} is not read")
+        self.fail(f"stream {name} is not read: {said}")
 
     def report(self, *arguments, wanted=0):
         return json.loads(self.view("--format", "json", *arguments, wanted=wanted).stdout)
@@ -244,7 +245,7 @@ class View(unittest.TestCase):
         pattern.send_signal(signal.SIGKILL)
         pattern.wait()
         self.start(PATTERN, "--size", "640x360", "--rate", "30", "--no-sound")
-        self.wait_until_read("demo", 10)
+        self.wait_until_read("demo", 10, restarts=1)
         report = self.end_view(view)
         self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
         self.assert_bars(Picture(self.screenshot))
@@ -256,7 +257,7 @@ class View(unittest.TestCase):
         pattern.terminate()
         pattern.wait(10)
         self.start(PATTERN, "--size", "64x48", "--rate", "30", "--no-sound")
-        self.wait_until_read("demo", 10)
+        self.wait_until_read("demo", 10, restarts=1)
         self.assertIsNone(view.poll())
         report = self.end_view(view)
         self.assertEqual(report["streams"][0]["counters"]["restarts"], 1)
