@@ -460,6 +460,16 @@ def tell_rivals(results):
     return text if not missed else f"{text} Not in these:\n\n" + table(["cell", "ratio"], missed)
 
 
+def tell_copied(results):
+    """What no other program's work changes."""
+    huge = results.cells("huge")[0]
+    socket, ring = results.road(huge, "unix"), results.road(huge, "ring")
+    if not socket or not ring:
+        return []
+    return [[f"{huge['size']} to four readers, copied", size(copied(ring, huge)),
+             size(copied(socket, huge)) + " (AF_UNIX)"]]
+
+
 def tell_short(results):
     """For the README."""
     paced, full = Pair(results, "minute_paced"), Pair(results, "minute_saturated")
@@ -476,9 +486,7 @@ def tell_short(results):
     if socket and ring:
         rows.append([f"{huge['size']} to four readers, latency p50", duration(ring["latency"]["p50_ns"]),
                      duration(socket["latency"]["p50_ns"]) + " (AF_UNIX)"])
-        rows.append([f"{huge['size']} to four readers, copied", size(copied(ring, huge)),
-                     size(copied(socket, huge)) + " (AF_UNIX)"])
-    return (table(["what", "shared memory", "beside it"], rows) +
+    return (table(["what", "shared memory", "beside it"], rows + tell_copied(results)) +
             f"\n\n{count_met(aims)} of {count_judged(aims)} aims are met.{note_unjudged(aims)}")
 
 
@@ -560,8 +568,10 @@ BEGIN, END = "<!-- made by bench/performance -->\n\n", "\n<!-- made until here -
 
 def make_readme(results):
     results = Results(results)
-    doubt = find_doubt(results)
-    return doubt + tell_short(results) + "\n"
+    if not find_doubt(results):
+        return tell_short(results) + "\n"
+    return (table(["what", "shared memory", "beside it"], tell_copied(results)) +
+            "\n\nHere are no times: those that were measured last do not compare, and their page begins with the reason.\n")
 
 
 def update_readme(results, path):

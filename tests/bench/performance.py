@@ -83,6 +83,15 @@ class Page(Case):
         self.assertIn(performance_page.BEGIN + told + performance_page.END,
                       read(os.path.join(TOP, "README.md")))
 
+    def test_the_readme_has_no_times_of_a_busy_machine(self):
+        for others, is_short, has_times in ((0.01, False, True), (0.2, False, False), (0.01, True, False)):
+            for part in self.results["parts"].values():
+                part["machine"] = {"others": others, "stolen": 0.0, "load": 1.0}
+            told = performance_page.make_readme({**self.results, "is_short": is_short})
+            self.assertIn("copied", told)
+            self.assertEqual(bool(re.search(r"latency|\d/s|aims are met", told)), has_times, told)
+            self.assertNotEqual("Here are no times" in told, has_times, told)
+
     def test_a_busy_machine_is_said_to_have_been_busy(self):
         for part in self.results["parts"].values():
             part["machine"] = {"others": 0.01, "stolen": 0.0, "load": 1.0}
