@@ -4,7 +4,8 @@ and go, formats change, and the supervisor is killed and upgraded.
 
     soak.py [--seconds N] [--every S] [--seed N] [--output FOLDER]
 
-Needs $SHMFRAME_BUILD, Xvfb, PulseAudio and FFmpeg. At the end: what each process used, as samples.csv
+Needs Xvfb, PulseAudio and FFmpeg. Programs are those of $SHMFRAME_BUILD, else of build/, which ./setup
+brings up to date. At the end: what each process used, as samples.csv
 and plots in FOLDER, a table, and a verdict. Exit: 0 all is flat and accounted for, 1 not, 2 usage.
 """
 
