@@ -117,22 +117,25 @@ static void drop_ring(struct shmframe_writer *writer, struct writer_ring *ring) 
     writer_ring_destroy(writer, ring);
 }
 
-/* `*out_is_in_vain`: the supervisor died, and it is worth trying with the next one. */
+/* `*deadline_ns`: 0 becomes the default one once the ring has its memory, for the supervisor.
+ * `*out_is_in_vain`: the supervisor died, and it is worth trying with the next one. */
 static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
-                         int64_t deadline_ns, bool *out_is_in_vain) {
+                         int64_t *deadline_ns, bool *out_is_in_vain) {
     struct shmframe_session *session = writer->object.session;
     struct writer_ring *ring;
     *out_is_in_vain = false;
     int code = writer_ring_create(writer, format, &ring);
     if (code < 0)
         return code;
+    if (*deadline_ns == 0)
+        *deadline_ns = shmframe_deadline_ns(OPEN_NS);
     writer_lock(writer);
     ledger_show(&writer->ledger, ring->core.ring, &ring->format, ring->core.warm);
     writer_unlock(writer);
     session_lock(session);
-    code = register_ring(writer, ring, deadline_ns);
+    code = register_ring(writer, ring, *deadline_ns);
     if (code == -ENOTCONN) {
-        const int pause = pause_before_retry(session, code, deadline_ns);
+        const int pause = pause_before_retry(session, code, *deadline_ns);
         *out_is_in_vain = pause == 0;
         code = pause == 0 ? code : pause;
     }
@@ -156,7 +159,7 @@ static int open_ring(struct shmframe_writer *writer, const struct shmframe_forma
     bool is_in_vain;
     int code;
     do {
-        code = try_open_ring(writer, format, deadline_ns, &is_in_vain);
+        code = try_open_ring(writer, format, &deadline_ns, &is_in_vain);
     } while (is_in_vain);
     return code;
 }
@@ -248,13 +251,11 @@ int shmframe_writer_open(struct shmframe_session *session,
         code = parse_allow(params->allow, &allow);
     if (code < 0)
         return code;
-    const int64_t deadline_ns =
-        params->deadline_ns ? params->deadline_ns : shmframe_deadline_ns(OPEN_NS);
     struct shmframe_writer *writer = create(session, params);
     if (!writer)
         return error_set(-ENOMEM, "no memory for a writer");
     writer->allow = allow;
-    code = open_ring(writer, &format, deadline_ns);
+    code = open_ring(writer, &format, params->deadline_ns);
     if (code < 0) {
         writer_destroy(writer);
         return code;
@@ -275,5 +276,5 @@ int shmframe_writer_set_format(struct shmframe_writer *writer, const struct shmf
         return code;
     if (writer->is_ended)
         return error_set(-ENODATA, "stream '%s' has ended", writer->stream);
-    return open_ring(writer, &complete, deadline_ns ? deadline_ns : shmframe_deadline_ns(OPEN_NS));
+    return open_ring(writer, &complete, deadline_ns);
 }

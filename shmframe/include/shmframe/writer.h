@@ -47,7 +47,7 @@ struct shmframe_writer_params {
     uint32_t loans;                /**< slots on loan or pinned at once; default 1, at most 64 */
     uint32_t history;              /**< complete frames that stay available; default 1 */
     uint64_t ring_bytes;           /**< address space of a ring; default 1 GiB, or 16 slots if more */
-    int64_t deadline_ns;           /**< for open; 0: 10 seconds from now */
+    int64_t deadline_ns;           /**< for open; 0: 10 seconds, once there is memory */
     /** Called with the ring's descriptor and mapping before it is sealed, so that a device or an X
      * server can attach it for writing; slot i lies at payload_offset + i * slot_stride. A negative
      * errno makes open fail with it. NULL: none. */
@@ -104,7 +104,8 @@ SHMFRAME_API const struct shmframe_format *
 shmframe_writer_format(const struct shmframe_writer *writer);
 
 /** Goes on in another format, in a new ring. Loans of the old ring can still be published, until
- * the first loan of the new one is. Readers are linked to it when this returns.
+ * the first loan of the new one is. Readers are linked to it when this returns. `deadline_ns`: 0 as
+ * for open.
  * Errors: as shmframe_writer_open(); the stream goes on in the old format then. -ESTALE the
  * supervisor did not answer for ten seconds: the stream is lost. Not interrupted half-way. */
 SHMFRAME_API int shmframe_writer_set_format(struct shmframe_writer *writer,
