@@ -66,6 +66,13 @@ static void say_length(struct words *words, const struct shmframe_event *event, 
         say_duration(words, event->duration_ns);
 }
 
+/* Several holds or absences may have made it late, each of them short. */
+static void say_share(struct words *words, const struct shmframe_event *event) {
+    say_length(words, event, "", "too long");
+    if (event->duration_ns > 0)
+        say(words, " in all since it was last up to date");
+}
+
 /* Of a reader: which frames, and what it was at. */
 static void say_reader_loss(struct words *words, const struct shmframe_event *event) {
     say_subject(words, event);
@@ -84,12 +91,12 @@ static void say_reader_loss(struct words *words, const struct shmframe_event *ev
         say(words, " after the writer had woken it");
         break;
     case SHMFRAME_CAUSE_HELD:
-        say(words, ": it held its leases ");
-        say_length(words, event, "for ", "for too long");
+        say(words, ": it held leases for ");
+        say_share(words, event);
         break;
     case SHMFRAME_CAUSE_AWAY:
-        say(words, ": it did not come back ");
-        say_length(words, event, "for ", "in time");
+        say(words, ": it was away for ");
+        say_share(words, event);
         break;
     case SHMFRAME_CAUSE_RESTART:
         say(words, ": published in a ring that it was not linked to");

@@ -16,15 +16,16 @@ static const struct {
     const char *text;
     struct shmframe_event event;
 } lines[] = {
-    {"cam: shmframe-view (pid 12, reader 3) lost 5 frames, 4711 to 4715: it held its leases for "
-     "96.0 ms",
+    {"cam: shmframe-view (pid 12, reader 3) lost 5 frames, 4711 to 4715: it held leases for "
+     "96.0 ms in all since it was last up to date",
      {LOST, READER, BY_READER, .cause = SHMFRAME_CAUSE_HELD, .first = 4711, .count = 5,
       .duration_ns = 96 MS}},
     {"cam: shmframe-view (pid 12, reader 3) lost frame 7: it ran 12.0 ms after the writer had "
      "woken it",
      {LOST, READER, BY_READER, .cause = SHMFRAME_CAUSE_WOKEN_LATE, .first = 7, .count = 1,
       .duration_ns = 12 MS}},
-    {"cam: shmframe-view (pid 12, reader 3) lost 2 frames, 7 to 8: it did not come back for 1.20 s",
+    {"cam: shmframe-view (pid 12, reader 3) lost 2 frames, 7 to 8: it was away for 1.20 s in "
+     "all since it was last up to date",
      {LOST, READER, BY_READER, .cause = SHMFRAME_CAUSE_AWAY, .first = 7, .count = 2,
       .duration_ns = 1200 MS}},
     {"cam: shmframe-view (pid 12, reader 3) lost frame 7: published in a ring that it was not "
@@ -80,9 +81,8 @@ static const struct {
      "process died",
      {READER, .type = SHMFRAME_JOURNAL_STALL_OVER, .duration_ns = 3000 MS,
       .text = "its process died"}},
-    {"cam: shmframe-view (pid 12, reader 3) lost 48 frames: it held its leases for too long; in "
-     "sum: "
-     "not told one by one",
+    {"cam: shmframe-view (pid 12, reader 3) lost 48 frames: it held leases for too long; in "
+     "sum: not told one by one",
      {READER, .type = SHMFRAME_JOURNAL_LOSS, .cause = SHMFRAME_CAUSE_HELD, .count = 48,
       .text = "in sum: not told one by one"}},
     {"cam: live, generation 2, written by shmframe-pattern (pid 9): 64x48 yuv420p",

@@ -74,14 +74,14 @@ enum shmframe_cause {
  * out of range. */
 SHMFRAME_API const char *shmframe_cause_name(unsigned cause);
 
-/** A gap in what a reader got: `count` frames from `first` on, met at `time_ns`. The three durations are
- * those the cause was found by: what it was longest in is what it is blamed for. */
+/** A gap in what a reader got: `count` frames from `first` on, met at `time_ns`. The longest of the three
+ * durations is to blame. Each is a sum since it was last up to date: ten holds of 100 ms make 1 s. */
 struct shmframe_overrun {
     uint64_t number; /**< of the reader's overruns, from 1 */
     uint64_t first, count;
     int64_t time_ns;
     int64_t woken_ns; /**< from the writer's ring of the bell to awake */
-    int64_t held_ns;  /**< from the last acquire to the last release, or to its return with leases held */
+    int64_t held_ns;  /**< from each acquire to the last release, or to its return with leases held */
     int64_t away_ns;  /**< from there, or from awake, to its return */
     uint32_t cause;   /**< enum shmframe_cause: WOKEN_LATE, HELD, AWAY, RESTART */
     uint32_t generation;

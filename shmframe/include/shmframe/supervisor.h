@@ -37,8 +37,8 @@ SHMFRAME_API const char *shmframe_event_type_name(unsigned type);
  * make them (a writer); `culprit` is who is to blame: itself, a reader that had the slots, the
  * writer, the device. */
 struct shmframe_event {
-    uint64_t id;         /**< from 1; lines left out are not kept */
-    int64_t time_ns;     /**< CLOCK_MONOTONIC */
+    uint64_t id;         /**< from 1, as the supervisor heard of it; lines left out are not kept */
+    int64_t time_ns;     /**< CLOCK_MONOTONIC, when it happened: may be before that of a smaller id */
     int64_t wall_ns;     /**< CLOCK_REALTIME at that time, nanoseconds since 1970 */
     uint32_t type;       /**< enum shmframe_event_type */
     uint32_t cause;      /**< enum shmframe_cause */
@@ -46,7 +46,7 @@ struct shmframe_event {
                             0: several losses in sum, faster than they could be told one by one; hold:
                             of the frame; end of a stream: the newest */
     uint64_t count;      /**< loss: how many frames; others: 0 */
-    int64_t duration_ns; /**< loss: of the hop to blame, or of the gap; hold, stall: so far, or in all */
+    int64_t duration_ns; /**< loss: what is to blame, in all; or the gap; hold, stall: so far, or in all */
     int64_t limit_ns;    /**< hold, stall: what was allowed */
     uint32_t generation;
     uint32_t reader;         /**< number of the reader concerned; 0: none */
@@ -60,7 +60,7 @@ struct shmframe_event {
     char text[192];
 };
 
-/** Takes the events after number `after` (0: the oldest there is), at most `count`, oldest first; returns
+/** Takes the events after number `after` (0: the oldest there is), at most `count`, in their order; returns
  * how many. Waits until the deadline for one, if there is none yet. A first id above `after` + 1
  * means that those between are no longer kept; one that is not above `after`, that the journal was
  * begun anew. What a reader loses and holds is told to those who may open its record. SHMFRAME_NOW
