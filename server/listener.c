@@ -70,16 +70,20 @@ static int make_folder(const char *name, const struct listener_reach *reach) {
     return 0;
 }
 
+static int refuse_to_make(const char *folder, int code) {
+    return error_set(code,
+                     "%s cannot be made: %s; choose another place with --socket, and set "
+                     "SHMFRAME_SOCKET to it for all programs",
+                     folder, strerror(-code));
+}
+
 static int open_folder(const char *path, bool may_create, const struct listener_reach *reach,
                        int *out_folder) {
     char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
     split_folder(path, name, sizeof(name));
     const int made = may_create ? make_folder(name, reach) : 0;
     if (made < 0)
-        return error_set(made,
-                         "%s cannot be made: %s; choose another place with --socket, and set "
-                         "SHMFRAME_SOCKET to it for all programs",
-                         name, strerror(-made));
+        return refuse_to_make(name, made);
     int folder = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0 && (errno == ELOOP || errno == ENOTDIR))
         return error_set(-EACCES,
@@ -282,6 +286,16 @@ static int check_path(const char *path) {
                      most - 1, path);
 }
 
+/* Whether the folder of `path`, which is missing, can be made: it alone. */
+static int check_missing_folder(const char *path) {
+    char folder[sizeof(((struct listener *)0)->path)], parent[sizeof(folder)];
+    split_folder(path, folder, sizeof(folder));
+    split_folder(folder, parent, sizeof(parent));
+    if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return refuse_to_make(folder, -errno);
+}
+
 int listener_check(const char *path, const struct listener_reach *reach) {
     int folder = -1;
     int code = check_path(path);
@@ -289,7 +303,7 @@ int listener_check(const char *path, const struct listener_reach *reach) {
         code = open_folder(path, false, reach, &folder);
     if (folder >= 0)
         close(folder);
-    return code == -ENOENT ? 0 : code;
+    return code == -ENOENT ? check_missing_folder(path) : code;
 }
 
 int listener_open(struct listener *listener, const char *path, const struct listener_reach *reach) {

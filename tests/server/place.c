@@ -539,6 +539,18 @@ START_TEST(a_check_judges_the_place_as_the_start_does) {
 }
 END_TEST
 
+/* One folder is made, not a whole path. */
+START_TEST(a_check_refuses_a_folder_that_cannot_be_made) {
+    char deep[256];
+    snprintf(deep, sizeof(deep), "%s/a/b/socket", supervisor.folder);
+    const char *check[] = {"shmframed", "--socket", deep, "--check", NULL};
+    ck_assert_int_eq(supervisor_run(check, text, sizeof(text)), 1);
+    ck_assert_msg(strstr(text, "/a/b cannot be made: No such file or directory; choose another"),
+                  "%s", text);
+    refuse_at(deep, "/a/b cannot be made: No such file or directory; choose another");
+}
+END_TEST
+
 enum { STRANGER_UID = 12345 };
 
 static void start_for_stranger(void) {
@@ -675,6 +687,7 @@ int main(void) {
     tcase_add_test(cases, a_user_who_is_not_allowed_is_told);
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, a_check_judges_the_place_as_the_start_does);
+    tcase_add_test(cases, a_check_refuses_a_folder_that_cannot_be_made);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
     tcase_add_test(cases, new_connections_leave_descriptors_to_those_who_are_there);
     tcase_add_test(cases, a_descriptor_that_blocks_on_close_holds_up_no_other);
