@@ -373,11 +373,11 @@ static void take_counts(const struct client *client, const struct message_open_r
 static int announce(struct client *client, const struct message_open_ring *open,
                     struct stream_ring *ring) {
     struct stream *stream;
-    int code = check_room(client, open, ring);
+    int code = check_name(client, open);
+    if (code == 0)
+        code = check_room(client, open, ring);
     if (code == 0)
         code = check_quota(client, open, ring);
-    if (code == 0)
-        code = check_name(client, open);
     if (code == 0)
         code = stream_get(client->server, open->stream, &stream);
     if (code < 0)

@@ -141,6 +141,16 @@ START_TEST(streams_are_limited_for_a_session_and_in_all) {
 }
 END_TEST
 
+/* What he who asks can do about it comes first: more of the limit would not help him. */
+START_TEST(a_name_that_is_taken_is_told_before_a_limit) {
+    start("streams=1", NULL);
+    open_stream();
+    peer_send_ring(&peer, &ring, "test", &(struct ring_options){.links = 2});
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EEXIST), "already written by writer"));
+    finish();
+}
+END_TEST
+
 START_TEST(readers_and_leases_are_limited) {
     start("readers-per-session=2", "leases-per-process=5");
     open_stream();
@@ -602,7 +612,7 @@ START_TEST(a_file_with_mistakes_is_told_and_nothing_starts) {
     const char *const wrong[] = {"shmframed", "--limit", "reader=1", NULL};
     ck_assert_int_eq(supervisor_run(wrong, text, sizeof(text)), 2);
     ck_assert_msg(strstr(text, "--limit \"reader=1\": expected a key of [limits], see "
-                               "shmframed.conf(5); near it"),
+                               "shmframed.conf(5), not \"reader\"; near it"),
                   "%s", text);
     unlink(path);
 }
@@ -646,6 +656,7 @@ int main(void) {
         a_session_beyond_the_limit_is_told_which_it_was,
         a_process_has_its_own_limit_of_sessions,
         streams_are_limited_for_a_session_and_in_all,
+        a_name_that_is_taken_is_told_before_a_limit,
         readers_and_leases_are_limited,
         memory_is_counted_by_what_is_granted,
         memory_that_is_there_already_is_for_whoever_comes_next,
