@@ -154,19 +154,49 @@ static bool find_limit(const char *key, enum quota_resource *out_resource,
     return false;
 }
 
-static const char *unknown_limit(const char *key) {
-    static char text[160];
-    struct near near = {.wanted = key};
+static void offer_limits(struct near *near) {
     for (unsigned r = 0; r < QUOTA_RESOURCES; r++)
         for (unsigned s = 0; s < QUOTA_SCOPES; s++) {
             const char *name = settings_limit_name((enum quota_resource)r, (enum quota_scope)s);
             if (name)
-                near_offer(&near, name);
+                near_offer(near, name);
         }
     for (unsigned i = 0; i < SLOT_KEYS; i++)
-        near_offer(&near, slot_keys[i]);
-    snprintf(text, sizeof(text), "a key of [limits], see shmframed.conf(5)%s", near_text(&near));
+        near_offer(near, slot_keys[i]);
+}
+
+/* What was expected in a section of this kind instead of a key that there is not. */
+static const char *unknown_key(const char *kind, const char *key) {
+    static const char *const access_keys[] = {"trust", "write", "allow", "reach"};
+    static char text[320];
+    struct near near = {.wanted = key};
+    const char *expected = "the key \"allow\" (others of a stream are in a pipeline file, see "
+                           "shmframe-pipeline(5))";
+    if (strcmp(kind, "limits") == 0) {
+        expected = "a key of [limits], see shmframed.conf(5)";
+        offer_limits(&near);
+    } else if (strcmp(kind, "access") == 0) {
+        expected = "a key of [access]: trust, write, allow or reach";
+        for (unsigned i = 0; i < sizeof(access_keys) / sizeof(access_keys[0]); i++)
+            near_offer(&near, access_keys[i]);
+    } else {
+        near_offer(&near, "allow");
+    }
+    snprintf(text, sizeof(text), "%s, not \"%.64s\"%s", expected, key, near_text(&near));
     return text;
+}
+
+static bool is_key(const char *kind, const char *key) {
+    enum quota_resource resource;
+    enum quota_scope scope;
+    if (strcmp(kind, "limits") == 0)
+        return find_limit(key, &resource, &scope) || strcmp(key, slot_keys[0]) == 0 ||
+               strcmp(key, slot_keys[1]) == 0;
+    const bool is_allow = strcmp(key, "allow") == 0;
+    if (strcmp(kind, "access") == 0)
+        return is_allow || strcmp(key, "trust") == 0 || strcmp(key, "write") == 0 ||
+               strcmp(key, "reach") == 0;
+    return is_allow;
 }
 
 static const char *set_limit(struct settings *settings, const char *key, const char *value,
@@ -182,7 +212,7 @@ static const char *set_limit(struct settings *settings, const char *key, const c
         return read_percent(value, &settings->slots_percent_of_user);
     }
     if (!find_limit(key, &resource, &scope))
-        return unknown_limit(key);
+        return unknown_key("limits", key);
     uint64_t *limit = &settings->limit[resource][scope];
     settings->origin[resource][scope] = origin;
     return resource == QUOTA_MEMORY ? read_memory(value, limit) : read_count(value, limit);
@@ -195,9 +225,7 @@ static const char *set_access(struct settings *settings, const char *key, const 
         return read_access(value, &settings->write);
     if (strcmp(key, "allow") == 0)
         return read_access(value, &settings->allow);
-    if (strcmp(key, "reach") == 0)
-        return read_reach(value, settings);
-    return "a key of [access]: trust, write, allow or reach";
+    return read_reach(value, settings);
 }
 
 int settings_set_limit(struct settings *settings, const char *text) {
@@ -229,14 +257,12 @@ struct reading {
     struct config_problems *problems;
 };
 
+/* A key that there is. */
 static const char *set_key(const struct reading *reading, const char *key, const char *value) {
     if (strcmp(reading->section->kind, "limits") == 0)
         return set_limit(reading->settings, key, value, ORIGIN_FILE);
     if (strcmp(reading->section->kind, "access") == 0)
         return set_access(reading->settings, key, value);
-    if (strcmp(key, "allow") != 0)
-        return "the key \"allow\"; what else is said of streams is in a pipeline file, see "
-               "shmframe-pipeline(5)";
     return read_access(value, &reading->stream->allow);
 }
 
@@ -250,6 +276,11 @@ static void read_entries(const struct reading *reading) {
         if (entry->goes_on || before < i) {
             config_problem_add(reading->problems, entry->line,
                                "expected \"%.64s\" once, and its value in one line", entry->key);
+            continue;
+        }
+        if (!is_key(section->kind, entry->key)) {
+            config_problem_add(reading->problems, entry->line, "expected %s",
+                               unknown_key(section->kind, entry->key));
             continue;
         }
         const char *expected = set_key(reading, entry->key, entry->value);
@@ -395,6 +426,16 @@ static int apply_options(const struct settings_source *source, struct settings *
     return code;
 }
 
+/* Who is told to change the file may be in another folder. */
+static void make_absolute(const char *path, char out_path[4096]) {
+    char folder[4096];
+    int length = -1;
+    if (path[0] != '/' && getcwd(folder, sizeof(folder)))
+        length = snprintf(out_path, 4096, "%s/%s", folder, path);
+    if (length < 0 || length >= 4096)
+        snprintf(out_path, 4096, "%s", path);
+}
+
 int settings_read(const struct settings_source *source, struct settings *out_settings,
                   char out_path[4096], struct config_problems *out_problems) {
     struct settings settings;
@@ -402,7 +443,7 @@ int settings_read(const struct settings_source *source, struct settings *out_set
     *out_problems = (struct config_problems){0};
     settings_init(&settings, (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
     if (source->path)
-        snprintf(out_path, 4096, "%s", source->path);
+        make_absolute(source->path, out_path);
     else
         find_file(out_path, 4096);
     if (out_path[0])

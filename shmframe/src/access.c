@@ -49,7 +49,7 @@ static int parse_named(const char *name, bool is_group, struct access_rule *out_
     free(buffer);
     if (is_found)
         return 0;
-    return error_set(-EINVAL, "a %s that exists, by name or number, not \"%.64s\"",
+    return error_set(-EINVAL, "a %s that exists, by name or number (\"%.64s\" is none)",
                      is_group ? "group" : "user", name);
 }
 

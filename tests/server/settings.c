@@ -1,6 +1,8 @@
 /* shmframed.conf: what it says counts, and what is wrong with it is told with its line. */
 #include "settings.h"
 
+#include <shmframe/shmframe.h>
+
 #include <check.h>
 #include <errno.h>
 #include <grp.h>
@@ -110,7 +112,9 @@ START_TEST(the_reach_of_the_socket_is_a_group_or_all) {
     settings = parse("[access]\nreach = all\n");
     ck_assert_int_eq(settings.reach, REACH_ALL);
     expect_told("[access]\nreach = user root\n", 2, "\"own\", \"group NAME\" or \"all\"");
-    expect_told("[access]\nreach = group no-such-group\n", 2, "a group that exists");
+    expect_told("[access]\nreach = group no-such-group\n", 2,
+                "reach: expected a group that exists, by name or number (\"no-such-group\" is "
+                "none), not \"group no-such-group\"");
 }
 END_TEST
 
@@ -126,7 +130,8 @@ START_TEST(mistakes_are_told_with_their_line) {
         {"[producer cam]\ncommand = x\n", 1, "not \"producer cam\""},
         {"readers = 1\n", 1, "a section such as [limits]"},
         {"[limits]\nreader-per-user = 1\n", 2, "near it are"},
-        {"[limits]\nmemry = 8G\n", 2, "a key of [limits], see shmframed.conf(5)"},
+        {"[limits]\nmemry = 8G\n", 2,
+         "expected a key of [limits], see shmframed.conf(5), not \"memry\"; near it is memory"},
         {"[limits]\nreaders = many\n", 2, "readers: expected a number, or none, not \"many\""},
         {"[limits]\nreaders = -1\n", 2, "a number"},
         {"[limits]\nreaders = 99999999999999999999\n", 2, "a number"},
@@ -145,13 +150,17 @@ START_TEST(mistakes_are_told_with_their_line) {
         {"[access]\nallow = user 1, user 2, user 3, user 4, user 5, user 6, user 7, user 8, all\n",
          2, "at most 8"},
         {"[access]\nallow =\n", 2, "\"user NAME\""},
-        {"[access]\nlisten = all\n", 2, "trust, write, allow or reach"},
+        {"[access]\nlisten = all\n", 2,
+         "expected a key of [access]: trust, write, allow or reach, not \"listen\""},
+        {"[access]\nalow = all\n", 2, "not \"alow\"; near it is allow"},
         {"[stream Cam]\nallow = all\n", 1, "a stream's name"},
         {"[stream cam]\nallow = all\n[stream cam]\n", 3, "in line 1 already"},
         {"[access]\nallow = all\n[limits]\n[access]\nallow = none\n", 4,
          "[access] once; it is in line 1 already"},
         {"[limits]\n[limits]\nreaders = 1\n", 2, "[limits] once; it is in line 1 already"},
-        {"[stream cam]\nhold-limit = 1\n", 2, "shmframe-pipeline(5)"},
+        {"[stream cam]\nhold-limit = 1\n", 2,
+         "expected the key \"allow\" (others of a stream are in a pipeline file, see "
+         "shmframe-pipeline(5)), not \"hold-limit\""},
     };
     for (unsigned i = 0; i < SUITE_COUNT(mistakes); i++)
         expect_told(mistakes[i].text, mistakes[i].line, mistakes[i].expected);
@@ -193,6 +202,14 @@ START_TEST(defaults_on_the_page_are_what_counts) {
 }
 END_TEST
 
+START_TEST(an_option_names_the_key_that_there_is_not) {
+    struct settings settings = parse("");
+    ck_assert_int_eq(settings_set_limit(&settings, "memori=8G"), -EINVAL);
+    ck_assert_str_eq(shmframe_last_error(),
+                     "a key of [limits], see shmframed.conf(5), not \"memori\"; near it is memory");
+}
+END_TEST
+
 static void write_file(char path[64], mode_t mode) {
     static const char text[] = "[limits]\nreaders = 7\n";
     strcpy(path, "/tmp/settings.XXXXXX");
@@ -230,6 +247,24 @@ START_TEST(a_file_that_others_can_write_is_not_read) {
     expect_of_file(path, "only its owner can write (chmod go-w), not one of mode 0664");
     ck_assert_int_eq(chmod(path, 0602), 0);
     expect_of_file(path, "only its owner can write");
+    unlink(path);
+}
+END_TEST
+
+/* Whoever is told of it by the supervisor is in another folder. */
+START_TEST(the_path_of_the_file_is_absolute) {
+    char path[64], found[4096], before[4096];
+    struct settings settings;
+    struct config_problems problems;
+    write_file(path, 0644);
+    ck_assert_ptr_nonnull(getcwd(before, sizeof(before)));
+    ck_assert_int_eq(chdir("/tmp"), 0);
+    const struct settings_source source = {.path = path + strlen("/tmp/")};
+    ck_assert_int_eq(settings_read(&source, &settings, found, &problems), 0);
+    ck_assert_int_eq(chdir(before), 0);
+    ck_assert_msg(found[0] == '/' && access(found, R_OK) == 0, "%s", found);
+    config_problems_destroy(&problems);
+    settings_destroy(&settings);
     unlink(path);
 }
 END_TEST
@@ -307,7 +342,9 @@ int main(void) {
         {the_reach_of_the_socket_is_a_group_or_all},
         {mistakes_are_told_with_their_line},
         {defaults_on_the_page_are_what_counts},
+        {an_option_names_the_key_that_there_is_not},
         {a_file_that_others_can_write_is_not_read},
+        {the_path_of_the_file_is_absolute},
         {a_file_of_another_user_is_not_read},
         {a_folder_that_cannot_be_looked_into_is_told},
         {the_example_on_the_page_is_right},
