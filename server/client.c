@@ -194,7 +194,12 @@ void client_refuse(struct client *client, uint32_t cookie, int code, const char 
     va_start(values, text);
     vsnprintf(message.error.text, sizeof(message.error.text), text, values);
     va_end(values);
-    client_log(client, "refuse errno=%d reason=%s", -code, log_quote(message.error.text).text);
+    /* Who asks for what is not offered has another way, or tells of it himself. */
+    if (code == -ENOTSUP && client->is_welcome)
+        log_detail("refuse errno=%d reason=%s client=%s", -code, log_quote(message.error.text).text,
+                   log_quote(client->name).text);
+    else
+        client_log(client, "refuse errno=%d reason=%s", -code, log_quote(message.error.text).text);
     client_send(client, &message, NULL);
 }
 
