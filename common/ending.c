@@ -50,6 +50,6 @@ void ending_describe(const siginfo_t *end, char text[ENDING_BYTES]) {
                  status, shell_signal, strsignal(shell_signal), find_remedy(shell_signal));
     else
         snprintf(text, ENDING_BYTES,
-                 "failed with status %d; its own message above, or its documentation, tells why",
+                 "failed with status %d; what it wrote itself, or its documentation, tells why",
                  status);
 }

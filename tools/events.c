@@ -2,6 +2,7 @@
 #include "event_list.h"
 #include "event_text.h"
 #include "gather_words.h"
+#include "near.h"
 #include "option.h"
 #include "report.h"
 #include "tool.h"
@@ -43,7 +44,7 @@ static const struct option_spec options[] = {
      .kind = OPTION_LIST,
      .out = &settings.types,
      .argument = "TYPE",
-     .help = "only of this type; may be given several times"},
+     .help = "only of this type; several with commas between them, or given several times"},
     {.name = "since",
      .kind = OPTION_TEXT,
      .out = &settings.since,
@@ -63,7 +64,7 @@ static const struct program program = {
     .notes = "Types: supervisor, stream-live, stream-ended, writer-gone, reader-joined,\n"
              "reader-left, loss, hold, hold-over, stall, stall-over, node.\n"
              "\n"
-             "Example: shmframe events --follow --type loss --type hold",
+             "Example: shmframe events --follow --type loss,hold",
     .options = options,
 };
 
@@ -112,16 +113,33 @@ static int64_t parse_since(const char *text) {
 }
 
 static unsigned parse_type(const char *text) {
-    for (unsigned type = 1; type < SHMFRAME_JOURNAL_TYPES; type++)
+    struct near near = {.wanted = text};
+    for (unsigned type = 1; type < SHMFRAME_JOURNAL_TYPES; type++) {
         if (strcmp(shmframe_event_type_name(type), text) == 0)
             return type;
-    program_fail_usage("--type: \"%s\" is none; --help lists them", text);
+        near_offer(&near, shmframe_event_type_name(type));
+    }
+    program_fail_usage("--type: there is no type \"%s\"%s; --help lists them", text,
+                       near_text(&near));
+}
+
+/* One or several, with commas between them. */
+static void parse_types(struct events *events, const char *text) {
+    for (;; text++) {
+        char type[64];
+        const size_t length = strcspn(text, ",");
+        snprintf(type, sizeof(type), "%.*s", (int)length, text);
+        events->is_wanted[parse_type(type)] = true;
+        text += length;
+        if (!*text)
+            return;
+    }
 }
 
 static void parse_settings(struct events *events) {
     events->format = report_format_parse(settings.format);
     for (uint32_t i = 0; i < settings.types.count; i++)
-        events->is_wanted[parse_type(settings.types.text[i])] = true;
+        parse_types(events, settings.types.text[i]);
     for (uint32_t i = 0; i < settings.streams.count; i++)
         if (!shmframe_name_is_valid(settings.streams.text[i]))
             program_fail_usage("--stream: \"%s\" cannot name a stream", settings.streams.text[i]);

@@ -41,6 +41,15 @@ const char *gather_doing_name(uint32_t doing) {
     return NAME_OF(names, doing);
 }
 
+const char *gather_reader_state_name(const struct gather_reader *reader) {
+    const struct gather_process *process = reader->process;
+    if (reader->info.is_evicted)
+        return "evicted";
+    if (process && process->is_known && process->state == 'T')
+        return "stopped";
+    return reader->record ? gather_doing_name(reader->state.doing) : "-";
+}
+
 enum gather_writing gather_find_writing(const struct gather *gather,
                                         const struct gather_stream *stream) {
     const struct shmframe_stream_info *info = &stream->info;

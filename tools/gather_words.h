@@ -11,6 +11,8 @@ const char *gather_kind_name(uint32_t kind);
 const char *gather_state_name(uint32_t state);
 /* "away", "asleep", "polling"; of a reader with a record. */
 const char *gather_doing_name(uint32_t doing);
+/* The same, or "evicted", or "stopped" (its process, by a signal); "-" of one without a record. */
+const char *gather_reader_state_name(const struct gather_reader *reader);
 
 /* What the writer of a stream is at. */
 enum gather_writing {

@@ -131,10 +131,7 @@ static void add_reader_row(struct table *table, const struct gather_reader *read
         table_add(table, "%" PRIu32, info->generation);
     else
         table_add(table, "none");
-    table_add(table, "%s",
-              info->is_evicted ? "evicted"
-              : reader->record ? gather_doing_name(reader->state.doing)
-                               : "-");
+    table_add(table, "%s", gather_reader_state_name(reader));
     add_measured(table, reader);
 }
 

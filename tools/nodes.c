@@ -156,7 +156,7 @@ static void command(struct shmframe_session *session, const char *verb, const ch
     const int code = shmframe_session_command(
         session, verb, node, shmframe_deadline_ns(settings.timeout_ns), print_line, NULL);
     if (code < 0)
-        program_fail("%s%s%s: %s", verb, node ? " " : "", node ? node : "", shmframe_last_error());
+        program_fail("%s%s%s", node ? node : "", node ? ": " : "", shmframe_last_error());
 }
 
 enum progress { UNDER_WAY, DONE, FAILED };
@@ -177,10 +177,10 @@ static enum progress judge(const char *verb, const struct shmframe_node_info *no
     return is_started && (is_running || is_stopped) ? DONE : UNDER_WAY;
 }
 
-static void fail_late(const struct shmframe_node_info *info, const char *verb) {
+static void fail_late(const struct shmframe_node_info *info) {
     char text[DURATION_BYTES];
     duration_format(settings.timeout_ns, text);
-    program_fail("%s %s: after %s it is %s%s%s", verb, info->name, text, info->state,
+    program_fail("%s: after %s it is %s%s%s", info->name, text, info->state,
                  *info->reason ? ": " : "", info->reason);
 }
 
@@ -193,20 +193,20 @@ static void await(struct gather *gather, const char *verb,
         const int code = gather_update(gather, NULL, answer_ns);
         const struct gather_node *node = code == 0 ? find_node(gather, before->name) : NULL;
         if (code == 0 && !node)
-            program_fail("%s %s: there is no such node any more", verb, before->name);
+            program_fail("%s: there is no such node any more", before->name);
         if (node)
             last = node->info;
         const enum progress progress = node ? judge(verb, &last, before) : UNDER_WAY;
         if (progress == FAILED)
-            program_fail("%s %s: it has failed: %s", verb, last.name, last.reason);
+            program_fail("%s: it has failed: %s", last.name, last.reason);
         if (progress == DONE)
             return;
         if (shmframe_now_ns() >= deadline_ns)
-            fail_late(&last, verb);
+            fail_late(&last);
         struct pollfd stop = {.fd = program_stop_fd(), .events = POLLIN};
         poll(&stop, 1, LOOK_MS);
     }
-    program_fail("%s %s: not waited for any more; it is %s", verb, before->name, last.state);
+    program_fail("%s: not waited for any more; it is %s", before->name, last.state);
 }
 
 /* A restart of all leaves those alone that are stopped. */
@@ -275,13 +275,12 @@ int tool_restart(int argc, char **argv) {
 /* ---- the supervisor itself ---- */
 
 /* Whoever is told that it is done finds a supervisor that answers. */
-static void await_answer(struct shmframe_session *session, const char *verb) {
+static void await_answer(struct shmframe_session *session) {
     struct gather *gather = gather_open(session);
     const int64_t deadline_ns = shmframe_deadline_ns(settings.timeout_ns);
     while (gather_update(gather, NULL, deadline_ns) < 0)
         if (program_is_stopping() || shmframe_now_ns() >= deadline_ns)
-            program_fail("%s: the supervisor does not answer any more: %s", verb,
-                         shmframe_last_error());
+            program_fail("the supervisor does not answer any more: %s", shmframe_last_error());
     gather_close(gather);
 }
 
@@ -304,14 +303,14 @@ static void await_upgrade(struct shmframe_session *session, uint64_t newest) {
     for (;;) {
         const int count = shmframe_session_events(session, newest, deadline_ns, &event, 1);
         if (program_is_stopping() || (count < 0 && shmframe_now_ns() >= deadline_ns))
-            program_fail("upgrade: what became of it is not known: %s", shmframe_last_error());
+            program_fail("what became of it is not known: %s", shmframe_last_error());
         if (count < 0)
             continue;
         newest = event.id;
         if (event.type != SHMFRAME_JOURNAL_SUPERVISOR)
             continue;
         if (strcmp(event.text, "was upgraded") != 0)
-            program_fail("upgrade: the supervisor %s", event.text);
+            program_fail("the supervisor %s", event.text);
         return;
     }
 }
@@ -327,7 +326,7 @@ static int act_on_supervisor(const struct program *program, const char *verb, in
     command(session, verb, NULL);
     if (is_upgrade)
         await_upgrade(session, newest);
-    await_answer(session, verb);
+    await_answer(session);
     program_close_session(session);
     return EXIT_DONE;
 }

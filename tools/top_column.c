@@ -37,19 +37,11 @@ CELL(put_name) {
 
 static void put_reader_state(const struct gather *gather, const struct gather_reader *reader,
                              char text[TOP_CELL_BYTES]) {
-    const struct gather_process *process = reader->process;
-    if (reader->info.is_evicted)
-        snprintf(text, TOP_CELL_BYTES, "evicted");
-    else if (process && process->is_known && process->state == 'T')
-        snprintf(text, TOP_CELL_BYTES, "stopped");
-    else if (!reader->record)
-        snprintf(text, TOP_CELL_BYTES, "-");
-    else if (reader->state.held)
-        snprintf(text, TOP_CELL_BYTES, "%s",
-                 gather->time_ns - reader->state.held_since_ns > INT64_C(1000000000) ? "HOLDS"
-                                                                                     : "holds");
-    else
-        snprintf(text, TOP_CELL_BYTES, "%s", gather_doing_name(reader->state.doing));
+    const char *name = gather_reader_state_name(reader);
+    if (reader->record && reader->state.held && strcmp(name, "evicted") && strcmp(name, "stopped"))
+        name =
+            gather->time_ns - reader->state.held_since_ns > INT64_C(1000000000) ? "HOLDS" : "holds";
+    snprintf(text, TOP_CELL_BYTES, "%s", name);
 }
 
 CELL(put_state) {

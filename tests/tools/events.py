@@ -1,5 +1,6 @@
 """shmframe events: filters, both formats, and following over the end of a supervisor."""
 
+import errno
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ class Events(Supervised):
         every = self.json_lines("events", "--since", "2000-01-01", "--type", "node",
                                 "--type", "supervisor")
         self.assertEqual({event["type"] for event in every}, {"supervisor"})
+        both = self.json_lines("events", "--type", "node,supervisor")
+        self.assertEqual({event["type"] for event in both}, {"supervisor"})
         self.assertEqual(len(self.json_lines("events", "--since", "1h", "--last", "1")), 1)
 
     def test_mistakes_are_usage_errors_in_one_line(self):
@@ -37,11 +40,31 @@ class Events(Supervised):
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
+    def test_a_type_that_is_like_one_is_told(self):
+        for text in ("los", "node,los", "los,"):
+            self.assertIn('there is no type "los"; near it is loss;',
+                          self.call("events", "--type", text).stderr)
+        self.assertEqual(self.call("events", "--type", "loss,").returncode, 2)
+
     def test_following_ends_with_a_signal(self):
         follower = self.follow()
         self.assertIn("started", follower.stdout.readline())
         follower.send_signal(signal.SIGINT)
         self.assertEqual(follower.wait(30), 0)
+
+
+class Refusal(Supervised):
+    def test_what_is_not_offered_is_refused_without_a_line_in_the_log(self):
+        self.start("shmframe-pattern", "--stream", "live", "--size", "64x48")
+        self.await_true(lambda: self.stream("live"))
+        lossless = self.start("shmframe-latency", "live", "--policy", "lossless", stderr=subprocess.PIPE)
+        self.assertIn("is live and waits for nobody", lossless.communicate(timeout=60)[1])
+        taken = self.start("shmframe-pattern", "--stream", "live", stderr=subprocess.PIPE)
+        self.assertIn("is already written", taken.communicate(timeout=60)[1])
+        with open(os.path.join(self.folder, "log"), encoding="utf-8") as file:
+            refused = [line for line in file if "refuse errno=" in line]
+        self.assertEqual([line.split("errno=")[1].split()[0] for line in refused],
+                         [str(errno.EEXIST)])
 
 
 class Restart(Supervised):

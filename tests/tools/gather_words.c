@@ -42,6 +42,23 @@ START_TEST(a_writer_s_state_follows_from_what_it_counts) {
 }
 END_TEST
 
+START_TEST(a_reader_of_a_stopped_process_is_stopped) {
+    static max_align_t there; /* what is in the record does not count */
+    struct gather_process process = {.is_known = true, .state = 'T'};
+    struct gather_reader reader = {.process = &process, .record = (void *)&there};
+    ck_assert_str_eq(gather_reader_state_name(&reader), "stopped");
+    process.state = 'S';
+    ck_assert_str_eq(gather_reader_state_name(&reader), "away");
+    process.is_known = false;
+    reader.state.doing = SHMFRAME_DOING_ASLEEP;
+    ck_assert_str_eq(gather_reader_state_name(&reader), "asleep");
+    reader.record = NULL;
+    ck_assert_str_eq(gather_reader_state_name(&reader), "-");
+    reader.info.is_evicted = true;
+    ck_assert_str_eq(gather_reader_state_name(&reader), "evicted");
+}
+END_TEST
+
 START_TEST(a_rate_has_as_many_digits_as_count) {
     char text[GATHER_RATE_BYTES];
     static const struct {
@@ -87,6 +104,7 @@ int main(void) {
     TCase *cases = tcase_create("gather_words");
     tcase_add_loop_test(cases, a_writer_s_state_follows_from_what_it_counts, 0,
                         sizeof(writers) / sizeof(writers[0]));
+    tcase_add_test(cases, a_reader_of_a_stopped_process_is_stopped);
     tcase_add_test(cases, a_rate_has_as_many_digits_as_count);
     tcase_add_test(cases, a_name_that_is_no_utf8_is_still_told);
     tcase_add_test(cases, an_exit_is_a_status_or_a_signal_or_unknown);

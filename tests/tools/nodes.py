@@ -133,6 +133,7 @@ class Nodes(Supervised):
             self.assertEqual(done.returncode, 1)
             self.assertIn("nice", done.stderr)
             self.assertIn("what", done.stderr)
+            self.assertNotIn("reload: reload", done.stderr)
             self.assertEqual(self.node("more")["state"], "running")
         finally:
             self.write(PIPELINE)
