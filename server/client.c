@@ -9,11 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,11 +146,19 @@ static int send_now(struct client *client, const union message *message, const i
     return code;
 }
 
+/* Before anything is sent to it: after that one could not tell what it is that was not read. */
+static void note_read(struct client *client) {
+    int unread = 0;
+    if (client->is_asked && !client->has_read && client->queued == 0)
+        client->has_read = ioctl(client->socket, SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
 void client_send(struct client *client, const union message *message, const int *fds) {
     if (client->socket < 0)
         return;
     log_detail("send type=%s cookie=%u to=%s", message_name(message->header.type),
                message->header.cookie, log_quote(client->name).text);
+    note_read(client);
     if (client->queued == 0) {
         int code = send_now(client, message, fds);
         client->must_wait = code == -EMFILE;
@@ -373,6 +383,22 @@ bool client_has_words(const struct client *client) {
     struct pollfd words = {.fd = client->socket, .events = POLLIN};
     return !client->has_said_much && client->socket >= 0 && poll(&words, 1, 0) > 0 &&
            (words.revents & POLLIN);
+}
+
+bool client_has_returned(struct client *client) {
+    if (!client_is_here(client))
+        return false;
+    if (client->has_said_much)
+        return true;
+    if (!client->is_asked) {
+        union message message;
+        message_init(&message, MESSAGE_DONE, 0); /* of nothing */
+        client_send(client, &message, NULL);
+        client->is_asked = true;
+        return false;
+    }
+    note_read(client);
+    return client->has_read && !client_has_words(client);
 }
 
 void client_drain(struct client *client) {

@@ -62,6 +62,8 @@ struct client {
     bool is_swept;      /* away, and nothing left to do about it */
     bool is_resting;    /* not read, until client_rested() */
     bool has_said_much; /* more than anybody has to say when he comes back */
+    bool is_asked;      /* client_has_returned() has sent it something */
+    bool has_read;      /* that, and all before it */
     int64_t hello_ns, away_ns;
     char name[SHMFRAME_NAME_BYTES];
     struct notice notice;
@@ -114,6 +116,12 @@ void client_drop(struct client *client, const char *reason);
  * peer came back without. Time passes too while this process is stopped. Of one that has said more
  * than it can have had to tell, no: who never stops talking would have no end of time. */
 bool client_has_words(const struct client *client);
+
+/* Whether it has said all that it came back with: it has read what it was sent after its WELCOME,
+ * which is later than it tells of what it has, and nothing that it said is unread here. Asked of
+ * one for the first time, it is sent something to read. Who does not read, or gets no turn, has not
+ * come back yet, as who does not connect; who never stops talking has. */
+bool client_has_returned(struct client *client);
 
 /* Reads what is in its socket now, so that a leave is known before something else is decided. */
 void client_drain(struct client *client);

@@ -56,8 +56,11 @@ enum {
 
 #define HANDSHAKE_NS    INT64_C(2000000000)
 #define CLOCKS_APART_NS INT64_C(10000000000) /* more: another time namespace */
-/* How long names and links are kept for those who may come back to a new supervisor. */
+/* How long names are kept for those who may come back to a new supervisor. */
 #define GRACE_NS INT64_C(2000000000)
+/* How long nobody comes back for what a process had, when a session of it is back: another one, of
+ * a process that is starved, may not have had its turn before. */
+#define BACK_NS INT64_C(5000000000)
 /* How long a next writer waits for a reader that lives, and alone knows how far the stream came:
  * less than the library's open waits by itself. */
 #define FOLLOWERS_NS    INT64_C(6000000000)

@@ -73,13 +73,13 @@ void server_process_died(struct server *server, struct process *process) {
 static bool came_back_without(const struct client *away) {
     const int64_t now_ns = shmframe_now_ns();
     unsigned aways = 0, backs = 0;
-    const struct client *client;
+    struct client *client;
     TAILQ_FOREACH (client, &away->server->clients, all) {
         if (client->process != away->process)
             continue;
         aways += client->socket < 0;
         backs += client_is_here(client) && client->hello_ns > away->away_ns &&
-                 now_ns - client->hello_ns > GRACE_NS && !client_has_words(client);
+                 now_ns - client->hello_ns > GRACE_NS && client_has_returned(client);
     }
     return backs >= aways;
 }

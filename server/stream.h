@@ -30,8 +30,7 @@ struct stream_link {
     struct grant grant;
     struct stream_reader *reader; /* GRANTED */
     struct process *holder;       /* HELD */
-    int64_t held_ns;              /* HELD: since when */
-    unsigned held_ticks;          /* HELD: in which its holder was back */
+    unsigned held_ticks;          /* HELD: in which its holder was back without it */
 };
 
 struct stream_ring {

@@ -297,29 +297,23 @@ static bool is_held_silently(const struct stream_link *link) {
     return false;
 }
 
-/* Whether the holder's sessions have been back for long enough to have claimed it: each has its
- * time, but not those that come again and again. These are told by ticks, of which there are none
- * while this process is stopped. Called once a tick. */
+/* Whether the holder has been back for long enough, and has not claimed it: sessions that are here
+ * have said all they have, and others have had time to come. That is told by ticks, of which there
+ * are none while this process is stopped. Called once a tick. */
 static bool came_back_without(struct stream_link *link) {
-    enum { TICKS_MOST = 2 * GRACE_NS / TICK_NS };
+    enum { TICKS_MOST = BACK_NS / TICK_NS };
     const struct server *server = link->ring->writer->stream->server;
-    int64_t latest_ns = 0;
-    bool has_words = false;
+    unsigned here = 0, returned = 0;
     if (is_held_silently(link))
         return false;
-    const struct client *client;
+    struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
-        if (client->process == link->holder && client_is_here(client)) {
-            has_words = has_words || client_has_words(client);
-            latest_ns = client->hello_ns > latest_ns ? client->hello_ns : latest_ns;
+        if (client->process == link->holder && client->socket >= 0) {
+            here++;
+            returned += client_has_returned(client);
         }
-    link->held_ticks += latest_ns != 0;
-    if (link->held_ticks >= TICKS_MOST)
-        return true;
-    if (has_words)
-        return false;
-    const int64_t since_ns = latest_ns > link->held_ns ? latest_ns : link->held_ns;
-    return latest_ns != 0 && shmframe_now_ns() - since_ns > GRACE_NS;
+    link->held_ticks += here > 0 && returned == here;
+    return link->held_ticks >= TICKS_MOST;
 }
 
 static bool end_held(struct stream_ring *ring, const struct process *process) {

@@ -177,7 +177,6 @@ static int add_held(struct stream_writer *writer, const struct message_held_link
     link->state = LINK_HELD;
     link->grant = grant;
     link->holder = holder;
-    link->held_ns = shmframe_now_ns();
     tell_entry(writer->client, held, grant);
     return 0;
 }

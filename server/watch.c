@@ -16,7 +16,6 @@ enum { HOLDERS = 64, LOOKS_A_LIMIT = 4 };
 
 /* Who lives comes back within seconds, unless the session was closed meanwhile. */
 #define ABSENT_NS     INT64_C(10000000000)
-#define BACK_NS       INT64_C(5000000000) /* a starved one may not have had its turn before */
 #define LOOK_MOST_NS  INT64_C(250000000)
 #define LOOK_LEAST_NS INT64_C(10000000)
 

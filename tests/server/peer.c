@@ -189,7 +189,10 @@ int peer_connect_as(const struct supervisor *supervisor, const struct peer_user 
     return fd;
 }
 
-static void say_hello(struct peer *peer, const char *name);
+static void say_hello(struct peer *peer, const char *name) {
+    peer_send_hello(peer, name);
+    peer_expect_welcome(peer);
+}
 
 void peer_open_as(struct peer *peer, const struct supervisor *supervisor,
                   const struct peer_user *user) {
@@ -202,12 +205,15 @@ void peer_open(struct peer *peer, const struct supervisor *supervisor, const cha
     say_hello(peer, name);
 }
 
-static void say_hello(struct peer *peer, const char *name) {
+void peer_send_hello(struct peer *peer, const char *name) {
     union message message;
     message_init(&message, MESSAGE_HELLO, 1);
     message_put_text(message.hello.name, sizeof(message.hello.name), name);
     message.hello.now_ns = shmframe_now_ns();
     peer_send(peer, &message, NULL);
+}
+
+void peer_expect_welcome(struct peer *peer) {
     struct channel_mail mail;
     peer_expect(peer, MESSAGE_WELCOME, &mail);
     ck_assert_uint_eq(mail.message.welcome.entries, NOTICE_ENTRIES);
@@ -248,9 +254,12 @@ static void wait_for_mail(const struct peer *peer, const char *what) {
     ck_assert_msg(poll(&poll_socket, 1, DEADLINE_MS) == 1, "%s did not come in time", what);
 }
 
-/* That a reader's entry has changed: the page itself tells the tests what they want to know. */
-static bool is_notice(const union message *message) {
-    return message->header.type == MESSAGE_DONE && message->header.cookie == READER_COOKIE;
+/* That a reader's entry has changed, as the page itself tells the tests; or what is sent only to
+ * see that it is read. */
+static bool is_notice(const union message *message, enum message_type expected) {
+    const uint32_t cookie = message->header.cookie;
+    return message->header.type == MESSAGE_DONE &&
+           (cookie == 0 || (cookie == READER_COOKIE && expected != MESSAGE_DONE));
 }
 
 void peer_expect(struct peer *peer, enum message_type type, struct channel_mail *out_mail) {
@@ -258,7 +267,7 @@ void peer_expect(struct peer *peer, enum message_type type, struct channel_mail 
     do {
         wait_for_mail(peer, message_name(type));
         code = channel_receive(peer->socket, out_mail);
-    } while (code == 0 && type != MESSAGE_DONE && is_notice(&out_mail->message));
+    } while (code == 0 && is_notice(&out_mail->message, type));
     ck_assert_msg(code == 0, "instead of %s: %s", message_name(type), shmframe_last_error());
     const unsigned came = out_mail->message.header.type;
     ck_assert_msg(came == type, "%s came instead of %s: %s", message_name(came), message_name(type),
@@ -299,6 +308,24 @@ void peer_expect_state(const struct peer *peer, uint32_t entry, enum entry_state
     const int64_t until_ns = deadline();
     while ((peer_entry(peer, entry) & 3) != (uint64_t)state)
         pause_before_looking_again(until_ns, "a change of an entry");
+}
+
+void peer_read_until(struct peer *peer, int64_t until_ns) {
+    struct pollfd polled = {.fd = peer->socket, .events = POLLIN};
+    struct channel_mail mail;
+    int64_t left_ns;
+    while ((left_ns = until_ns - shmframe_now_ns()) > 0)
+        if (poll(&polled, 1, (int)(left_ns / 1000000) + 1) == 1 &&
+            channel_receive(peer->socket, &mail) == 0)
+            channel_close_fds(&mail);
+}
+
+void peer_expect_gone_link(const struct peer *writer, uint32_t entry, struct peer *back) {
+    const int64_t until_ns = shmframe_deadline_ns(2 * DEADLINE_MS * INT64_C(1000000));
+    while ((peer_entry(writer, entry) & 3) != ENTRY_GONE) {
+        ck_assert_msg(shmframe_now_ns() < until_ns, "the link did not end in time");
+        peer_read_until(back, shmframe_deadline_ns(INT64_C(20000000)));
+    }
 }
 
 void peer_expect_gone(const struct peer *peer, uint32_t entry, uint32_t generation) {

@@ -55,6 +55,9 @@ struct peer {
 int peer_connect(const struct supervisor *supervisor);
 /* Connects and says HELLO. */
 void peer_open(struct peer *peer, const struct supervisor *supervisor, const char *name);
+/* The parts of it, on a connected socket. */
+void peer_send_hello(struct peer *peer, const char *name);
+void peer_expect_welcome(struct peer *peer);
 /* As somebody else, which only root can: connects as this user and group, with these other groups.
  */
 struct peer_user {
@@ -84,6 +87,11 @@ void peer_expect_silence(struct peer *peer);
 /* An entry of the notice page, once it is what is wanted. */
 uint64_t peer_entry(const struct peer *peer, uint32_t entry);
 void peer_expect_state(const struct peer *peer, uint32_t entry, enum entry_state state);
+/* Reads and forgets what comes. */
+void peer_read_until(struct peer *peer, int64_t until_ns);
+/* Waits until nobody has the writer's link any more. `back` reads what comes for it meanwhile: who
+ * leaves that unread has not come back. */
+void peer_expect_gone_link(const struct peer *writer, uint32_t entry, struct peer *back);
 /* Waits until the reader's word says that this generation has lost its writer. */
 void peer_expect_gone(const struct peer *peer, uint32_t entry, uint32_t generation);
 

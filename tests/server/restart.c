@@ -217,7 +217,42 @@ START_TEST(a_link_whose_process_came_back_without_it_ends) {
     peer_vanish(&reader);
     return_writer(&held, 1); /* the same process as the reader's, which has closed it */
     ck_assert_int_eq(grant_from_word(peer_entry(&writer, link.entry)).state, ENTRY_GRANTED);
-    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_expect_gone_link(&writer, link.entry, &writer);
+    peer_close(&writer);
+}
+END_TEST
+
+/* Its process gets no turn for longer than those are waited for who come back without a link:
+ * before it has read that it is welcome, or right after. So it may, as the supervisor begins anew
+ * or as only its connection broke. */
+START_TEST(a_reader_that_is_slow_to_come_back_keeps_its_link) {
+    const bool is_restart = _i & 1, has_read = _i & 2;
+    struct message_held_link held;
+    const struct message_link link = open_both(&held);
+    if (is_restart) {
+        restart();
+        peer_vanish(&writer);
+    }
+    peer_vanish(&reader);
+    reader = (struct peer){.socket = peer_connect(&supervisor)};
+    peer_send_hello(&reader, "reader");
+    if (has_read)
+        peer_expect_welcome(&reader);
+    if (is_restart)
+        return_writer(&held, 1);
+    poll(NULL, 0, 6500);
+    if (!has_read)
+        peer_expect_welcome(&reader);
+    peer_open_reader(&reader, "test",
+                     &(struct reader_options){.reader = 6,
+                                              .flags = MESSAGE_RESYNC,
+                                              .generation = link.generation,
+                                              .entry = link.entry,
+                                              .serial = link.serial});
+    peer_expect_silence(&reader);
+    ck_assert_uint_eq(peer_entry(&reader, 6), reader_word(0, ENTRY_GRANTED));
+    ck_assert_uint_eq(peer_entry(&writer, link.entry), held.word);
+    peer_close(&reader);
     peer_close(&writer);
 }
 END_TEST
@@ -234,7 +269,7 @@ _Noreturn static void come_back_on(int go, int told) {
     for (;;) {
         peer_vanish(&peer);
         peer_open(&peer, &supervisor, "child");
-        poll(NULL, 0, 1000);
+        peer_read_until(&peer, shmframe_deadline_ns(INT64_C(1000000000)));
     }
 }
 
@@ -255,7 +290,7 @@ START_TEST(a_link_whose_process_comes_back_again_and_again_without_it_ends) {
     peer_vanish(&writer);
     return_writer(&held, 1);
     ck_assert_int_eq(write(go[1], "x", 1), 1);
-    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_expect_gone_link(&writer, link.entry, &writer);
     kill_child(child);
     for (unsigned i = 0; i < 2; i++) {
         close(go[i]);
@@ -290,7 +325,7 @@ START_TEST(a_link_whose_process_never_stops_talking_ends_too) {
     atomic_store(&is_enough, false);
     ck_assert_int_eq(pthread_create(&talker, NULL, talk_on, &reader.socket), 0);
     return_writer(&held, 1);
-    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_expect_gone_link(&writer, link.entry, &writer);
     atomic_store(&is_enough, true);
     pthread_join(talker, NULL);
     peer_vanish(&reader);
@@ -1163,6 +1198,7 @@ int main(void) {
     tcase_add_test(cases, a_holder_that_died_meanwhile_is_gone);
     tcase_add_test(cases, a_holder_that_lives_keeps_its_link_until_it_dies);
     tcase_add_test(cases, a_link_whose_process_came_back_without_it_ends);
+    tcase_add_loop_test(cases, a_reader_that_is_slow_to_come_back_keeps_its_link, 0, 4);
     tcase_add_test(cases, a_link_whose_process_comes_back_again_and_again_without_it_ends);
     tcase_add_test(cases, a_link_whose_process_never_stops_talking_ends_too);
     tcase_add_test(cases, a_reused_pid_is_not_the_holder);

@@ -428,7 +428,7 @@ START_TEST(a_link_that_nobody_comes_back_for_ends) {
     const struct message_link link = peer_expect_link(&reader);
     peer_vanish(&reader);
     peer_open(&reader, &supervisor, "reader"); /* the process is back, without its reader */
-    peer_expect_state(&writer, link.entry, ENTRY_GONE);
+    peer_expect_gone_link(&writer, link.entry, &reader);
 }
 END_TEST
 
