@@ -258,12 +258,16 @@ static bool is_believed(const struct stream_reader *reader, uint32_t generation)
     return may_tell(reader) && stream_believes_readers(reader->stream, generation);
 }
 
-static int resync(struct stream_reader *reader, const struct message_open_reader *open) {
+/* One that tells of a generation which there has not been is of a former numbering, of which the
+ * names' file is lost, or lies: no writer knows its link. */
+static void resync(struct stream_reader *reader, const struct message_open_reader *open) {
     struct stream *stream = reader->stream;
     const struct stream_ring *ring = stream->writer ? stream->writer->ring : NULL;
-    if (stream->is_numbered && open->generation > stream->generation)
-        return error_set(-EPROTO, "OPEN_READER comes back with generation %u of %u",
-                         open->generation, stream->generation);
+    if (stream->is_numbered && open->generation > stream->generation) {
+        take_over_former(reader, open);
+        stream_reader_set_evicted(reader, LINK_UNKNOWN);
+        return;
+    }
     reader->generation = open->generation;
     reader->link_entry = open->entry;
     reader->link_serial = open->serial;
@@ -282,7 +286,6 @@ static int resync(struct stream_reader *reader, const struct message_open_reader
     if (!server_is_in_grace(stream->server) || (stream->owner && process_is_dead(stream->owner)))
         stream_end_grace(stream);
     STEP(RETURN_TAKEN);
-    return 0;
 }
 
 /* ---- OPEN_READER: what it does ---- */
@@ -291,7 +294,7 @@ static int join(struct stream_reader *reader, const struct message_open_reader *
     struct stream *stream = reader->stream;
     int code = 0;
     if (open->flags & MESSAGE_RESYNC)
-        code = resync(reader, open);
+        resync(reader, open);
     else if (stream->writer)
         code = stream_link_admit(stream->writer->ring, reader);
     if (code < 0)
@@ -343,11 +346,9 @@ int stream_reader_open(struct client *client, struct channel_mail *mail) {
     code = join(reader, open);
     if (code == 0)
         return 0;
-    const bool is_breach = code == -EPROTO;
-    if (!is_breach)
-        refuse(client, open, code);
+    refuse(client, open, code);
     stream_reader_destroy(reader);
-    return is_breach ? code : 0;
+    return 0;
 }
 
 /* ---- other messages ---- */

@@ -292,11 +292,18 @@ static void number_ring(struct stream *stream, struct stream_ring *ring, bool is
     stream->is_numbered = true;
 }
 
+/* Whether it tells of a ring of another numbering, whose writer is gone: the one of a writer that
+ * comes back may have a successor yet. */
+static bool is_beyond(const struct stream_reader *reader, const struct stream_ring *ring) {
+    return !ring->is_resync && reader->generation > ring->generation && !reader->is_evicted;
+}
+
 static void claim_links(struct stream_ring *ring) {
     struct stream_reader *reader;
     TAILQ_FOREACH (reader, &ring->writer->stream->readers, of_stream) {
         reader->is_refused = false;
-        if (reader->generation == ring->generation && !stream_link_claim(ring, reader))
+        const bool is_of_it = reader->generation == ring->generation;
+        if (is_beyond(reader, ring) || (is_of_it && !stream_link_claim(ring, reader)))
             stream_reader_set_evicted(reader, "the writer does not know its link");
     }
 }

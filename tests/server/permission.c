@@ -303,6 +303,38 @@ START_TEST(who_may_only_read_is_not_believed_of_streams_that_nobody_knows) {
 }
 END_TEST
 
+/* The names' file is lost, and with it the generation that an honest one may well have come to: it
+ * would wait for a later one than there will be for long. */
+static void return_unbelieved(struct peer *writer, struct peer *reader, const char *stream,
+                              bool is_writer_first) {
+    const struct reader_options resync = {.reader = 30, .flags = MESSAGE_RESYNC, .generation = 7};
+    const struct reader_options again = {.reader = 31};
+    struct test_ring ring;
+    ring_make(&ring, stream, SLOTS);
+    if (!is_writer_first)
+        peer_open_reader(reader, stream, &resync);
+    ck_assert_uint_eq(peer_open_ring(writer, &ring, stream, &(struct ring_options){.links = 4}), 1);
+    if (is_writer_first)
+        peer_open_reader(reader, stream, &resync);
+    peer_expect_state(reader, 30, ENTRY_EVICTED);
+    peer_open_reader(reader, stream, &again);
+    ck_assert_uint_eq(peer_expect_link(reader).generation, 1);
+    peer_close(reader);
+    peer_close(writer);
+    ring_drop(&ring);
+}
+
+START_TEST(who_is_not_believed_its_generation_hears_that_its_place_is_gone) {
+    struct peer writer, reader;
+    start("[access]\nallow = user 12342\n");
+    for (unsigned i = 0; i < 2; i++) {
+        peer_open(&writer, &supervisor, "writer");
+        peer_open_as(&reader, &supervisor, &reader_user);
+        return_unbelieved(&writer, &reader, i ? "cam" : "other", i);
+    }
+}
+END_TEST
+
 START_TEST(what_the_writer_says_counts_more_than_the_settings) {
     start("[access]\nwrite = user 12341\n[stream cam]\nallow = user 12342\n");
     struct peer writer, reader, other;
@@ -450,6 +482,7 @@ int main(void) {
         {what_the_writer_says_is_of_one_ring, true},
         {who_may_not_read_a_stream_is_not_believed_how_far_it_came, true},
         {who_may_only_read_is_not_believed_of_streams_that_nobody_knows, true},
+        {who_is_not_believed_its_generation_hears_that_its_place_is_gone, true},
         {what_the_writer_says_counts_more_than_the_settings, true},
         {one_who_waits_for_a_stream_that_is_not_for_him_hears_so_when_it_comes, true},
         {who_only_reads_cannot_use_up_the_names, true},
