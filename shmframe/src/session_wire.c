@@ -280,6 +280,16 @@ static struct session_object *find_receiver(struct shmframe_session *session,
     }
 }
 
+/* Why there is no WELCOME. A HELLO that was read late, as the supervisor was stopped, bears a time
+ * that looks like another clock's: a later one tells. */
+static int take_refusal(const struct shmframe_session *session,
+                        const struct message_error *refusal) {
+    if (refusal->code == -ENOTSUP &&
+        shmframe_now_ns() - session->hello_ns > SESSION_HELLO_TIMEOUT_NS)
+        return error_set(-ETIMEDOUT, "the supervisor at %s does not answer in time", session->path);
+    return error_set(refusal->code < 0 ? refusal->code : -EPROTO, "%s", refusal->text);
+}
+
 /* A negative result ends the connection. */
 static int handle(struct shmframe_session *session, struct channel_mail *mail) {
     const union message *message = &mail->message;
@@ -291,8 +301,7 @@ static int handle(struct shmframe_session *session, struct channel_mail *mail) {
             return take_welcome(session, mail);
         if (type != MESSAGE_ERROR)
             return error_set(-EPROTO, "%s came before WELCOME", message_name(type));
-        return error_set(message->error.code < 0 ? message->error.code : -EPROTO, "%s",
-                         message->error.text);
+        return take_refusal(session, &message->error);
     }
     if (type == MESSAGE_WELCOME)
         return error_set(-EPROTO, "WELCOME came twice");

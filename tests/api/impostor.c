@@ -1,6 +1,7 @@
 /* A supervisor that lies in its page, and what a writer tells the next one. */
 #include "world.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -168,6 +169,37 @@ static void supervise_briefly(void) {
     close(page.socket);
 }
 
+static void refuse_clock(int session) {
+    union message message;
+    message_init(&message, MESSAGE_ERROR, 0);
+    message.error.code = -ENOTSUP;
+    strcpy(message.error.text, "it runs in another time namespace");
+    must(channel_send(session, &message, NULL) == 0, 36);
+    close(session);
+}
+
+/* As one that was stopped for so long that the HELLO seems to be of another clock. Nobody looks at
+ * the time meanwhile. */
+static void supervise_late(void) {
+    struct false_page page;
+    union message hello;
+    const int session = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    receive(session, MESSAGE_HELLO, &hello);
+    kill(getppid(), SIGSTOP);
+    poll(NULL, 0, 5500); /* longer than a session waits for its WELCOME */
+    refuse_clock(session);
+    kill(getppid(), SIGCONT);
+    welcome(&page);
+    close(page.socket);
+}
+
+static void supervise_by_another_clock(void) {
+    union message hello;
+    const int session = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    receive(session, MESSAGE_HELLO, &hello);
+    refuse_clock(session);
+}
+
 /* ---- the writer ---- */
 
 static void listen_falsely(void) {
@@ -249,6 +281,23 @@ START_TEST(a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_for
 }
 END_TEST
 
+START_TEST(a_hello_that_was_read_too_late_is_said_again) {
+    listen_falsely();
+    const pid_t supervisor = world_fork(_i ? supervise_late : supervise_by_another_clock);
+    const struct shmframe_session_params at = {.socket = path, .deadline_ns = world_deadline()};
+    struct shmframe_session *session;
+    int status;
+    ck_assert_msg(shmframe_session_open(&at, &session) == (_i ? 0 : -ENOTSUP), "%s",
+                  shmframe_last_error());
+    if (_i)
+        shmframe_session_close(session);
+    ck_assert_int_eq(waitpid(supervisor, &status, 0), supervisor);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "the false supervisor ended with 0x%x", (unsigned)status);
+    stop_listening();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("impostor");
     TCase *tests = tcase_create("impostor");
@@ -259,6 +308,7 @@ int main(void) {
     tcase_add_test(
         tests,
         a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_format_to_the_next);
+    tcase_add_loop_test(tests, a_hello_that_was_read_too_late_is_said_again, 0, 2);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }
