@@ -316,6 +316,9 @@ int server_reload_settings(struct server *server, const struct pipeline_listener
     server->settings = settings;
     strcpy(server->settings_path, path);
     log_event("event=settings-read path=%s", log_quote(path).text);
+    struct stream *stream;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        stream_link_retry(stream); /* there may be room now */
     return 0;
 }
 

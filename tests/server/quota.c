@@ -603,6 +603,31 @@ START_TEST(a_reload_has_the_settings_read_again) {
 }
 END_TEST
 
+/* It follows the stream, and the next ring was refused to it. */
+START_TEST(who_waits_for_room_is_asked_again_once_a_reload_makes_some) {
+    struct peer follower;
+    struct channel_mail mail;
+    write_settings("[limits]\nslots-per-session = 50%\n");
+    supervisor.option[4] = "--settings";
+    supervisor.option[5] = path;
+    start("sessions=9", "streams=9");
+    open_stream();
+    peer_open(&follower, &supervisor, "follower");
+    join(&follower, 20, 1, 6);
+    write_settings("[limits]\nslots-per-session = 10%\n");
+    ck_assert_int_eq(reload(text), 0);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 4, .first_entry = 40});
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    expect_refusal(&follower, "slots-per-session");
+    write_settings("[limits]\nslots-per-session = 50%\n");
+    ck_assert_int_eq(reload(text), 0);
+    ck_assert_uint_eq(peer_expect_link(&follower).generation, 2);
+    peer_close(&follower);
+    finish();
+    unlink(path);
+}
+END_TEST
+
 START_TEST(a_file_with_mistakes_is_told_and_nothing_starts) {
     write_settings("[limits]\nreaders = x\n[acess]\n");
     const char *const arguments[] = {"shmframed", "--settings", path, "--check", NULL};
@@ -678,6 +703,7 @@ int main(void) {
         options_count_more_than_the_file_and_both_more_than_nothing,
         a_refusal_tells_where_the_limit_is_from_and_what_to_do,
         a_reload_has_the_settings_read_again,
+        who_waits_for_room_is_asked_again_once_a_reload_makes_some,
         a_file_with_mistakes_is_told_and_nothing_starts,
     };
     TCase *cases = tcase_create("quota");
