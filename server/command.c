@@ -1,6 +1,7 @@
 /* Commands to the supervisor, from whoever it belongs to. */
 #include "pipeline.h"
 
+#include "closer.h"
 #include "error.h"
 #include "quota.h"
 #include "server.h"
@@ -54,7 +55,9 @@ static int upgrade(struct client *client, const struct message_command *command)
     struct answer answer = {.client = client, .cookie = command->header.cookie};
     if (command->node[0])
         return error_set(-EINVAL, "'upgrade' is for the supervisor: no node is named");
-    const int code = upgrade_check(on_line, &answer);
+    int code = closer_await(CLOSER_PATIENCE_NS); /* the program that is tried would wait for it */
+    if (code == 0)
+        code = upgrade_check(on_line, &answer);
     client->server->is_upgrade_due = code == 0;
     return code;
 }

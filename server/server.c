@@ -169,14 +169,20 @@ static void tell_not_upgraded(struct server *server) {
     journal_add(server, &event);
 }
 
-#define CLOSE_PATIENCE_NS INT64_C(1000000000)
+/* What came meanwhile and was not read would be closed by the program's start. */
+static void drop_all(struct server *server) {
+    struct client *client;
+    TAILQ_FOREACH (client, &server->clients, all)
+        client_drop(client, "the supervisor is run anew");
+}
 
 /* A program is not run before all threads have ended, and what they had left is closed: what never
  * is would keep this one from it, and from all else, for ever. And who is to end, ends. */
-static int await_upgrade(const struct server *server) {
+static int await_upgrade(struct server *server) {
     if (server->pipeline.is_ending)
         return error_set(-EBUSY, "the supervisor is ending");
-    return closer_await(CLOSE_PATIENCE_NS);
+    drop_all(server);
+    return closer_await(CLOSER_PATIENCE_NS);
 }
 
 /* Does not return if it goes well. */

@@ -100,6 +100,22 @@ END_TEST
 
 /* ---- what is slow to close ---- */
 
+/* A socket that nobody accepts from, and where it is. -1: there is no network. */
+static int listen_silently(struct sockaddr_in *out_address, int backlog) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof(address);
+    const int room = 4096;
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, backlog) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &length) < 0) {
+        close(listener);
+        return -1;
+    }
+    *out_address = address;
+    return listener;
+}
+
 /* To a socket that nobody accepts from: full, so that a close of it would wait for an hour. */
 static int make_lingering(const struct sockaddr_in *address) {
     static const char bytes[1 << 16];
@@ -165,16 +181,10 @@ static void raise_fds_limit(void) {
 
 START_TEST(a_flood_of_what_is_slow_to_close_keeps_nobody_out) {
     enum { TIMES = 90, LINKS = 32 * TIMES };
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t length = sizeof(address);
-    const int room = 4096;
-    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-    if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, LINKS) < 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &length) < 0) {
-        close(listener);
+    struct sockaddr_in address;
+    const int listener = listen_silently(&address, LINKS);
+    if (listener < 0)
         return; /* no network at all */
-    }
     raise_fds_limit();
     supervisor_start(&supervisor);
     struct peer flood, peer;
@@ -393,7 +403,8 @@ START_TEST(a_program_is_not_run_anew_while_a_file_is_not_closed) {
     send_file(&peer, silent.file);
     peer_expect_error(&peer, -EPROTO);
     await_close(&silent);
-    command_upgrade(&other);
+    send_upgrade(&other);
+    peer_expect_error(&other, -EBUSY);
     peer_expect_silence(&other); /* as before, and served */
     silent_close(&silent);
     peer_vanish(&peer);
@@ -419,13 +430,56 @@ START_TEST(a_program_is_not_run_anew_while_a_file_waits_to_be_closed) {
     }
     for (unsigned i = 0; i < DEADLINE_MS && atomic_load(held_back) < MOST; i++)
         poll(NULL, 0, 1);
-    command_upgrade(&other);
+    send_upgrade(&other);
+    peer_expect_error(&other, -EBUSY);
     ck_assert_int_eq(stat(silent.path, &info), 0);
     peer_expect_silence(&other); /* as before, and served */
     silent_close(&silent);
     for (unsigned i = 0; i < FILES; i++)
         peer_vanish(&peer[i]);
     peer_close(&other);
+}
+END_TEST
+
+/* A child of the supervisor: the program that it tries. */
+static void await_check(void) {
+    char name[64], children[64];
+    snprintf(name, sizeof(name), "/proc/%d/task/%d/children", (int)supervisor.pid,
+             (int)supervisor.pid);
+    for (unsigned i = 0; i < DEADLINE_MS; i++) {
+        FILE *file = fopen(name, "re");
+        const bool is_there = file && fgets(children, sizeof(children), file);
+        if (file)
+            fclose(file);
+        if (is_there)
+            return;
+        poll(NULL, 0, 1);
+    }
+}
+
+/* What is slow to close comes while the supervisor tries the program, which then would close it. */
+START_TEST(what_is_not_read_does_not_hold_up_the_new_program) {
+    struct sockaddr_in address;
+    struct channel_mail mail;
+    struct peer peer, other;
+    const int listener = listen_silently(&address, 1);
+    if (listener < 0)
+        return; /* no network at all */
+    supervisor_start(&supervisor);
+    peer_open(&peer, &supervisor, "with a socket of its own");
+    peer_open(&other, &supervisor, "asks for an upgrade");
+    const int lingering = make_lingering(&address);
+    send_upgrade(&other);
+    await_check();
+    send_file(&peer, lingering);
+    close(lingering);
+    peer_expect(&other, MESSAGE_DONE, &mail);
+    peer_expect_end(&other);
+    peer_vanish(&other);
+    peer_open(&other, &supervisor, "with the new one");
+    peer_close(&other);
+    peer_vanish(&peer);
+    close(listener);
 }
 END_TEST
 
@@ -692,6 +746,7 @@ int main(void) {
     tcase_add_test(cases, a_file_that_is_never_closed_holds_up_no_other);
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_is_not_closed);
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_waits_to_be_closed);
+    tcase_add_test(cases, what_is_not_read_does_not_hold_up_the_new_program);
     tcase_add_test(cases, who_passes_many_files_that_are_never_closed_is_turned_away);
     tcase_add_test(cases, a_peer_that_hangs_as_it_runs_a_program_holds_up_no_other);
     tcase_add_loop_test(cases, of_a_user_with_many_that_hang_nobody_is_looked_at, 3, 5);
