@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What `meson install` leaves behind is enough to build against: headers, library, pkg-config.
+"""What `meson install` leaves behind is enough to build against - headers, library, pkg-config - and to
+run: programs find the library, the service manager finds the units.
 
 usage: install.py BUILD_DIRECTORY INCLUDE_DIRECTORY SOVERSION
 Installs into a folder of its own, then looks at the symbols of the shared library, and compiles, links
@@ -7,6 +8,7 @@ and runs programs with what `pkg-config shmframe` says there, in C and in C++.
 Exit: 0 all is well, 1 not, 2 usage.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -95,6 +97,30 @@ def check_program(folder, root, compiler, standard):
     return version
 
 
+def check_starts(root, prefix):
+    """Every program without a word in the environment about where the library is."""
+    environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    programs = [path for path in root.rglob("bin/shmframe*") if path.is_file()]
+    assert len(programs) > 10, programs
+    for program in programs:
+        if prefix != "/usr":  # where the system looks
+            said = run([str(program), "--version"], env=environment)
+            assert said.startswith(program.name), said
+
+
+def check_units(root, prefix, named):
+    below = {"/usr": "lib", "/usr/local": "lib"}.get(prefix, "share") + "/systemd/user"
+    folder = pathlib.Path(prefix, named or below)  # as it is named, if it is from the root
+    if named != "no":
+        for unit in ("shmframed.service", "shmframed.socket"):
+            assert (root / folder.relative_to("/") / unit).is_file(), "%s is not in %s" % (unit, folder)
+
+
+def read_options(build):
+    options = json.loads(run(["meson", "introspect", "--buildoptions", build]))
+    return {option["name"]: option["value"] for option in options}
+
+
 def main(arguments):
     if len(arguments) != 3:
         print(__doc__.strip(), file=sys.stderr)
@@ -112,6 +138,9 @@ def main(arguments):
         check_names(library, soversion)
         version = check_program(folder, root, "cc", "c11")
         check_program(folder, root, "c++", "c++17")
+        options = read_options(build)
+        check_starts(root, options["prefix"])
+        check_units(root, options["prefix"], options["systemduserunitdir"])
         assert library.name == "libshmframe.so." + version, library.name
     print("shmframe %s: %d headers, %d functions" % (version, len(wanted), len(declared_functions(include))))
     return 0
