@@ -74,6 +74,8 @@ static enum progress look(struct finder *finder, char *const names[], uint32_t c
 
 bool finder_wait(struct finder *finder, char *const names[], uint32_t count) {
     const int64_t deadline_ns = shmframe_deadline_ns(consumer_settings.wait_ns);
+    int64_t told_ns =
+        progress_is_shown() ? SHMFRAME_FOREVER : shmframe_deadline_ns(CONSUMER_SILENT_NS);
     int64_t pair_deadline_ns = SHMFRAME_FOREVER;
     while (!program_is_stopping()) {
         const enum progress progress = look(finder, names, count);
@@ -89,6 +91,10 @@ bool finder_wait(struct finder *finder, char *const names[], uint32_t count) {
             fail_to_find(finder, names[0]);
         }
         progress_update("waiting for stream %s", names[0]);
+        if (progress == NOTHING && now_ns >= told_ns) {
+            consumer_tell_waiting(names[0]);
+            told_ns = SHMFRAME_FOREVER;
+        }
         struct pollfd stop = {.fd = program_stop_fd(), .events = POLLIN};
         poll(&stop, 1, LOOK_MS);
     }

@@ -202,8 +202,21 @@ static bool is_missing(const struct tile *tile) {
     return !tile_is_open(tile) && !tile->has_lost_hope;
 }
 
+/* Once, of one of several that was never there. */
+static void tell_missing(const struct stage *stage, struct tile *tile,
+                         const struct finder_result *found, int64_t now_ns) {
+    const bool is_there = found->video || found->audio;
+    if (tile->has_told_missing || (!is_there && now_ns < stage->missing_told_ns)) {
+        return;
+    }
+    tile->has_told_missing = true;
+    if (!is_there && tile->is_one_of_several) {
+        program_warn("stream %s is not there yet: it is shown when it comes", tile->name);
+    }
+}
+
 /* One of several is shown when it is there; so is the sound of one, or its picture. */
-static void open_missing(struct stage *stage) {
+static void open_missing(struct stage *stage, int64_t now_ns) {
     for (uint32_t i = 0; i < stage->tiles; i++) {
         struct tile *const tile = &stage->tile[i];
         const bool is_picture_missing = is_missing(tile);
@@ -211,6 +224,7 @@ static void open_missing(struct stage *stage) {
             continue;
         }
         const struct finder_result found = finder_find(&stage->finder, tile->name);
+        tell_missing(stage, tile, &found, now_ns);
         if (found.audio && is_sound_missing(stage)) {
             const int error = open_sound(stage, i, found.audio, 0);
             stage->has_lost_sound = is_hopeless(found.audio, error);
@@ -239,7 +253,7 @@ static void look_for_missing(struct stage *stage, int64_t now_ns) {
                                        : 2 * stage->look_wait_ns;
     stage->look_next_ns = now_ns + stage->look_wait_ns;
     if (has_answered) {
-        open_missing(stage);
+        open_missing(stage, now_ns);
     }
 }
 
@@ -282,13 +296,14 @@ int stage_create(const struct stage_settings *settings, struct stage **out_stage
     if (!finder_wait(&stage->finder, settings->names, settings->count)) {
         return -EINTR;
     }
+    stage->missing_told_ns = shmframe_deadline_ns(CONSUMER_SILENT_NS);
     if (stage->tiles == 1) {
         open_alone(stage);
     } else {
         if (stage->listener) {
             listener_wait_ready(stage->listener);
         }
-        open_missing(stage);
+        open_missing(stage, shmframe_now_ns());
     }
     return stage->tiles > 1 || tile_is_open(&stage->tile[0]) || is_listening(stage) ? 0 : -EINTR;
 }

@@ -48,9 +48,10 @@ struct stage {
     int heard; /* the tile whose sound it is; -1: none is heard yet */
 
     struct finder finder;
-    int64_t look_next_ns; /* for streams that are missing */
-    int64_t look_wait_ns; /* from one look to the next */
-    bool has_lost_sound;  /* the hope for it: it cannot be read */
+    int64_t look_next_ns;    /* for streams that are missing */
+    int64_t look_wait_ns;    /* from one look to the next */
+    int64_t missing_told_ns; /* those that have not come by then are told */
+    bool has_lost_sound;     /* the hope for it: it cannot be read */
 };
 
 /* Opens window, speaker and streams; how streams are read is in consumer_settings, where policy

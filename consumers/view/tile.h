@@ -18,7 +18,8 @@ struct tile {
     bool is_each_wanted; /* every picture, not only the newest, where --policy leaves the choice */
     bool is_orphan;      /* its writer is gone, and another one is waited for */
     bool has_lost_hope;  /* it cannot be read */
-    bool has_told_short; /* that pictures cannot be held for as long as the sound takes */
+    bool has_told_missing; /* that there is no such stream, or none was missing so far */
+    bool has_told_short;   /* that pictures cannot be held for as long as the sound takes */
     bool has_told_trouble; /* that it cannot be shown */
     bool has_told_ahead;   /* that it has capture times of the future */
     bool is_reopen_due;    /* it is to be read in another way, when it is not paused */

@@ -286,6 +286,20 @@ class View(unittest.TestCase):
         done = self.view("--frames", "1", "--no-sound", "--screenshot", path, wanted=1)
         self.assertIn(path, done.stderr)
 
+    def test_a_stream_that_does_not_come_is_told_meanwhile(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        told = self.view("typo", "--no-sound", "--wait", "2.5", wanted=1).stderr
+        self.assertIn("waiting for stream typo, for 2.5 s in all (--wait)", told)
+        view = subprocess.Popen([VIEW, "demo", "nosuch", "--no-sound", "--layout", "pip"], env=self.env,
+                                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        self.processes.append(view)
+        told = next((line for line in view.stderr if "is not there yet" in line), "")
+        self.assertIn("stream nosuch", told)
+        view.send_signal(signal.SIGINT)
+        self.assertNotIn("is not there yet", view.communicate(timeout=20)[1])
+        self.assertEqual(view.returncode, 0)
+
     def test_mistakes_are_usage_errors(self):
         for arguments in (["a", "--layout", "heap"], ["a"] * 17, ["UPPER"], ["a", "UPPER"], ["--policy", "some"], ["--format", "xml"],
                           ["--size", "big"], ["--policy", "latest", "--depth", "3"]):
