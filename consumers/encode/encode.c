@@ -503,6 +503,9 @@ int main(int argc, char **argv) {
         recording_destroy(encode.recorder.params.recording);
         recorder_close(&encode.recorder);
         control_close(encode.sources.control);
+    } else {
+        program_warn("it was stopped before its streams were there: nothing is recorded");
+        encode.has_failed = true;
     }
     sources_close(&encode.sources);
     codec_choice_finish(&encode.video);

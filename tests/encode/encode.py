@@ -330,6 +330,19 @@ class Live(Encoded):
             self.assertRegex(file.read(), r"[1-9]\d* kB kept")
 
 
+class Stopped(Encoded):
+    def test_stopped_before_its_stream_was_there_it_has_recorded_nothing(self):
+        told = self.path("told")
+        self.run_lines(f"sh -c '{ENCODE} nosuch {self.path('a.mkv')} 2> {told} & "
+                       f"until grep -q waiting {told} || ! kill -0 $!; do sleep 0.05; done; "
+                       f"kill -TERM $!; wait $!; echo $? >> {told}'")
+        with open(told, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(lines[-2:], ["shmframe-encode: it was stopped before its streams were there: "
+                                      "nothing is recorded", "1"])
+        self.assertFalse(os.path.exists(self.path("a.mkv")))
+
+
 class Untouched(Encoded):
     def fail_to_begin(self, options):
         done = self.run_lines("shmframe-pattern --stream cam --size 160x120",
