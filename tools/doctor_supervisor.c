@@ -2,6 +2,7 @@
 #include "doctor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <shmframe/shmframe.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,49 @@ static void look_at_answer(struct findings *findings, struct shmframe_session *s
                             "shmframe upgrade");
 }
 
+/* shmframed makes the socket's folder, and none above it. */
+static int check_place(const char *socket, char folder[4096]) {
+    int code = 0;
+    snprintf(folder, 4096, "%s", socket);
+    for (unsigned level = 0; level < 2; level++) {
+        char *slash = strrchr(folder, '/');
+        if (!slash)
+            return 0; /* below the current one */
+        slash[slash == folder] = '\0';
+        code = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+        if (code != -ENOENT)
+            return code;
+    }
+    return code;
+}
+
+static void tell_absent(struct finding *finding, const char *socket) {
+    char folder[4096], cost[300];
+    const int code = check_place(socket, folder);
+    if (code == 0) {
+        finding_set_trouble(finding, FINDING_NOTE,
+                            "none, if everything runs below \"shmframe run\", which brings its own",
+                            "shmframed, or shmframe run");
+        return;
+    }
+    snprintf(cost, sizeof(cost), "shmframed cannot start: %.200s: %s", folder, strerror(-code));
+    finding_set_trouble(finding, FINDING_WARNING, cost,
+                        "shmframed --socket FOLDER/socket in a folder of one's own, and "
+                        "SHMFRAME_SOCKET set to it for all programs; or shmframe run");
+}
+
+static void tell_silent(struct finding *finding, const char *socket) {
+    char program[4096], remedy[200];
+    int pid;
+    find_program(socket, program, &pid);
+    snprintf(remedy, sizeof(remedy),
+             "kill -CONT %d if it is stopped; else kill -KILL %d, and shmframed again: streams "
+             "flow on",
+             pid, pid);
+    finding_set_trouble(finding, FINDING_FAILURE, "no program finds a stream",
+                        pid > 0 ? remedy : "see whether it is stopped; start it again");
+}
+
 void doctor_look_at_supervisor(struct findings *findings) {
     look_at_runtime_folder(findings);
     char socket[4096];
@@ -184,9 +228,9 @@ void doctor_look_at_supervisor(struct findings *findings) {
         findings_add(findings, topic, "answer", "%.300s", shmframe_last_error());
     finding_set_figure(finding, "error", -result);
     if (result == -ENOTCONN)
-        finding_set_trouble(finding, FINDING_NOTE,
-                            "none, if everything runs below \"shmframe run\", which brings its own",
-                            "shmframed, or shmframe run");
+        tell_absent(finding, socket);
+    else if (result == -ETIMEDOUT)
+        tell_silent(finding, socket);
     else
         finding_set_trouble(finding, FINDING_FAILURE, "no program finds a stream",
                             result == -EPROTONOSUPPORT

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -95,6 +96,7 @@ class Doctor(unittest.TestCase):
         os.close(write)
         self.assertEqual(os.read(ready, 1), b"\n")
         os.close(ready)
+        return supervisor
 
     def test_settings_and_limits_of_the_supervisor_are_told(self):
         path = os.path.join(self.folder, "shmframed.conf")
@@ -154,6 +156,22 @@ class Doctor(unittest.TestCase):
         self.env["SHMFRAME_SOCKET"] = self.folder + "/" + "x" * 200
         found = self.findings("--duration", "0", code=1)
         self.assertEqual(found["answer"]["level"], "failure")
+
+    def test_where_no_supervisor_can_start_is_told(self):
+        self.env["SHMFRAME_SOCKET"] = self.folder + "/a/b/socket"
+        answer = self.findings("--duration", "0")["answer"]
+        self.assertEqual(answer["level"], "warning")
+        self.assertIn(f"shmframed cannot start: {self.folder}/a: No such file", answer["cost"])
+        self.assertIn("--socket", answer["remedy"])
+        os.mkdir(self.folder + "/a")
+        self.assertEqual(self.findings("--duration", "0")["answer"]["level"], "note")
+
+    def test_a_supervisor_that_is_stopped_is_told_with_its_pid(self):
+        supervisor = self.start(SHMFRAMED)
+        supervisor.send_signal(signal.SIGSTOP)
+        self.addCleanup(supervisor.send_signal, signal.SIGCONT) # before its SIGTERM
+        answer = self.findings("--duration", "0", code=1)["answer"]
+        self.assertIn(f"kill -CONT {supervisor.pid}", answer["remedy"])
 
     def test_limits_are_those_of_the_process(self):
         found = self.findings("--duration", "0", prefix=("prlimit", "--nofile=200:200"))
