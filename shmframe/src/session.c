@@ -220,7 +220,10 @@ int session_await_connection(struct shmframe_session *session, int64_t deadline_
     if (session->is_welcome || code == -EINTR)
         return session->is_welcome ? 0 : code;
     if (session->socket >= 0 || session->refusal == -ETIMEDOUT)
-        return error_set(-ETIMEDOUT, "the supervisor at %s does not answer", session->path);
+        return error_set(-ETIMEDOUT,
+                         "the supervisor at %s does not answer: it is stopped, or hangs; 'shmframe "
+                         "doctor' tells which process it is",
+                         session->path);
     return error_set(-ENOTCONN,
                      "no supervisor answers at %s: start shmframed, or use 'shmframe run'",
                      session->path);

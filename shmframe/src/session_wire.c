@@ -184,7 +184,10 @@ static int open_socket(const struct shmframe_session *session) {
     const int code = errno;
     close(fd);
     if (code == EACCES || code == EPERM)
-        return error_set(-EACCES, "this user may not use the supervisor at %s", session->path);
+        return error_set(-EACCES,
+                         "this user cannot reach the supervisor at %s: shmframed --reach lets "
+                         "others, see shmframed(8); or set SHMFRAME_SOCKET to one of his own",
+                         session->path);
     return error_set(-ENOTCONN,
                      "no supervisor answers at %s (%s): start shmframed, or use 'shmframe run'",
                      session->path, strerror(code));

@@ -172,6 +172,16 @@ class Doctor(unittest.TestCase):
         self.addCleanup(supervisor.send_signal, signal.SIGCONT) # before its SIGTERM
         answer = self.findings("--duration", "0", code=1)["answer"]
         self.assertIn(f"kill -CONT {supervisor.pid}", answer["remedy"])
+        self.assertIn("it is stopped, or hangs; 'shmframe doctor' tells which process", answer["found"])
+
+    @unittest.skipUnless(os.getuid() == 0 and shutil.which("setpriv"), "only root can become less")
+    def test_who_cannot_reach_the_supervisor_hears_what_lets_him(self):
+        self.start(SHMFRAMED)
+        done = self.call("--duration", "0", "--format", "json",
+                         prefix=("setpriv", "--reuid", "65534", "--clear-groups"))
+        answer, = [f for f in json.loads(done.stdout)["findings"] if f["name"] == "answer"]
+        self.assertIn("this user cannot reach the supervisor", answer["found"])
+        self.assertIn("--reach", answer["found"])
 
     def test_limits_are_those_of_the_process(self):
         found = self.findings("--duration", "0", prefix=("prlimit", "--nofile=200:200"))
