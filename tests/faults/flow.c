@@ -1,6 +1,9 @@
 #include "flow.h"
 
+#include <dirent.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 char flow_socket[128];
 pid_t flow_supervisor;
@@ -46,6 +49,12 @@ struct shmframe_reader *flow_reader(struct shmframe_session *session, const char
     return reader;
 }
 
+const char *flow_stream(void) {
+    static char name[32];
+    snprintf(name, sizeof(name), "run-%d", (int)getpid());
+    return name;
+}
+
 static uint64_t word_of(uint64_t sequence, unsigned i) {
     return (sequence * 64 + i) * UINT64_C(0x9e3779b97f4a7c15);
 }
@@ -87,4 +96,15 @@ void flow_take(struct shmframe_reader *reader, uint64_t *sequence) {
     flow_check(&lease);
     ++*sequence;
     TRY(shmframe_reader_release(reader, &lease));
+}
+
+void flow_remove_folder(const char *folder) {
+    DIR *files = opendir(folder);
+    const struct dirent *file;
+    while (files && (file = readdir(files)))
+        if (file->d_name[0] != '.')
+            unlinkat(dirfd(files), file->d_name, 0);
+    if (files)
+        closedir(files);
+    rmdir(folder);
 }

@@ -9,6 +9,9 @@ extern pid_t flow_supervisor; /* goes on after a run that has stopped it */
 
 struct shmframe_session *flow_session(void);
 
+/* A stream of this run alone: sequences begin at 1. */
+const char *flow_stream(void);
+
 /* Data, 256 bytes a frame. */
 struct shmframe_writer_params flow_writer_params(const char *stream);
 struct shmframe_writer *flow_writer(struct shmframe_session *session, const char *stream);
@@ -24,5 +27,8 @@ void flow_check(const struct shmframe_lease *lease);
 void flow_publish(struct shmframe_writer *writer, uint64_t *sequence);
 /* Takes the next frame, which must be `*sequence` + 1 with nothing lost. */
 void flow_take(struct shmframe_reader *reader, uint64_t *sequence);
+
+/* With the files in it. */
+void flow_remove_folder(const char *folder);
 
 #endif

@@ -28,12 +28,30 @@ START_TEST(streams_cope_with_each_call_that_fails) {
 }
 END_TEST
 
+START_TEST(who_asks_copes_with_each_call_that_fails) {
+    run_all(asking_scenarios);
+}
+END_TEST
+
+START_TEST(ffmpeg_copes_with_each_call_that_fails) {
+    run_all(picture_scenarios);
+}
+END_TEST
+
+START_TEST(streams_go_on_with_the_next_supervisor_whatever_fails) {
+    run_all(restart_scenarios);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("faults-library");
     TCase *tests = tcase_create("faults");
     tcase_add_checked_fixture(tests, begin, world_end);
     tcase_set_timeout(tests, 0);
     tcase_add_test(tests, streams_cope_with_each_call_that_fails);
+    tcase_add_test(tests, who_asks_copes_with_each_call_that_fails);
+    tcase_add_test(tests, ffmpeg_copes_with_each_call_that_fails);
+    tcase_add_test(tests, streams_go_on_with_the_next_supervisor_whatever_fails);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "sweep.h"
 
-extern const struct scenario stream_scenarios[];
+extern const struct scenario stream_scenarios[], asking_scenarios[], picture_scenarios[],
+    restart_scenarios[];
 
 #endif

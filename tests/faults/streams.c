@@ -10,13 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A stream of this run alone: sequences begin at 1. */
-static const char *own_stream(void) {
-    static char name[32];
-    snprintf(name, sizeof(name), "run-%d", (int)getpid());
-    return name;
-}
-
 static void publish_unseen(struct shmframe_writer *writer, uint64_t *sequence, unsigned count) {
     sweep_disarm();
     for (unsigned i = 0; i < count; i++)
@@ -36,9 +29,9 @@ static void a_session_opens_and_closes(void) {
     MUST(shmframe_session_is_connected(session), "the session is not connected");
     sweep_disarm();
     struct shmframe_session *other = flow_session();
-    struct shmframe_writer *writer = flow_writer(session, own_stream());
+    struct shmframe_writer *writer = flow_writer(session, flow_stream());
     DO(shmframe_session_dispatch(session));
-    struct shmframe_reader *reader = flow_reader(other, own_stream());
+    struct shmframe_reader *reader = flow_reader(other, flow_stream());
     struct pollfd poll_session = {.fd = shmframe_session_fd(session), .events = POLLIN};
     MUST(poll(&poll_session, 1, 5000) == 1, "the session's descriptor does not tell of mail");
     shmframe_reader_close(reader);
@@ -52,7 +45,7 @@ static void a_session_opens_and_closes(void) {
 
 static void a_writer_opens_and_closes(void) {
     struct shmframe_session *session = flow_session();
-    const struct shmframe_writer_params params = flow_writer_params(own_stream());
+    const struct shmframe_writer_params params = flow_writer_params(flow_stream());
     struct shmframe_writer *writer;
     uint64_t sequence = 0;
     sweep_arm();
@@ -67,13 +60,13 @@ static void a_writer_opens_and_closes(void) {
 /* A stream of a crashed opening is free again, and its readers get on. */
 static void a_writer_opens_for_who_waits(void) {
     struct shmframe_session *session = flow_session(), *other = flow_session();
-    const struct shmframe_writer_params params = flow_writer_params(own_stream());
+    const struct shmframe_writer_params params = flow_writer_params(flow_stream());
     struct shmframe_writer *writer;
     uint64_t published = 0, taken = 0;
     sweep_arm();
     TRY(shmframe_writer_open(session, &params, &writer));
     sweep_disarm();
-    struct shmframe_reader *reader = flow_reader(other, own_stream());
+    struct shmframe_reader *reader = flow_reader(other, flow_stream());
     sweep_arm();
     for (unsigned i = 0; i < 3; i++) {
         flow_publish(writer, &published);
@@ -90,8 +83,8 @@ static void a_writer_opens_for_who_waits(void) {
 
 static void a_writer_changes_its_format(void) {
     struct shmframe_session *session = flow_session(), *other = flow_session();
-    struct shmframe_writer *writer = flow_writer(session, own_stream());
-    struct shmframe_reader *reader = flow_reader(other, own_stream());
+    struct shmframe_writer *writer = flow_writer(session, flow_stream());
+    struct shmframe_reader *reader = flow_reader(other, flow_stream());
     struct shmframe_format wider;
     uint64_t published = 0, taken = 0;
     DO(shmframe_format_data(&wider, "faults", 512));
@@ -161,12 +154,12 @@ static void look_after(struct shmframe_session *session) {
 
 static void readers_join_and_leave(void) {
     struct shmframe_session *session = flow_session();
-    struct shmframe_writer *writer = flow_writer(session, own_stream());
+    struct shmframe_writer *writer = flow_writer(session, flow_stream());
     struct counts counts = {0};
     uint64_t published = 0;
     pthread_t thread;
     crowd = (struct crowd){0};
-    MUST(pthread_create(&thread, NULL, join_one_by_one, (void *)own_stream()) == 0, "no thread");
+    MUST(pthread_create(&thread, NULL, join_one_by_one, (void *)flow_stream()) == 0, "no thread");
     sweep_arm();
     const int64_t deadline_ns = sweep_deadline();
     while (!atomic_load(&crowd.is_over) || counts.left < CROWD) {
@@ -188,8 +181,8 @@ static void readers_join_and_leave(void) {
 
 static void a_reader_opens_and_closes(void) {
     struct shmframe_session *session = flow_session(), *other = flow_session();
-    struct shmframe_writer *writer = flow_writer(other, own_stream());
-    const struct shmframe_reader_params params = flow_reader_params(own_stream());
+    struct shmframe_writer *writer = flow_writer(other, flow_stream());
+    const struct shmframe_reader_params params = flow_reader_params(flow_stream());
     struct shmframe_reader *reader;
     uint64_t published = 0, taken = 0;
     sweep_arm();
@@ -234,12 +227,12 @@ static void *publish_for_who_waits(void *user) {
 
 static void a_reader_waits_for_its_stream(void) {
     struct shmframe_session *session = flow_session();
-    const struct shmframe_reader_params params = flow_reader_params(own_stream());
+    const struct shmframe_reader_params params = flow_reader_params(flow_stream());
     struct shmframe_reader *reader;
     uint64_t taken = 0;
     pthread_t thread;
     late = (struct late){0};
-    MUST(pthread_create(&thread, NULL, publish_for_who_waits, (void *)own_stream()) == 0,
+    MUST(pthread_create(&thread, NULL, publish_for_who_waits, (void *)flow_stream()) == 0,
          "no thread");
     sweep_arm();
     TRY(shmframe_reader_open(session, &params, &reader));
@@ -260,8 +253,8 @@ static void a_reader_waits_for_its_stream(void) {
 
 static void a_reader_follows_a_change_of_format(void) {
     struct shmframe_session *session = flow_session(), *other = flow_session();
-    struct shmframe_writer *writer = flow_writer(other, own_stream());
-    struct shmframe_reader *reader = flow_reader(session, own_stream());
+    struct shmframe_writer *writer = flow_writer(other, flow_stream());
+    struct shmframe_reader *reader = flow_reader(session, flow_stream());
     uint64_t published = 0, taken = 0;
     struct shmframe_format format;
     sweep_arm();
@@ -312,8 +305,8 @@ static void take_all(struct shmframe_reader *reader, uint64_t *taken) {
 
 static void a_reader_polls_its_descriptor(void) {
     struct shmframe_session *session = flow_session(), *other = flow_session();
-    struct shmframe_writer *writer = flow_writer(other, own_stream());
-    struct shmframe_reader *reader = flow_reader(session, own_stream());
+    struct shmframe_writer *writer = flow_writer(other, flow_stream());
+    struct shmframe_reader *reader = flow_reader(session, flow_stream());
     struct shmframe_format format;
     uint64_t published = 0, taken = 0;
     sweep_arm();
@@ -341,8 +334,8 @@ static void a_reader_polls_its_descriptor(void) {
 
 static void a_writer_wakes_who_polls(void) {
     struct shmframe_session *session = flow_session(), *other = flow_session();
-    struct shmframe_writer *writer = flow_writer(session, own_stream());
-    struct shmframe_reader *reader = flow_reader(other, own_stream());
+    struct shmframe_writer *writer = flow_writer(session, flow_stream());
+    struct shmframe_reader *reader = flow_reader(other, flow_stream());
     uint64_t published = 0, taken = 0;
     DO(shmframe_reader_fd(reader));
     /* Which looks for readers that sleep too long. */
@@ -386,12 +379,12 @@ static void *take_slowly(void *user) {
 
 static void a_writer_waits_for_a_lossless_reader(void) {
     struct shmframe_session *session = flow_session();
-    struct shmframe_writer_params params = flow_writer_params(own_stream());
+    struct shmframe_writer_params params = flow_writer_params(flow_stream());
     params.history = 1;
     struct shmframe_writer *writer;
     DO(shmframe_writer_open(session, &params, &writer));
     pthread_t thread;
-    MUST(pthread_create(&thread, NULL, take_slowly, (void *)own_stream()) == 0, "no thread");
+    MUST(pthread_create(&thread, NULL, take_slowly, (void *)flow_stream()) == 0, "no thread");
     sweep_arm();
     TRY(shmframe_writer_wait_readers(writer, 1, sweep_deadline()));
     for (unsigned i = 0; i < 6; i++) {

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,13 +130,12 @@ static bool has_ended(int *out_status) {
         return;                                                                                    \
     } while (0)
 
-static void ask(struct shmframe_session *session, const struct shmframe_reader *reader) {
+static void ask(struct shmframe_session *session) {
     static struct shmframe_stream_info streams[8];
     static struct shmframe_reader_info readers[8];
     static struct shmframe_event events[8];
     static struct shmframe_node_info nodes[2];
     struct shmframe_record *record;
-    (void)reader;
     STEP(shmframe_session_streams(session, sweep_deadline(), streams, 8));
     STEP(shmframe_session_readers(session, "stream", sweep_deadline(), readers, 8));
     STEP(shmframe_record_open(session, "stream", readers[0].number, sweep_deadline(), &record));
@@ -164,13 +164,73 @@ static void change_format(struct shmframe_writer *writer, struct shmframe_reader
     pass_frames(writer, reader);
 }
 
-static void read_and_ask(struct shmframe_session *session, struct shmframe_writer *writer) {
+/* ---- requests ---- */
+
+static struct {
+    struct shmframe_session *session;
+    struct shmframe_writer *writer;
+    _Atomic bool is_over;
+} answering;
+
+static void *answer(void *user) {
+    struct shmframe_writer_event event;
+    (void)user;
+    while (!atomic_load(&answering.is_over)) {
+        struct pollfd poll_session = {.fd = shmframe_session_fd(answering.session),
+                                      .events = POLLIN};
+        poll(&poll_session, 1, 2);
+        shmframe_session_dispatch(answering.session);
+        while (shmframe_writer_next_event(answering.writer, &event) == 0)
+            if (event.type == SHMFRAME_REQUEST)
+                shmframe_writer_answer(answering.writer, event.request, 0, event.argument);
+    }
+    return NULL;
+}
+
+static void request(struct shmframe_session *session) {
+    struct shmframe_answer answer;
+    for (unsigned i = 0; i < 2; i++) {
+        STEP(shmframe_session_request(session, "stream", "say", "it", sweep_deadline(), &answer));
+        MUST(answer.status == 0 && strcmp(answer.text, "it") == 0, "the answer is %d, '%s'",
+             answer.status, answer.text);
+    }
+}
+
+static void have_answered(struct shmframe_session *session, struct shmframe_session *writers,
+                          struct shmframe_writer *writer) {
+    pthread_t thread;
+    answering.session = writers;
+    answering.writer = writer;
+    atomic_store(&answering.is_over, false);
+    MUST(pthread_create(&thread, NULL, answer, NULL) == 0, "no thread");
+    request(session);
+    atomic_store(&answering.is_over, true);
+    pthread_join(thread, NULL);
+}
+
+/* ---- eviction ---- */
+
+static void evict(struct shmframe_session *session, struct shmframe_reader *reader) {
+    struct shmframe_reader_info info;
+    struct shmframe_lease lease;
+    STEP(shmframe_session_readers(session, "stream", sweep_deadline(), &info, 1));
+    STEP(shmframe_session_evict(session, "stream", info.number, sweep_deadline()));
+    const int code = shmframe_reader_acquire(reader, sweep_deadline(), &lease);
+    MUST(code == -ESTALE, "who was evicted is answered %s", strerrorname_np(-code));
+}
+
+/* ---- all of it ---- */
+
+static void read_and_ask(struct shmframe_session *session, struct shmframe_session *writers,
+                         struct shmframe_writer *writer) {
     const struct shmframe_reader_params params = flow_reader_params("stream");
     struct shmframe_reader *reader = NULL;
     STEP(shmframe_reader_open(session, &params, &reader));
     pass_frames(writer, reader);
-    ask(session, reader);
+    ask(session);
+    have_answered(session, writers, writer);
     change_format(writer, reader);
+    evict(session, reader);
     shmframe_reader_close(reader);
 }
 
@@ -178,7 +238,7 @@ static void write_and_read(struct shmframe_session *session, struct shmframe_ses
     const struct shmframe_writer_params params = flow_writer_params("stream");
     struct shmframe_writer *writer = NULL;
     STEP(shmframe_writer_open(session, &params, &writer));
-    read_and_ask(other, writer);
+    read_and_ask(other, session, writer);
     shmframe_writer_close(writer);
 }
 
@@ -195,6 +255,11 @@ static void restart_node(struct shmframe_session *session) {
     } while (strcmp(node.state, "running") != 0 || node.since_ns == 0);
 }
 
+/* Of a file that is as it was. */
+static void reload(struct shmframe_session *session) {
+    STEP(shmframe_session_command(session, "reload", NULL, sweep_deadline(), NULL, NULL));
+}
+
 static void play_session(void) {
     const struct shmframe_session_params params = {
         .socket = flow_socket, .name = "faults", .deadline_ns = sweep_deadline()};
@@ -203,6 +268,7 @@ static void play_session(void) {
     STEP(shmframe_session_open(&params, &other));
     write_and_read(session, other);
     restart_node(session);
+    reload(session);
     shmframe_session_close(other);
     shmframe_session_close(session);
 }
@@ -425,14 +491,7 @@ static void begin(void) {
 
 static void end(void) {
     stop_supervisor();
-    DIR *files = opendir(folder);
-    const struct dirent *file;
-    while (files && (file = readdir(files)))
-        if (file->d_name[0] != '.')
-            unlinkat(dirfd(files), file->d_name, 0);
-    if (files)
-        closedir(files);
-    rmdir(folder);
+    flow_remove_folder(folder);
 }
 
 int main(void) {

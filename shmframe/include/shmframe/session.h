@@ -4,7 +4,7 @@
  * Threads: any thread may use a session; its calls take turns. Each writer and reader belongs to
  *   one thread at a time. Not usable after fork() in the child: open a new one there.
  * Timing: the session notices a supervisor that went away and comes back to the next one by itself,
- *   in dispatch and, once a second, from the frame path. Frames flow meanwhile.
+ *   in dispatch and, five times a second, from the frame path. Frames flow meanwhile.
  */
 #ifndef SHMFRAME_SESSION_H
 #define SHMFRAME_SESSION_H

@@ -6,7 +6,7 @@
  * Threads: one at a time. With SHMFRAME_WRITER_THREADED, loan, publish, abandon, pin and unpin may
  *   come from any thread at once, their batches too.
  * Timing: loan and publish do not allocate, lock (unless THREADED) or log. Publish makes one system
- *   call for each reader that sleeps, none otherwise. Once a second, or when the supervisor has
+ *   call for each reader that sleeps, none otherwise. Five times a second, or when the supervisor has
  *   written, a loan also does the session's upkeep.
  */
 #ifndef SHMFRAME_WRITER_H
