@@ -131,12 +131,32 @@ static void decode(AVCodecContext *decoder, unsigned number, AVFrame *frame) {
     int code = avcodec_send_packet(decoder, packet[number]);
     code = code < 0 ? code : avcodec_receive_frame(decoder, frame);
     if (code < 0) {
-        MUST(code == AVERROR(ENOMEM) && sweep_error() == ENOMEM, "decoding answers %d", code);
+        MUST(sweep_error() == ENOMEM, "decoding answers %d", code); /* each decoder its own */
         sweep_disarm();
         code = avcodec_send_packet(decoder, packet[number]);
         code = code < 0 ? code : avcodec_receive_frame(decoder, frame);
     }
     MUST(code == 0, "decoding answers %d again", code);
+}
+
+/* While the program has all slots on loan: elsewhere. */
+static void decode_elsewhere(struct shmframe_writer *writer, AVCodecContext *decoder,
+                             unsigned number, AVFrame *frame) {
+    enum { LOANS_MAX = 64 };
+    struct shmframe_loan loan[LOANS_MAX];
+    unsigned count = 0;
+    int code = 0;
+    sweep_disarm();
+    while (count < LOANS_MAX &&
+           (code = shmframe_writer_loan(writer, SHMFRAME_NOW, &loan[count])) == 0)
+        count++;
+    MUST(code == -EBUSY, "after %u loans the next one answers %s", count, strerrorname_np(-code));
+    sweep_arm();
+    decode(decoder, number, frame);
+    sweep_disarm();
+    while (count > 0)
+        DO(shmframe_writer_abandon(writer, &loan[--count]));
+    sweep_arm();
 }
 
 static void a_decoder_fills_slots(void) {
@@ -158,7 +178,10 @@ static void a_decoder_fills_slots(void) {
     for (unsigned i = 0; i < PICTURES; i++) {
         struct shmframe_loan loan;
         struct shmframe_lease lease;
-        decode(decoder, i, frame);
+        if (i == 0)
+            decode_elsewhere(writer, decoder, i, frame);
+        else
+            decode(decoder, i, frame);
         TRY(shmframe_decoder_slots_loan(slots, frame, sweep_deadline(), &loan));
         TRY(shmframe_writer_publish(writer, &loan));
         sweep_disarm();
@@ -172,7 +195,7 @@ static void a_decoder_fills_slots(void) {
     shmframe_decoder_slots_counters(slots, &counters);
     MUST(counters.in_place + counters.copied == PICTURES, "%d pictures in place and %d copied",
          (int)counters.in_place, (int)counters.copied);
-    MUST(sweep_has_fired() || counters.copied == 0, "%d pictures are copied", (int)counters.copied);
+    MUST(sweep_has_fired() || counters.copied == 1, "%d pictures are copied", (int)counters.copied);
     avcodec_free_context(&decoder);
     shmframe_decoder_slots_close(slots);
     sweep_disarm();
