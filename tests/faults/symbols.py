@@ -45,7 +45,7 @@ sd_event_source_set_floating sd_event_source_set_time_relative sd_event_source_u
 # Of files and users as a pipeline, its node or an upgrade finds them: each has tests of its own.
 ELSEWHERE = """
 access chmod chown fchmodat fchownat chdir execv execve fstatat lstat stat statx mkdir unlink readlink realpath getcwd ioctl readdir
-getgrgid getgrnam getgrouplist getgroups getpwnam getpwuid getpwuid_r getgrgid_r getpwnam_r getgrnam_r
+faccessat getgrgid getgrnam getgrouplist getgroups getpwnam getpwuid getpwuid_r getgrgid_r getpwnam_r getgrnam_r
 sched_setaffinity sched_setscheduler setpriority sd_journal_stream_fd
 """
 # What the supervisor gives up a right by, and goes on without: it says so in its log.
