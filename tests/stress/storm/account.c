@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+/* A whole frame in another one's place is as wrong as half of one. */
 bool account_sum(const struct reading *reading, const struct shmframe_lease *lease) {
     struct payload payload;
     memcpy(&payload, lease->data, sizeof(payload));
@@ -11,8 +12,8 @@ bool account_sum(const struct reading *reading, const struct shmframe_lease *lea
     board_count(TOTAL_CHECKS, 1);
     board_count(TOTAL_VERIFIED_BYTES, bytes);
     return payload.stream == reading->role->stream && payload.bytes == bytes &&
-           bytes >= sizeof(payload) && bytes <= lease->format->data.bytes_max &&
-           payload_sum(lease->data, bytes) == payload.sum;
+           payload.seed == (uint64_t)lease->frame.pts && bytes >= sizeof(payload) &&
+           bytes <= lease->format->data.bytes_max && payload_sum(lease->data, bytes) == payload.sum;
 }
 
 static bool is_eviction_asked(const struct reading *reading) {

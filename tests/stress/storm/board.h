@@ -106,7 +106,7 @@ struct seat {
     _Atomic uint32_t evictions[READINGS_MAX]; /* asked for */
     _Atomic uint64_t newest[READINGS_MAX];    /* sequence of the newest frame; 0: none yet */
     _Atomic int64_t progress_ns;              /* last frame published or taken */
-    _Atomic int64_t changed_ns;               /* when its peer was last killed or opened */
+    _Atomic int64_t changed_ns;               /* when its peer was last killed, opened or evicted */
     /* When the storm held its peer: at a door, from instruction to instruction, or stopped. On a
      * busy machine that takes many times what the instructions do. */
     struct interval pause[PAUSES_MAX];

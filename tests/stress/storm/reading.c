@@ -97,6 +97,7 @@ static void meet_eviction(struct reading *reading) {
     if (!account_may_be_evicted(reading))
         board_fault("%s: evicted, and nobody asked for it", reading->name);
     board_count(is_asked ? TOTAL_EVICTED : TOTAL_EVICTED_RESTART, 1);
+    atomic_store(&reading->seat->changed_ns, shmframe_now_ns()); /* before it, for who looks on */
     atomic_store(&reading->seat->is_open, false);
     reading_release(reading, 0);
     struct shmframe_session *session = reading->session;

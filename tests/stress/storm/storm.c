@@ -34,10 +34,10 @@ struct storm {
 
 static void look_at_seat(const struct storm *storm, unsigned number) {
     const struct seat *seat = &board->seat[number];
-    const int64_t now_ns = shmframe_now_ns();
+    const bool is_open = atomic_load(&seat->is_open);
     const int64_t changed_ns = atomic_load(&seat->changed_ns);
     const int64_t progress_ns = atomic_load(&seat->progress_ns);
-    const bool is_open = atomic_load(&seat->is_open);
+    const int64_t now_ns = shmframe_now_ns();
     if (storm->cast.stop[number].until_ns)
         return;
     if (!is_open && changed_ns && now_ns - changed_ns > STARVED_NS)

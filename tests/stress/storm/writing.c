@@ -145,6 +145,7 @@ void writing_fill(struct writing *writing, struct shmframe_loan *loan,
         peer_sleep(1000000);
     payload_end(loan->data, &payload);
     loan->frame.bytes = (uint32_t)payload.bytes;
+    loan->frame.pts = (int64_t)payload.seed;
 }
 
 /* Whether some reader lives that had come further than the frames now published, of which it may
