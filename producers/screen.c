@@ -345,7 +345,8 @@ static bool start_screen(struct screen *screen) {
         if (!look_at_target(screen))
             return false;
         xcb_flush(screen->display.connection);
-        wait = producer_wait_readers(&screen->producer, fd);
+        wait = x_target_take_events(&screen->target) ? PRODUCER_READY
+                                                     : producer_wait_readers(&screen->producer, fd);
     } while (wait == PRODUCER_READY || wait == PRODUCER_ASKED);
     return wait == PRODUCER_DUE && producer_start(&screen->producer);
 }
@@ -360,7 +361,8 @@ static void run_screen(struct screen *screen) {
             continue;
         }
         xcb_flush(screen->display.connection);
-        producer_wait_for(producer, fd, due_ns < end_ns ? due_ns : end_ns);
+        if (!x_target_take_events(&screen->target))
+            producer_wait_for(producer, fd, due_ns < end_ns ? due_ns : end_ns);
     }
     drop_rest(screen);
 }

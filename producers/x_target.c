@@ -172,12 +172,15 @@ static void take_event(struct x_target *target, const xcb_generic_event_t *event
         target->is_stale = true; /* shown again; what covers a window does not change its picture */
 }
 
-void x_target_take_events(struct x_target *target) {
+bool x_target_take_events(struct x_target *target) {
     xcb_generic_event_t *event;
+    bool has_some = false;
     while ((event = xcb_poll_for_event(target->display->connection))) {
         take_event(target, event);
         free(event);
+        has_some = true;
     }
+    return has_some;
 }
 
 void x_target_expect_damage(struct x_target *target) {

@@ -47,8 +47,11 @@ bool x_area_parse(const char *text, struct x_area *out_area);
 bool x_target_open(struct x_target *target, struct x_display *display, xcb_window_t window,
                    const struct x_area *area, bool watch_damage);
 
-/* Takes the events that have come, without waiting. */
-void x_target_take_events(struct x_target *target);
+/* Takes the events that have come, without waiting. True: there were some. Those that came with an
+ * answer are not told by the connection's descriptor: who is about to wait for that takes them
+ * first.
+ */
+bool x_target_take_events(struct x_target *target);
 
 /* Looks where the pixels are now. False: the server does not answer any more. */
 bool x_target_refresh(struct x_target *target);

@@ -183,6 +183,7 @@ static void refuse_clock(int session) {
 static void supervise_late(void) {
     struct false_page page;
     union message hello;
+    char byte;
     const int session = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     receive(session, MESSAGE_HELLO, &hello);
     kill(getppid(), SIGSTOP);
@@ -190,6 +191,7 @@ static void supervise_late(void) {
     refuse_clock(session);
     kill(getppid(), SIGCONT);
     welcome(&page);
+    must(read(opened[0], &byte, 1) == 1, 37);
     close(page.socket);
 }
 
@@ -289,8 +291,10 @@ START_TEST(a_hello_that_was_read_too_late_is_said_again) {
     int status;
     ck_assert_msg(shmframe_session_open(&at, &session) == (_i ? 0 : -ENOTSUP), "%s",
                   shmframe_last_error());
-    if (_i)
+    if (_i) {
+        ck_assert_int_eq(write(opened[1], "", 1), 1);
         shmframe_session_close(session);
+    }
     ck_assert_int_eq(waitpid(supervisor, &status, 0), supervisor);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
                   "the false supervisor ended with 0x%x", (unsigned)status);

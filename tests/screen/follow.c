@@ -142,6 +142,33 @@ START_TEST(a_picture_that_is_refused_for_its_size_is_taken_again) {
 END_TEST
 
 /* As much of it as there is; nothing while there is nothing. */
+/* What changes while the producer asks about the change before comes with the answers, and nothing
+ * comes by the connection after that. */
+START_TEST(a_screen_that_changes_again_at_once_is_not_missed) {
+    desktop_start(&desktop, "640x480x24", NULL);
+    const pid_t pid = START("--display", desktop.name, "--no-cursor", "--area", "300x200+300+100");
+    struct shmframe_reader *reader = stage_open_reader();
+    struct shmframe_lease lease = stage_acquire(reader);
+    stage_release(reader, &lease);
+    for (uint32_t i = 0; i < 30; i++) {
+        set_screen_size(200, 480); /* the area is beside it */
+        kill(desktop.pid, SIGSTOP);
+        usleep(10000); /* so long the producer waits for its answers */
+        xcb_randr_set_screen_size(desktop.connection, desktop.screen->root, 640, 480, 640, 480);
+        xcb_flush(desktop.connection);
+        kill(desktop.pid, SIGCONT);
+        struct picture picture = picture_create(&desktop, 640, 480, i);
+        desktop_draw(&desktop, desktop.screen->root, &picture, 0, 0);
+        struct picture part = picture_cut(&picture, 300, 100, 300, 200);
+        expect(&part, reader);
+        picture_destroy(&part);
+        picture_destroy(&picture);
+    }
+    stage_stop(pid);
+    shmframe_reader_close(reader);
+}
+END_TEST
+
 START_TEST(an_area_shrinks_with_the_screen_and_comes_back) {
     desktop_start(&desktop, "640x480x24", NULL);
     const pid_t pid = START("--display", desktop.name, "--no-cursor", "--area", "300x200+200+100");
@@ -368,6 +395,7 @@ int main(void) {
     tcase_add_test(run, readers_follow_a_window_through_its_sizes);
     tcase_add_test(run, readers_follow_the_screen_through_its_sizes);
     tcase_add_test(run, a_picture_that_is_refused_for_its_size_is_taken_again);
+    tcase_add_test(run, a_screen_that_changes_again_at_once_is_not_missed);
     tcase_add_test(run, an_area_shrinks_with_the_screen_and_comes_back);
     tcase_add_test(run, a_window_may_be_hidden_and_shown_again);
     tcase_add_test(run, a_window_that_gets_into_a_frame_is_hidden_with_it);

@@ -207,8 +207,9 @@ class Upgrade(unittest.TestCase):
 
     def test_goes_on_as_it_was_if_the_file_vanishes_in_between(self):
         self.start()
-        checked = subprocess.run([manager.SHMFRAMED, "--check"], capture_output=True, text=True,
-                                 check=True, timeout=manager.DEADLINE_S)
+        checked = subprocess.run([manager.SHMFRAMED, "--socket", self.manager.socket, "--check"],
+                                 capture_output=True, text=True, check=True,
+                                 timeout=manager.DEADLINE_S)
         self.replace_by_script(f'rm "$0"\necho {checked.stdout}')
         done = subprocess.run([manager.SHMFRAME, "upgrade"], env=self.manager.env,
                               capture_output=True, text=True, timeout=manager.DEADLINE_S, check=False)
