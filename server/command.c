@@ -58,7 +58,8 @@ static int upgrade(struct client *client, const struct message_command *command)
     int code = closer_await(CLOSER_PATIENCE_NS); /* the program that is tried would wait for it */
     if (code == 0)
         code = upgrade_check(on_line, &answer);
-    client->server->is_upgrade_due = code == 0;
+    if (code == 0)
+        client->server->is_upgrade_due = true;
     return code;
 }
 

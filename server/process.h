@@ -22,7 +22,9 @@ struct process {
     sd_event_source *source;
     unsigned references;
     struct journal_purse purse;
-    bool is_dead; /* told to server_process_died() already */
+    bool is_dead;         /* told to server_process_died() already */
+    bool is_back;         /* after a restart, as looked at in tick `looked_tick` */
+    uint64_t looked_tick; /* of server.ticks */
 };
 TAILQ_HEAD(process_list, process);
 

@@ -113,6 +113,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
     (void)usec;
     struct server *server = user;
     (void)source;
+    server->ticks++;
     tick_clients(server);
     tick_streams(server);
     return 0;

@@ -32,6 +32,7 @@ struct server {
     const struct server_params *params;
     struct settings settings;
     sd_event *event;
+    uint64_t ticks; /* so far */
     sd_event_source *accept_source, *rest_source, *tick_source, *after_source;
     struct listener listener;
     int reserve_fd;               /* closed for a moment to refuse a peer when no other is left */

@@ -297,22 +297,31 @@ static bool is_held_silently(const struct stream_link *link) {
     return false;
 }
 
+/* Whether all sessions of a process that are here have said what they have. Looked at once a tick:
+ * one process may hold many links. */
+static bool is_back(const struct server *server, struct process *process) {
+    unsigned here = 0, returned = 0;
+    struct client *client;
+    if (process->looked_tick == server->ticks)
+        return process->is_back;
+    TAILQ_FOREACH (client, &server->clients, all)
+        if (client->process == process && client->socket >= 0) {
+            here++;
+            returned += client_has_returned(client);
+        }
+    process->looked_tick = server->ticks;
+    process->is_back = here > 0 && returned == here;
+    return process->is_back;
+}
+
 /* Whether the holder has been back for long enough, and has not claimed it: sessions that are here
  * have said all they have, and others have had time to come. That is told by ticks, of which there
  * are none while this process is stopped. Called once a tick. */
 static bool came_back_without(struct stream_link *link) {
     enum { TICKS_MOST = BACK_NS / TICK_NS };
-    const struct server *server = link->ring->writer->stream->server;
-    unsigned here = 0, returned = 0;
     if (is_held_silently(link))
         return false;
-    struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all)
-        if (client->process == link->holder && client->socket >= 0) {
-            here++;
-            returned += client_has_returned(client);
-        }
-    link->held_ticks += here > 0 && returned == here;
+    link->held_ticks += is_back(link->ring->writer->stream->server, link->holder);
     return link->held_ticks >= TICKS_MOST;
 }
 
