@@ -328,6 +328,8 @@ END_TEST
 struct opener {
     pthread_t thread;
     unsigned opened;
+    int code; /* of the open that failed, and why */
+    char text[256];
 };
 
 static void *open_and_close(void *user) {
@@ -337,8 +339,11 @@ static void *open_and_close(void *user) {
         const struct shmframe_reader_params params = {
             .stream = "s", .policy = SHMFRAME_LATEST, .deadline_ns = deadline_ns};
         struct shmframe_reader *reader;
-        if (shmframe_reader_open(world.session, &params, &reader) < 0)
+        opener->code = shmframe_reader_open(world.session, &params, &reader);
+        if (opener->code < 0) {
+            snprintf(opener->text, sizeof(opener->text), "%s", shmframe_last_error());
             return NULL;
+        }
         opener->opened++;
         shmframe_reader_close(reader);
     }
@@ -358,10 +363,16 @@ START_TEST(readers_come_and_go_in_threads_while_others_publish_and_change_the_fo
     for (unsigned i = 0; i < CHANGES; i++)
         change_format(i);
     const uint64_t published = join_publishers(publishers);
+    /* Links that the openers want are made as the writer is looked after. */
+    pthread_t dispatcher;
+    ck_assert_int_eq(pthread_create(&dispatcher, NULL, dispatch, NULL), 0);
     for (unsigned i = 0; i < OPENERS; i++) {
         ck_assert_int_eq(pthread_join(openers[i].thread, NULL), 0);
-        ck_assert_uint_eq(openers[i].opened, 200);
+        ck_assert_msg(openers[i].opened == 200, "open %u answers %d: %s", openers[i].opened + 1,
+                      openers[i].code, openers[i].text);
     }
+    atomic_store(&is_over, true);
+    ck_assert_int_eq(pthread_join(dispatcher, NULL), 0);
     ck_assert_int_eq(shmframe_writer_end(writer), 0);
     join_taker(&taker, published);
     shmframe_writer_close(writer);

@@ -159,6 +159,7 @@ class Adopt(Place):
         self.await_state("b", "stopped")
         self.start_again()
         self.await_state("b", "running")
+        self.assertTrue(is_running(pid), f"{pid} is gone: {self.nodes()}, {self.node('a')}")
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: self.node("a")["state"] == "running" and self.node("a")["pid"] != pid)
         self.assertEqual(self.node("c")["state"], "stopped")
