@@ -74,11 +74,13 @@ bool board_has_supervisor(void) {
     return atomic_load(&board->supervisor_settled_ns) != INT64_MAX;
 }
 
-static void read_times(int64_t *out_ran_ns, int64_t *out_queued_ns) {
+static const char own_times[] = "/proc/thread-self/schedstat";
+
+static void read_times(const char *path, int64_t *out_ran_ns, int64_t *out_queued_ns) {
     char text[64];
     long long ran_ns = 0, queued_ns = 0;
     *out_ran_ns = *out_queued_ns = 0;
-    int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
     const ssize_t length = read(fd, text, sizeof(text) - 1);
@@ -92,13 +94,21 @@ static void read_times(int64_t *out_ran_ns, int64_t *out_queued_ns) {
 
 int64_t board_run_delay_ns(void) {
     int64_t ran_ns, queued_ns;
-    read_times(&ran_ns, &queued_ns);
+    read_times(own_times, &ran_ns, &queued_ns);
     return queued_ns;
 }
 
 int64_t board_awake_ns(void) {
     int64_t ran_ns, queued_ns;
-    read_times(&ran_ns, &queued_ns);
+    read_times(own_times, &ran_ns, &queued_ns);
+    return ran_ns + queued_ns;
+}
+
+int64_t board_supervisor_awake_ns(void) {
+    char path[64];
+    int64_t ran_ns, queued_ns;
+    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)atomic_load(&board->supervisor));
+    read_times(path, &ran_ns, &queued_ns);
     return ran_ns + queued_ns;
 }
 

@@ -141,6 +141,7 @@ struct board {
     _Atomic int64_t supervisor_left_ns, supervisor_settled_ns;
     _Atomic int64_t supervisor_ready_ns;
     _Atomic uint32_t supervisor_life;
+    _Atomic int32_t supervisor; /* its process */
     /* For the witness. */
     _Atomic uint32_t evict_asked, evict_done; /* numbers of questions */
     _Atomic uint32_t evict_seat, evict_reading;
@@ -176,6 +177,8 @@ bool board_has_supervisor(void);
 int64_t board_run_delay_ns(void);
 /* ... and those in which it ran: in all others it slept, or was held. */
 int64_t board_awake_ns(void);
+/* The same of the supervisor that is there. */
+int64_t board_supervisor_awake_ns(void);
 /* Nanoseconds between `from_ns` and now in which a processor was not there. Waits for the probes.
  */
 int64_t board_stalled_ns(int64_t from_ns);

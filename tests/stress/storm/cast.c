@@ -92,6 +92,7 @@ void cast_supervisor_start(struct cast *cast) {
     const int64_t now_ns = shmframe_now_ns();
     atomic_store(&board->supervisor_ready_ns, now_ns);
     atomic_store(&board->supervisor_settled_ns, now_ns + RETURN_NS);
+    atomic_store(&board->supervisor, cast->supervisor);
     atomic_fetch_add(&board->supervisor_life, 1);
 }
 

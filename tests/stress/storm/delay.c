@@ -46,8 +46,10 @@ static void examine(const struct reading *reading, const struct shmframe_lease *
     if (!has_returned) {
         board_count(TOTAL_KILLED_IN_PUBLISH, 1);
         from_ns = atomic_load(&reading->writer_seat->changed_ns);
+        /* It is the supervisor who tells of a death, once it has a processor. */
         if (board_is_disturbed(publish_ns))
-            return; /* it is the supervisor who tells of a death */
+            return;
+        awake_ns += board_supervisor_awake_ns() - reading->supervisor_awake_ns;
         late_ns += ALONE_NS;
     }
     const int64_t paused_ns =
@@ -58,7 +60,7 @@ static void examine(const struct reading *reading, const struct shmframe_lease *
     else
         board_fault("%s: nobody woke it for frame %llu, which came %lld ms after it was published: "
                     "its writer %s %lld us after that, it waited from %lld us on, was awake "
-                    "for %lld us, was held for %lld us, processors were away for %lld "
+                    "(or who told of the death) for %lld us, was held for %lld us, processors were away for %lld "
                     "us; it woke %lld us after it was published; flags %x, last frame %llu%s",
                     reading->name, (unsigned long long)lease->frame.sequence,
                     (long long)(delay_ns / 1000000), has_returned ? "returned" : "died",

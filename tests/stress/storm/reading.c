@@ -108,6 +108,7 @@ static void meet_eviction(struct reading *reading) {
 
 void reading_begin(struct reading *reading) {
     reading->awake_ns = board_awake_ns();
+    reading->supervisor_awake_ns = board_supervisor_awake_ns();
     reading->call_ns = shmframe_now_ns();
 }
 
