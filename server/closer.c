@@ -246,16 +246,25 @@ size_t closer_backlog(void) {
     return count;
 }
 
+/* Tells of the user with most of them: after him the next one is found in the same way. */
+static int refuse_to_wait(void) {
+    const struct user *most = closer.user;
+    for (const struct user *user = most; user < closer.user + USERS_MAX; user++)
+        if (user->waiting + user->closing > most->waiting + most->closing)
+            most = user;
+    return error_set(-EBUSY,
+                     "user %u has passed descriptors (%zu) that cannot be closed, as their file "
+                     "system does not answer: end that file system first",
+                     (unsigned)most->uid, most->waiting + most->closing);
+}
+
 int closer_await(int64_t patience_ns) {
     const struct timespec until = clock_timespec(shmframe_now_ns() + patience_ns);
     int code = 0;
     pthread_mutex_lock(&closer.mutex);
     while (closer.pending > 0 && code == 0)
         code = pthread_cond_clockwait(&closer.is_done, &closer.mutex, CLOCK_MONOTONIC, &until);
-    const bool is_done = closer.pending == 0;
+    code = closer.pending == 0 ? 0 : refuse_to_wait();
     pthread_mutex_unlock(&closer.mutex);
-    if (is_done)
-        return 0;
-    return error_set(-EBUSY, "a descriptor that was passed is not closed yet, as its file system "
-                             "does not answer");
+    return code;
 }

@@ -33,7 +33,8 @@ enum closer_progress closer_look(uid_t uid);
 size_t closer_backlog(void);
 
 /* Waits until all are closed, so that this process can run another program: that would close what
- * waits by itself. Errors: -EBUSY some are not after `patience_ns`. */
+ * waits by itself. Errors: -EBUSY some are not after `patience_ns`; its
+ * sentence names their user. */
 int closer_await(int64_t patience_ns);
 #define CLOSER_PATIENCE_NS INT64_C(1000000000)
 

@@ -50,11 +50,13 @@ static int reload(struct client *client, const struct message_command *command) 
     return pipeline_reload(client->server, &listener);
 }
 
-/* All is as before if that cannot be. */
+/* Once the answer is sent: see server.c. */
 static int upgrade(struct client *client, const struct message_command *command) {
     struct answer answer = {.client = client, .cookie = command->header.cookie};
     if (command->node[0])
         return error_set(-EINVAL, "'upgrade' is for the supervisor: no node is named");
+    if (client->server->pipeline.is_ending)
+        return error_set(-EBUSY, "the supervisor is ending");
     int code = closer_await(CLOSER_PATIENCE_NS); /* the program that is tried would wait for it */
     if (code == 0)
         code = upgrade_check(on_line, &answer);

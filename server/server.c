@@ -166,22 +166,29 @@ static void tell_not_upgraded(struct server *server) {
     struct shmframe_event event = {
         .type = SHMFRAME_JOURNAL_SUPERVISOR, .name = "shmframed", .pid = (int32_t)getpid()};
     log_trouble("event=upgrade-failed reason=%s", log_quote(shmframe_last_error()).text);
-    snprintf(event.text, sizeof(event.text), "was not upgraded: %.70s", shmframe_last_error());
+    snprintf(event.text, sizeof(event.text), "was not upgraded: %.160s", shmframe_last_error());
     journal_add(server, &event);
 }
 
-/* What came meanwhile and was not read would be closed by the program's start. */
+/* The program's start would close by itself what is left of what peers have passed, and what is in
+ * their sockets and has not been read. */
 static void drop_all(struct server *server) {
     struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
         client_drop(client, "the supervisor is run anew");
+    struct stream *stream;
+    TAILQ_FOREACH (stream, &server->streams, all)
+        stream_link_drop_unused(stream);
 }
 
 /* A program is not run before all threads have ended, and what they had left is closed: what never
- * is would keep this one from it, and from all else, for ever. And who is to end, ends. */
+ * is would keep this one from it, and from all else, for ever. And who was told to end since, ends.
+ * Nobody is dropped for a file that is gone by now. */
 static int await_upgrade(struct server *server) {
-    if (server->pipeline.is_ending)
-        return error_set(-EBUSY, "the supervisor is ending");
+    const int code = server->pipeline.is_ending ? error_set(-EBUSY, "the supervisor is ending")
+                                                : upgrade_check_file();
+    if (code < 0)
+        return code;
     drop_all(server);
     return closer_await(CLOSER_PATIENCE_NS);
 }

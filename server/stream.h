@@ -249,6 +249,8 @@ void stream_link_note_slots(struct stream_ring *ring);
 /* Its reader is gone or was evicted: tells the writer, forgets the link. */
 void stream_link_end(struct stream_link *link, enum entry_state state);
 void stream_link_destroy(struct stream_link *link);
+/* Forgets those that nobody was given, also of the ring that is announced: before an upgrade. */
+void stream_link_drop_unused(struct stream *stream);
 /* Gives `reader` the link that it says it has. False: the writer does not know it so. */
 bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader);
 /* Tells the writer that a process which had one of its links died without a supervisor. */

@@ -268,6 +268,22 @@ void stream_link_end(struct stream_link *link, enum entry_state state) {
     stream_link_destroy(link);
 }
 
+static void drop_unused(struct stream_ring *ring) {
+    struct stream_link *next;
+    for (struct stream_link *link = ring ? TAILQ_FIRST(&ring->links) : NULL; link; link = next) {
+        next = TAILQ_NEXT(link, of_ring);
+        if (link->state == LINK_UNUSED)
+            stream_link_destroy(link);
+    }
+}
+
+void stream_link_drop_unused(struct stream *stream) {
+    if (stream->writer)
+        drop_unused(stream->writer->ring);
+    if (stream->opener)
+        drop_unused(stream->opener->opening);
+}
+
 /* ---- after a restart ---- */
 
 bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {

@@ -201,6 +201,14 @@ static void keep_all_open(const struct listener *listener, bool is_kept) {
     keep_open(listener->folder, is_kept);
 }
 
+static int refuse_to_run(int code) {
+    return error_set(code, "%s cannot be run: %s", file, strerror(-code));
+}
+
+int upgrade_check_file(void) {
+    return faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0 ? 0 : refuse_to_run(-errno);
+}
+
 int upgrade_run(const struct listener *listener) {
     char text[80];
     snprintf(text, sizeof(text), "%d %d %d %d %d", (int)getpid(), listener->fd, listener->lock,
@@ -212,5 +220,5 @@ int upgrade_run(const struct listener *listener) {
     const int code = -errno;
     keep_all_open(listener, false);
     unsetenv(KEPT);
-    return error_set(code, "%s cannot be run: %s", file, strerror(-code));
+    return refuse_to_run(code);
 }

@@ -28,7 +28,10 @@ bool upgrade_take(struct upgrade_kept *out_kept);
  * on by `on_line`. */
 int upgrade_check(void (*on_line)(void *user, const char *text), void *user);
 
-/* Does not return, unless it fails; then all is as before. */
+/* Whether the file is still there and may be run. Errors: any, with its sentence. */
+int upgrade_check_file(void);
+
+/* Does not return, unless it fails; then it has changed nothing. */
 int upgrade_run(const struct listener *listener);
 
 /* What `--check` prints first, for upgrade_check(). */

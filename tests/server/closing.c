@@ -42,6 +42,13 @@ static void end(void) {
     supervisor_clean(&supervisor);
 }
 
+static void open_to_stranger(void) {
+    snprintf(supervisor.allow_uid, sizeof(supervisor.allow_uid), "%d", STRANGER_UID);
+    supervisor_start(&supervisor);
+    ck_assert_int_eq(chmod(supervisor.folder, 0711), 0);
+    ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
+}
+
 /* ---- what is refused or ignored ---- */
 
 static void expect_cut(struct peer *peer, const union message *message, const int *fds) {
@@ -131,29 +138,37 @@ static int make_lingering(const struct sockaddr_in *address) {
     return fd;
 }
 
-/* A link as it is to be, but for what is on its way in the wake socket. Sends it as of no writer.
- * While the supervisor is stopped: its close must be the last one. False: there may be no more on
- * their way. */
-static bool send_loaded_link(struct peer *peer, const struct sockaddr_in *address) {
+/* A link as it is to be, but for what is on its way in the wake socket. False: there may be no more
+ * on their way, and it is none. */
+static bool link_make_loaded(int out_fds[3], const struct sockaddr_in *address) {
     union message message;
-    int fds[3], pair[2];
-    link_make(fds);
+    int pair[2];
+    link_make(out_fds);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     const int lingering = make_lingering(address);
     message_init(&message, MESSAGE_HELD_RING, 0); /* any with one descriptor */
     const bool is_loaded = channel_send(pair[0], &message, &lingering) == 0;
-    close(fds[2]);
-    fds[2] = pair[1];
-    message_init(&message, MESSAGE_OFFER_LINK, 0);
-    message.offer_link.writer = 7;
-    if (is_loaded)
-        peer_send(peer, &message, fds);
     if (!is_loaded)
         ck_assert_int_eq(setsockopt(lingering, SOL_SOCKET, SO_LINGER, &(struct linger){0},
                                     sizeof(struct linger)),
                          0);
     close(lingering);
     close(pair[0]);
+    close(out_fds[2]);
+    out_fds[2] = pair[1];
+    return is_loaded;
+}
+
+/* As of no writer. While the supervisor is stopped: its close must be the last one. False: there
+ * may be no more on their way. */
+static bool send_loaded_link(struct peer *peer, const struct sockaddr_in *address) {
+    union message message;
+    int fds[3];
+    const bool is_loaded = link_make_loaded(fds, address);
+    message_init(&message, MESSAGE_OFFER_LINK, 0);
+    message.offer_link.writer = 7;
+    if (is_loaded)
+        peer_send(peer, &message, fds);
     link_drop(fds);
     return is_loaded;
 }
@@ -379,32 +394,36 @@ START_TEST(a_file_that_is_never_closed_holds_up_no_other) {
 }
 END_TEST
 
-static void send_upgrade(struct peer *peer) {
+static void send_command(struct peer *peer, const char *verb) {
     union message message;
     message_init(&message, MESSAGE_COMMAND, 9);
-    strcpy(message.command.verb, "upgrade");
+    strcpy(message.command.verb, verb);
     peer_send(peer, &message, NULL);
 }
 
 static void command_upgrade(struct peer *peer) {
     struct channel_mail mail;
-    send_upgrade(peer);
+    send_command(peer, "upgrade");
     peer_expect(peer, MESSAGE_DONE, &mail);
 }
 
 START_TEST(a_program_is_not_run_anew_while_a_file_is_not_closed) {
     struct silent silent;
     struct peer peer, other;
-    supervisor_start(&supervisor);
+    char user[32];
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    open_to_stranger();
     if (!silent_open(&silent))
         return;
-    peer_open(&peer, &supervisor, "with a file of its own");
+    peer_open_as(&peer, &supervisor, &stranger);
     peer_open(&other, &supervisor, "somebody else");
     send_file(&peer, silent.file);
     peer_expect_error(&peer, -EPROTO);
     await_close(&silent);
-    send_upgrade(&other);
-    peer_expect_error(&other, -EBUSY);
+    send_command(&other, "upgrade");
+    snprintf(user, sizeof(user), "user %d ", STRANGER_UID);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&other, -EBUSY), user));
     peer_expect_silence(&other); /* as before, and served */
     silent_close(&silent);
     peer_vanish(&peer);
@@ -430,7 +449,7 @@ START_TEST(a_program_is_not_run_anew_while_a_file_waits_to_be_closed) {
     }
     for (unsigned i = 0; i < DEADLINE_MS && atomic_load(held_back) < MOST; i++)
         poll(NULL, 0, 1);
-    send_upgrade(&other);
+    send_command(&other, "upgrade");
     peer_expect_error(&other, -EBUSY);
     ck_assert_int_eq(stat(silent.path, &info), 0);
     peer_expect_silence(&other); /* as before, and served */
@@ -469,7 +488,7 @@ START_TEST(what_is_not_read_does_not_hold_up_the_new_program) {
     peer_open(&peer, &supervisor, "with a socket of its own");
     peer_open(&other, &supervisor, "asks for an upgrade");
     const int lingering = make_lingering(&address);
-    send_upgrade(&other);
+    send_command(&other, "upgrade");
     await_check();
     send_file(&peer, lingering);
     close(lingering);
@@ -483,12 +502,54 @@ START_TEST(what_is_not_read_does_not_hold_up_the_new_program) {
 }
 END_TEST
 
-static void open_to_stranger(void) {
-    snprintf(supervisor.allow_uid, sizeof(supervisor.allow_uid), "%d", STRANGER_UID);
-    supervisor_start(&supervisor);
-    ck_assert_int_eq(chmod(supervisor.folder, 0711), 0);
-    ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
+/* Of a ring that is there (0), or of one that is announced (1). */
+static void open_with_loaded_link(struct peer *peer, struct test_ring *ring, bool is_announced,
+                                  const struct sockaddr_in *address) {
+    union message message;
+    int fds[3];
+    ring_make(ring, "test", 8);
+    message_init(&message, MESSAGE_OFFER_LINK, 0);
+    if (is_announced) {
+        /* One that it says it brings stays away. */
+        message_init(&message, MESSAGE_OPEN_RING, 2);
+        strcpy(message.open_ring.stream, "test");
+        message.open_ring.loans = message.open_ring.history = 1;
+        message.open_ring.links = 2;
+        peer_send(peer, &message, &ring->fd);
+        message_init(&message, MESSAGE_OFFER_LINK, 0);
+    } else {
+        const struct ring_options options = {.links = 2};
+        message.offer_link.generation = peer_open_ring(peer, ring, "test", &options);
+    }
+    message.offer_link.entry = 5;
+    message.offer_link.serial = 105;
+    ck_assert(link_make_loaded(fds, address));
+    peer_send(peer, &message, fds);
+    link_drop(fds);
+    peer_expect_silence(peer);
 }
+
+START_TEST(a_link_that_nobody_uses_does_not_hold_up_the_new_program) {
+    struct sockaddr_in address;
+    struct test_ring ring;
+    struct peer peer, other;
+    const int listener = listen_silently(&address, 1);
+    if (listener < 0)
+        return; /* no network at all */
+    supervisor_start(&supervisor);
+    peer_open(&peer, &supervisor, "with a link of its own");
+    open_with_loaded_link(&peer, &ring, _i == 1, &address);
+    peer_open(&other, &supervisor, "asks for an upgrade");
+    command_upgrade(&other);
+    peer_expect_end(&other);
+    peer_vanish(&other);
+    peer_open(&other, &supervisor, "with the new one");
+    peer_close(&other);
+    peer_vanish(&peer);
+    ring_drop(&ring);
+    close(listener);
+}
+END_TEST
 
 START_TEST(who_passes_many_files_that_are_never_closed_is_turned_away) {
     struct silent silent;
@@ -649,12 +710,13 @@ START_TEST(a_program_is_run_anew_while_a_peer_hangs) {
 }
 END_TEST
 
-/* One that writes its number into a file. The caller removes `config`. */
-static pid_t start_node(const char *config, const char *number) {
+/* One that writes its number into a file, after whatever else it is to do `first`. The caller
+ * removes `config`. */
+static pid_t start_node(const char *config, const char *number, const char *first) {
     FILE *file = fopen(config, "we");
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "[consumer a]\ncommand = echo $$ > %s.new; mv %s.new %s; exec sleep 60\n", number,
-            number, number);
+    fprintf(file, "[consumer a]\ncommand = %secho $$ > %s.new; mv %s.new %s; exec sleep 60\n",
+            first, number, number, number);
     fclose(file);
     supervisor.option[0] = "--config";
     supervisor.option[1] = config;
@@ -675,19 +737,16 @@ START_TEST(a_node_ends_while_somebody_hangs_as_he_runs_a_program) {
     struct silent silent;
     struct peer peer;
     struct channel_mail mail;
-    union message message;
     char config[96], number[96];
     snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
     snprintf(number, sizeof(number), "%s/number", supervisor.folder);
-    const pid_t node = start_node(config, number);
+    const pid_t node = start_node(config, number, "");
     unlink(config);
     if (!silent_mount(&silent))
         return;
     const pid_t hanging = start_hanging(&silent, NULL);
     peer_open(&peer, &supervisor, "asks for the end");
-    message_init(&message, MESSAGE_COMMAND, 9);
-    strcpy(message.command.verb, "stop");
-    peer_send(&peer, &message, NULL);
+    send_command(&peer, "stop");
     peer_expect(&peer, MESSAGE_DONE, &mail);
     const int64_t until_ns = shmframe_deadline_ns(DEADLINE_MS * INT64_C(1000000));
     while (kill(node, 0) == 0) {
@@ -707,10 +766,9 @@ static void upgrade_and_end(struct peer *peer) {
     int status;
     kill(supervisor.pid, SIGSTOP);
     ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
-    send_upgrade(peer);
+    send_command(peer, "upgrade");
     kill(supervisor.pid, SIGTERM);
     kill(supervisor.pid, SIGCONT);
-    supervisor_expect_end(&supervisor);
 }
 
 START_TEST(who_is_to_end_runs_no_program_anew) {
@@ -718,6 +776,7 @@ START_TEST(who_is_to_end_runs_no_program_anew) {
     supervisor_start(&supervisor);
     peer_open(&peer, &supervisor, "asks for an upgrade");
     upgrade_and_end(&peer);
+    supervisor_expect_end(&supervisor);
     peer_vanish(&peer);
 }
 END_TEST
@@ -727,11 +786,43 @@ START_TEST(who_is_to_end_after_its_nodes_runs_no_program_anew) {
     char config[96], number[96];
     snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
     snprintf(number, sizeof(number), "%s/number", supervisor.folder);
-    const pid_t node = start_node(config, number);
+    const pid_t node = start_node(config, number, "");
     peer_open(&peer, &supervisor, "asks for an upgrade");
     upgrade_and_end(&peer);
+    supervisor_expect_end(&supervisor);
     unlink(config);
     ck_assert_int_eq(kill(node, 0), -1);
+    peer_vanish(&peer);
+}
+END_TEST
+
+/* It ends nodes, as it starts none any more. */
+static void await_ending(struct peer *peer) {
+    const int64_t until_ns = shmframe_deadline_ns(DEADLINE_MS * INT64_C(1000000));
+    struct channel_mail mail;
+    do {
+        ck_assert_msg(shmframe_now_ns() < until_ns, "the supervisor does not end");
+        send_command(peer, "start");
+        struct pollfd polled = {.fd = peer->socket, .events = POLLIN};
+        ck_assert_int_eq(poll(&polled, 1, DEADLINE_MS), 1);
+        ck_assert_int_eq(channel_receive(peer->socket, &mail), 0);
+    } while (mail.message.header.type != MESSAGE_ERROR);
+}
+
+START_TEST(who_ends_does_not_say_that_a_program_is_run_anew) {
+    struct peer peer;
+    char config[96], number[96];
+    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
+    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
+    start_node(config, number, "trap '' TERM; ");
+    peer_open(&peer, &supervisor, "asks for an upgrade");
+    kill(supervisor.pid, SIGTERM);
+    await_ending(&peer);
+    send_command(&peer, "upgrade");
+    peer_expect_error(&peer, -EBUSY);
+    kill(supervisor.pid, SIGTERM); /* once more: then the node is killed */
+    supervisor_expect_end(&supervisor);
+    unlink(config);
     peer_vanish(&peer);
 }
 END_TEST
@@ -747,6 +838,7 @@ int main(void) {
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_is_not_closed);
     tcase_add_test(cases, a_program_is_not_run_anew_while_a_file_waits_to_be_closed);
     tcase_add_test(cases, what_is_not_read_does_not_hold_up_the_new_program);
+    tcase_add_loop_test(cases, a_link_that_nobody_uses_does_not_hold_up_the_new_program, 0, 2);
     tcase_add_test(cases, who_passes_many_files_that_are_never_closed_is_turned_away);
     tcase_add_test(cases, a_peer_that_hangs_as_it_runs_a_program_holds_up_no_other);
     tcase_add_loop_test(cases, of_a_user_with_many_that_hang_nobody_is_looked_at, 3, 5);
@@ -754,6 +846,7 @@ int main(void) {
     tcase_add_test(cases, a_node_ends_while_somebody_hangs_as_he_runs_a_program);
     tcase_add_loop_test(cases, who_is_to_end_runs_no_program_anew, 0, 3);
     tcase_add_loop_test(cases, who_is_to_end_after_its_nodes_runs_no_program_anew, 0, 3);
+    tcase_add_test(cases, who_ends_does_not_say_that_a_program_is_run_anew);
     Suite *suite = suite_create("closing");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

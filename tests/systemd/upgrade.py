@@ -216,6 +216,9 @@ class Upgrade(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("was not upgraded", done.stderr)
         manager.wait_for(lambda: "event=upgrade-failed" in self.manager.read_log(), "the failure")
+        dropped = [line for line in self.manager.read_log().splitlines()
+                   if "event=client-disconnected" in line and f"pid={self.writer.pid}" in line]
+        self.assertEqual(dropped, [])
         self.assertEqual(self.manager.ls()["demo"]["writer_pid"], self.writer.pid)
 
 
