@@ -60,7 +60,8 @@ static void examine(const struct reading *reading, const struct shmframe_lease *
     else
         board_fault("%s: nobody woke it for frame %llu, which came %lld ms after it was published: "
                     "its writer %s %lld us after that, it waited from %lld us on, was awake "
-                    "(or who told of the death) for %lld us, was held for %lld us, processors were away for %lld "
+                    "(or who told of the death) for %lld us, was held for %lld us, processors were "
+                    "away for %lld "
                     "us; it woke %lld us after it was published; flags %x, last frame %llu%s",
                     reading->name, (unsigned long long)lease->frame.sequence,
                     (long long)(delay_ns / 1000000), has_returned ? "returned" : "died",
