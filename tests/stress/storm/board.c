@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -174,6 +175,22 @@ int64_t board_paused_ns(const struct seat *seat, int64_t from_ns) {
     return sum_since(seat->pause, PAUSES_MAX, from_ns);
 }
 
+/* Nanoseconds in which another machine had this processor, as proc(5) has them: "steal". */
+static int64_t read_stolen_ns(int cpu) {
+    char line[256], name[16];
+    long long ticks = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    if (!file)
+        return 0;
+    const int length = snprintf(name, sizeof(name), "cpu%d ", cpu);
+    while (fgets(line, sizeof(line), file))
+        if (strncmp(line, name, (size_t)length) == 0 &&
+            sscanf(line + length, "%*d %*d %*d %*d %*d %*d %*d %lld", &ticks) == 1)
+            break;
+    fclose(file);
+    return ticks * (INT64_C(1000000000) / sysconf(_SC_CLK_TCK));
+}
+
 void board_probe(unsigned number, int cpu) {
     enum { PAUSE_NS = 2000000, STALL_NS = 1000000 };
     cpu_set_t set;
@@ -181,11 +198,18 @@ void board_probe(unsigned number, int cpu) {
     CPU_SET(cpu, &set);
     sched_setaffinity(0, sizeof(set), &set);
     int64_t before_ns = shmframe_now_ns(), before_delay_ns = board_run_delay_ns();
+    int64_t stolen_ns = read_stolen_ns(cpu);
     for (;;) {
         atomic_fetch_add(&board->rounds[number], 1);
         nap(PAUSE_NS);
         const int64_t now_ns = shmframe_now_ns(), delay_ns = board_run_delay_ns();
-        const int64_t late_ns = now_ns - before_ns - PAUSE_NS - (delay_ns - before_delay_ns);
+        int64_t late_ns = now_ns - before_ns - PAUSE_NS - (delay_ns - before_delay_ns);
+        if (now_ns - before_ns - PAUSE_NS >= STALL_NS) {
+            /* What was stolen while this one waited for its turn looks like its wait. */
+            const int64_t now_stolen_ns = read_stolen_ns(cpu);
+            late_ns = max_ns(late_ns, now_stolen_ns - stolen_ns);
+            stolen_ns = now_stolen_ns;
+        }
         before_ns = now_ns; /* what comes from here on is told by the next round */
         before_delay_ns = delay_ns;
         if (late_ns < STALL_NS)

@@ -89,7 +89,8 @@ static void check_space_wait(const struct writing *writing, int64_t began_ns, in
     if (late_ns < LATE_NS)
         return;
     const int64_t stalled_ns = board_stalled_ns(latest_ns);
-    if (late_ns - stalled_ns < LATE_NS)
+    /* Who sleeps, or waits for its turn, has its times brought up to date: not slept at all. */
+    if (awake_ns == 0 || late_ns - stalled_ns < LATE_NS)
         board_count(TOTAL_SLOW_MACHINE, 1);
     else
         board_fault("%s: the writer slept for %lld us after a reader had made room, in a loan of "
