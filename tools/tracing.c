@@ -137,13 +137,10 @@ void tracing_add_flight(struct chrome *chrome, struct tracing_writer *writer,
     const struct chrome_slice made = *add_produce(chrome, writer, flight);
     const int64_t over_ns =
         later(flight->release_ns ? flight->release_ns : end_ns, flight->acquire_ns);
-    /* A reader looks at the clock, then at the stream: what came in between is taken once it is
-     * there, or, if its stamp is a lie, within the time that it was held. */
-    const int64_t acquire_ns = later(flight->acquire_ns, earlier(flight->publish_ns, over_ns));
     struct chrome_slice whole = {.pid = reader->pid,
                                  .name = flight->release_ns ? "frame" : "frame held",
                                  .sequence = flight->sequence,
-                                 .begin_ns = earlier(flight->publish_ns, acquire_ns),
+                                 .begin_ns = earlier(flight->publish_ns, flight->acquire_ns),
                                  .end_ns = over_ns,
                                  .args = stamps};
     whole.track = chrome_take_lane(chrome, &reader->frames, &whole.begin_ns, over_ns);
@@ -154,7 +151,7 @@ void tracing_add_flight(struct chrome *chrome, struct tracing_writer *writer,
     struct chrome_slice hold = whole;
     hold.name = "hold";
     hold.args = NULL;
-    hold.begin_ns = later(acquire_ns, whole.begin_ns);
+    hold.begin_ns = later(flight->acquire_ns, whole.begin_ns);
     chrome_begin_slice(chrome, &whole);
     add_transit(chrome, flight, &whole, hold.begin_ns);
     chrome_begin_slice(chrome, &hold);

@@ -319,8 +319,12 @@ static inline __attribute__((always_inline)) int deliver_all(struct shmframe_rea
                                                              const struct ring_frame *frames,
                                                              uint32_t count, int64_t now_ns,
                                                              struct shmframe_lease *leases) {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         ring_copy_stamps(&reader->link->core, &frames[i], &leases[i].frame);
+    /* The clock was read before the ring was: the newest may have come in between. */
+    if (leases[count - 1].frame.publish_ns > now_ns)
+        now_ns = clock_now_ns();
+    for (uint32_t i = 0; i < count; i++) {
         if (!fits(reader, &leases[i].frame))
             return meet_unfit(reader, frames, i, count - i, leases, now_ns);
         go_past(reader, &frames[i], i == 0, now_ns, &leases[i]);

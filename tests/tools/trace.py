@@ -219,8 +219,7 @@ class Tracing(unittest.TestCase):
         for flight in told["flights"]:
             sequence = flight["sequence"]
             hold = trace.one(f"hold {sequence}", tids)
-            acquire_ns = max(flight["acquire_ns"], flight["publish_ns"])  # see tools/tracing.c
-            self.assertEqual(hold["begin_ns"], acquire_ns)
+            self.assertEqual(hold["begin_ns"], flight["acquire_ns"])
             if flight["release_ns"]:
                 self.assertEqual(hold["end_ns"], flight["release_ns"])
                 whole = trace.one(f"frame {sequence}", tids)
@@ -230,7 +229,7 @@ class Tracing(unittest.TestCase):
             self.assertEqual(whole["begin_ns"], flight["publish_ns"])
             transit = trace.one(f"transit {sequence}", tids)
             self.assertEqual((transit["begin_ns"], transit["end_ns"]),
-                             (flight["publish_ns"], acquire_ns))
+                             (flight["publish_ns"], flight["acquire_ns"]))
             made = trace.one(f"produce {sequence}")
             self.assertEqual((made["begin_ns"], made["end_ns"]),
                              (flight["capture_ns"], flight["publish_ns"]))
@@ -240,8 +239,7 @@ class Tracing(unittest.TestCase):
         for reader in told["readers"]:
             for flight in reader["flights"]:
                 end_ns = flight["present_ns"] or flight["release_ns"]
-                acquire_ns = max(flight["acquire_ns"], flight["publish_ns"])
-                wanted.append((flight["capture_ns"], acquire_ns, end_ns))
+                wanted.append((flight["capture_ns"], flight["acquire_ns"], end_ns))
         found = [tuple(to_ns(e["ts"]) for e in flow) for flow in trace.flows.values()]
         held = {flow[1] for flow in wanted if flow[2] == 0}
         found = [(s, t, 0 if t in held else f) for s, t, f in found]
