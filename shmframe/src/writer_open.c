@@ -69,7 +69,8 @@ static int await_turn(struct shmframe_writer *writer, int64_t deadline_ns) {
 }
 
 /* Fails with -ENOTCONN if the supervisor died meanwhile: then nobody can say whether readers have
- * links to this ring. */
+ * links to this ring. It stays the one that is being opened, whose links other threads of the
+ * session make, until it is adopted or dropped. */
 static int register_ring(struct shmframe_writer *writer, struct writer_ring *ring,
                          int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
@@ -90,7 +91,6 @@ static int register_ring(struct shmframe_writer *writer, struct writer_ring *rin
         if (!is_answered)
             code = pause_before_retry(session, code, deadline_ns);
     } while (!is_answered && code == 0);
-    writer->opening = NULL;
     if (code == -EAGAIN) /* its owner did not come back, and did not end: it is taken */
         code = error_set(-EEXIST, "%s", writer->refusal_text);
     return code;
@@ -144,6 +144,7 @@ static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_f
     session_unlock(session);
     writer_lock(writer);
     session_lock(session);
+    writer->opening = NULL;
     if (code == 0)
         adopt(writer, ring);
     else

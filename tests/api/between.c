@@ -3,16 +3,35 @@
 #include "world.h"
 
 #include "ring.h"
+#include "session.h"
+
+enum { READERS = 8 }; /* more than links that come with a ring */
 
 static struct shmframe_writer *writer;
-static bool is_publication_due;
+static struct shmframe_reader *joining[READERS];
+static bool is_opening_due, is_publication_due;
 
+void __real_session_unlock(struct shmframe_session *session);
+void __wrap_session_unlock(struct shmframe_session *session);
 int __real_ring_acquire(struct ring_reader *core, struct ring_frame *out_frame, uint64_t *retries);
 int __wrap_ring_acquire(struct ring_reader *core, struct ring_frame *out_frame, uint64_t *retries);
 int __real_ring_acquire_batch(struct ring_reader *core, struct ring_frame *out_frames,
                               uint32_t count, uint64_t *retries);
 int __wrap_ring_acquire_batch(struct ring_reader *core, struct ring_frame *out_frames,
                               uint32_t count, uint64_t *retries);
+
+static void open_readers(void) {
+    for (unsigned i = 0; i < READERS; i++)
+        joining[i] = world_open_reader("s", SHMFRAME_LATEST);
+}
+
+void __wrap_session_unlock(struct shmframe_session *session) {
+    __real_session_unlock(session);
+    if (!is_opening_due)
+        return;
+    is_opening_due = false;
+    open_readers();
+}
 
 /* By then the reader has read the clock. */
 static void publish_if_due(void) {
@@ -32,6 +51,24 @@ int __wrap_ring_acquire_batch(struct ring_reader *core, struct ring_frame *out_f
     publish_if_due();
     return __real_ring_acquire_batch(core, out_frames, count, retries);
 }
+
+/* The mutex is given up once the supervisor has said that the ring is open, and the writer has not
+ * gone on in it: links that are wanted by then are of neither ring's number. */
+START_TEST(readers_that_come_as_a_ring_is_opened_get_their_links) {
+    writer = world_open_writer("s");
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_data(&format, "other", 8), 0);
+    is_opening_due = true;
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    ck_assert(!is_opening_due);
+    world_publish(writer, 1);
+    for (unsigned i = 0; i < READERS; i++) {
+        world_take(joining[i], 1);
+        shmframe_reader_close(joining[i]);
+    }
+    shmframe_writer_close(writer);
+}
+END_TEST
 
 static struct shmframe_lease acquire(struct shmframe_reader *reader) {
     struct shmframe_lease lease;
@@ -83,6 +120,7 @@ int main(void) {
     tcase_add_test(tests,
                    a_frame_that_comes_as_it_is_looked_for_is_not_acquired_before_it_was_published);
     tcase_add_test(tests, nor_is_the_last_one_of_a_batch);
+    tcase_add_test(tests, readers_that_come_as_a_ring_is_opened_get_their_links);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }
