@@ -24,15 +24,17 @@
 
 enum { BACKLOG = 256 };
 
-/* "a/b/socket" -> "a/b"; "socket" -> "." */
+/* "a/b//socket" -> "a/b"; "socket" -> "." */
 static void split_folder(const char *path, char *folder, size_t folder_bytes) {
-    const char *slash = strrchr(path, '/');
-    if (!slash)
+    const char *end = strrchr(path, '/');
+    while (end && end > path && end[-1] == '/')
+        end--;
+    if (!end)
         snprintf(folder, folder_bytes, ".");
-    else if (slash == path)
+    else if (end == path)
         snprintf(folder, folder_bytes, "/");
     else
-        snprintf(folder, folder_bytes, "%.*s", (int)(slash - path), path);
+        snprintf(folder, folder_bytes, "%.*s", (int)(end - path), path);
 }
 
 static const char *file_name(const char *path) {

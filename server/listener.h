@@ -28,8 +28,8 @@ struct listener_reach {
  * Errors: -EEXIST another supervisor has the place; -EACCES the folder is not ours alone; -EINVAL;
  * others from the kernel. The sentence says what to do. */
 int listener_open(struct listener *listener, const char *path, const struct listener_reach *reach);
-/* Whether a socket could be made at `path`, in a folder that is there or could be made. Errors: as of
- * listener_open(), with its sentence. */
+/* Whether a socket could be made at `path`, in a folder that is there or could be made. Errors: as
+ * of listener_open(), with its sentence. */
 int listener_check(const char *path, const struct listener_reach *reach);
 /* Whether descriptors can be passed by this socket. Who connects to a listener begins as it is: one
  * of ours lets none pass, so what is turned away unread has none. Before Linux 6.16 all can. */

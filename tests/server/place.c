@@ -551,6 +551,14 @@ START_TEST(a_check_refuses_a_folder_that_cannot_be_made) {
 }
 END_TEST
 
+START_TEST(a_check_takes_a_slash_more_for_one) {
+    char path[256];
+    snprintf(path, sizeof(path), "%s//made//socket", supervisor.folder);
+    const char *check[] = {"shmframed", "--socket", path, "--check", NULL};
+    ck_assert_msg(supervisor_run(check, text, sizeof(text)) == 0, "%s", text);
+}
+END_TEST
+
 enum { STRANGER_UID = 12345 };
 
 static void start_for_stranger(void) {
@@ -688,6 +696,7 @@ int main(void) {
     tcase_add_test(cases, a_user_who_cannot_reach_the_socket_is_named_at_the_start);
     tcase_add_test(cases, a_check_judges_the_place_as_the_start_does);
     tcase_add_test(cases, a_check_refuses_a_folder_that_cannot_be_made);
+    tcase_add_test(cases, a_check_takes_a_slash_more_for_one);
     tcase_add_test(cases, who_takes_many_descriptors_costs_nobody_the_connection);
     tcase_add_test(cases, new_connections_leave_descriptors_to_those_who_are_there);
     tcase_add_test(cases, a_descriptor_that_blocks_on_close_holds_up_no_other);
