@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "error.h"
 #include "limits.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -138,13 +139,13 @@ static struct user *await_user(void) {
 
 /* ---- threads ---- */
 
-static int start_thread(void);
+static int add_thread(void);
 
 static void close_one(struct user *user, const timer_t *timer) {
     const int fd = take(user);
     user->closing++;
     if (closer.idle == 0) /* this close may not come to an end */
-        start_thread();
+        add_thread();
     pthread_mutex_unlock(&closer.mutex);
     close_soon(fd, timer);
     pthread_mutex_lock(&closer.mutex);
@@ -170,20 +171,10 @@ static void *run(void *nothing) {
 }
 
 /* With the mutex. If there can be no more, those that there are go on. */
-static int start_thread(void) {
+static int add_thread(void) {
     if (closer.threads >= CLOSER_THREADS_MAX)
-        return EAGAIN;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-    const int code = pthread_create(&thread, &attributes, run, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+        return -EAGAIN;
+    const int code = thread_start(run, NULL, STACK_BYTES);
     closer.threads += code == 0;
     return code;
 }
@@ -195,14 +186,14 @@ int closer_start(size_t fds) {
     if (place == MAP_FAILED)
         return error_set(-errno, "no memory for %zu descriptors: %s", fds, strerror(errno));
     pthread_mutex_lock(&closer.mutex);
-    const int code = start_thread();
+    const int code = add_thread();
     closer.next = code == 0 ? place : NULL;
     closer.room = fds;
     pthread_mutex_unlock(&closer.mutex);
     if (code == 0)
         return 0;
     munmap(place, fds * sizeof(int));
-    return error_set(-code, "no thread: %s", strerror(code));
+    return error_set(code, "no thread: %s", strerror(-code));
 }
 
 /* ---- for the loop ---- */
@@ -214,7 +205,7 @@ void closer_close(int fd, uid_t uid) {
         put(find_user(uid), fd);
         closer.pending++;
         if (closer.idle == 0)
-            start_thread();
+            add_thread();
         pthread_cond_signal(&closer.is_filled);
     }
     pthread_mutex_unlock(&closer.mutex);

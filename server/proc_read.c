@@ -3,13 +3,13 @@
 #include "clock.h"
 #include "error.h"
 #include "log.h"
+#include "thread.h"
 
 #include <shmframe/shmframe.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,28 +91,13 @@ static void *run(void *user) {
     return NULL;
 }
 
-static int start_thread(struct worker *worker) {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-    const int code = pthread_create(&thread, &attributes, run, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -code;
-}
-
 static int start_worker(void) {
     if (reader.worker)
         return 0;
     struct worker *worker = calloc(1, sizeof(*worker));
     if (!worker)
         return -ENOMEM;
-    const int code = start_thread(worker);
+    const int code = thread_start(run, worker, STACK_BYTES);
     if (code < 0)
         destroy_worker(worker);
     else
