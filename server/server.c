@@ -203,7 +203,13 @@ static void upgrade(struct server *server) {
     }
     /* It raises the limit itself, and gives nodes the one that it was born with. */
     setrlimit(RLIMIT_NOFILE, &server->nofile_born);
-    if (upgrade_run(&server->listener) < 0)
+    const struct listener *listener = &server->listener;
+    const struct upgrade_kept kept = {.socket = listener->fd,
+                                      .lock = listener->lock,
+                                      .is_bound = listener->is_bound,
+                                      .folder = listener->folder,
+                                      .parent = server->parent_fd};
+    if (upgrade_run(&kept) < 0)
         tell_not_upgraded(server);
     raise_fds_limit(server);
 }
@@ -359,11 +365,15 @@ static int on_parent_gone(sd_event_source *source, int fd, uint32_t events, void
     return 0;
 }
 
+/* After an upgrade it may be gone, and another one be in its place. */
 static int watch_parent(struct server *server) {
-    const int pidfd = pidfd_open(getppid(), 0);
-    if (pidfd < 0)
+    struct upgrade_kept kept;
+    const bool is_kept = upgrade_take(&kept) && kept.parent >= 0;
+    server->parent_fd = is_kept ? kept.parent : pidfd_open(getppid(), 0);
+    if (server->parent_fd < 0)
         return -errno;
-    return sd_event_add_io(server->event, NULL, pidfd, EPOLLIN, on_parent_gone, server);
+    fcntl(server->parent_fd, F_SETFD, FD_CLOEXEC);
+    return sd_event_add_io(server->event, NULL, server->parent_fd, EPOLLIN, on_parent_gone, server);
 }
 
 /* It comes before all other events: a program that is run anew finds a signal that the kernel
@@ -445,7 +455,8 @@ int server_open(struct server *server, const struct server_params *params) {
     *server = (struct server){.params = params,
                               .settings = params->settings,
                               .started_ns = shmframe_now_ns(),
-                              .reserve_fd = -1};
+                              .reserve_fd = -1,
+                              .parent_fd = -1};
     snprintf(server->settings_path, sizeof(server->settings_path), "%s", params->settings_path);
     TAILQ_INIT(&server->clients);
     TAILQ_INIT(&server->processes);

@@ -35,6 +35,7 @@ struct server {
     uint64_t ticks; /* so far */
     sd_event_source *accept_source, *rest_source, *tick_source, *after_source;
     struct listener listener;
+    int parent_fd;                /* a pidfd; -1: its end is nothing to us */
     int reserve_fd;               /* closed for a moment to refuse a peer when no other is left */
     uint64_t fds_limit;           /* RLIMIT_NOFILE */
     struct rlimit nofile_born;    /* before it was raised: for nodes */

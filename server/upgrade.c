@@ -2,7 +2,6 @@
 
 #include "error.h"
 #include "layout.h"
-#include "listener.h"
 #include "log.h"
 
 #include <errno.h>
@@ -19,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* "PID SOCKET LOCK IS_BOUND FOLDER": whose, as a program that we start must not take it for its
- * own. */
+/* "PID SOCKET LOCK IS_BOUND FOLDER PARENT": whose, as a program that we start must not take it for
+ * its own. */
 static const char KEPT[] = "SHMFRAMED_KEPT";
 
 #define CHECK_NS INT64_C(5000000000)
@@ -63,10 +62,10 @@ void upgrade_remember(int argc, char **argv) {
 bool upgrade_take(struct upgrade_kept *out_kept) {
     const char *text = getenv(KEPT);
     int pid, is_bound;
-    struct upgrade_kept kept = {.folder = -1};
+    struct upgrade_kept kept = {.folder = -1, .parent = -1};
     if (!text ||
-        sscanf(text, "%d %d %d %d %d", &pid, &kept.socket, &kept.lock, &is_bound, &kept.folder) <
-            4 ||
+        sscanf(text, "%d %d %d %d %d %d", &pid, &kept.socket, &kept.lock, &is_bound, &kept.folder,
+               &kept.parent) < 4 ||
         pid != (int)getpid())
         return false;
     kept.is_bound = is_bound;
@@ -195,10 +194,11 @@ static void keep_open(int fd, bool is_kept) {
         fcntl(fd, F_SETFD, is_kept ? 0 : FD_CLOEXEC);
 }
 
-static void keep_all_open(const struct listener *listener, bool is_kept) {
-    keep_open(listener->fd, is_kept);
-    keep_open(listener->lock, is_kept);
-    keep_open(listener->folder, is_kept);
+static void keep_all_open(const struct upgrade_kept *kept, bool is_kept) {
+    keep_open(kept->socket, is_kept);
+    keep_open(kept->lock, is_kept);
+    keep_open(kept->folder, is_kept);
+    keep_open(kept->parent, is_kept);
 }
 
 static int refuse_to_run(int code) {
@@ -209,16 +209,16 @@ int upgrade_check_file(void) {
     return faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0 ? 0 : refuse_to_run(-errno);
 }
 
-int upgrade_run(const struct listener *listener) {
-    char text[80];
-    snprintf(text, sizeof(text), "%d %d %d %d %d", (int)getpid(), listener->fd, listener->lock,
-             listener->is_bound, listener->folder);
+int upgrade_run(const struct upgrade_kept *kept) {
+    char text[96];
+    snprintf(text, sizeof(text), "%d %d %d %d %d %d", (int)getpid(), kept->socket, kept->lock,
+             kept->is_bound, kept->folder, kept->parent);
     if (call_count == 0 || setenv(KEPT, text, 1) < 0)
         return error_set(-ENOMEM, "the supervisor has no memory");
-    keep_all_open(listener, true);
+    keep_all_open(kept, true);
     execv(file, call);
     const int code = -errno;
-    keep_all_open(listener, false);
+    keep_all_open(kept, false);
     unsetenv(KEPT);
     return refuse_to_run(code);
 }

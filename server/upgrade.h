@@ -1,14 +1,13 @@
 /* Upgrade: this process runs the program anew, from its file as it is now.
  *
- * The listening socket, its lock and folder stay open, so nobody is refused meanwhile; nodes stay
- * children of this process. All else is as after a restart: sessions come back with what they have.
+ * The listening socket, its lock and folder stay open, so nobody is refused meanwhile, and what
+ * tells of the parent's end; nodes stay children of this process. All else is as after a restart:
+ * sessions come back with what they have.
  */
 #ifndef SERVER_UPGRADE_H
 #define SERVER_UPGRADE_H
 
 #include <stdbool.h>
-
-struct listener;
 
 /* Remembers how the program was called, and where it lies: before anything is parsed. */
 void upgrade_remember(int argc, char **argv);
@@ -19,6 +18,7 @@ struct upgrade_kept {
     int lock;      /* -1: none */
     bool is_bound; /* the socket was made by it, not by a service manager */
     int folder;    /* -1: none, or it was a version that did not tell */
+    int parent;    /* a pidfd of who started us, where we end with him; likewise */
 };
 /* Whether there was one. Asking again gives the same answer. */
 bool upgrade_take(struct upgrade_kept *out_kept);
@@ -32,7 +32,7 @@ int upgrade_check(void (*on_line)(void *user, const char *text), void *user);
 int upgrade_check_file(void);
 
 /* Does not return, unless it fails; then it has changed nothing. */
-int upgrade_run(const struct listener *listener);
+int upgrade_run(const struct upgrade_kept *kept);
 
 /* What `--check` prints first, for upgrade_check(). */
 void upgrade_print_version(void);

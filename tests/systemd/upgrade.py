@@ -2,10 +2,20 @@
 
 import json
 import os
+import signal
 import subprocess
 import unittest
 
 import manager
+
+
+def end(pidfd):
+    """Kills the process, if it has not ended."""
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    os.close(pidfd)
 
 
 class Upgrade(unittest.TestCase):
@@ -20,12 +30,15 @@ class Upgrade(unittest.TestCase):
         os.symlink(target, self.program + ".new")
         os.rename(self.program + ".new", self.program)
 
-    def replace_by_script(self, text):
-        path = os.path.join(self.manager.folder, "script")
+    def write_script(self, name, text):
+        path = os.path.join(self.manager.folder, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\n" + text)
         os.chmod(path, 0o755)
-        self.replace(path)
+        return path
+
+    def replace_by_script(self, text):
+        self.replace(self.write_script("script", text))
 
     def start(self, *options):
         self.pid = self.manager.start(*options, program=self.program).pid
@@ -142,7 +155,7 @@ class Upgrade(unittest.TestCase):
         self.start()
         os.chmod(self.manager.folder, 0o755)
         self.replace_by_script(
-            'case "$*" in *--check*) ;; *) export SHMFRAMED_KEPT="${SHMFRAMED_KEPT% *}";; esac\n'
+            'case "$*" in *--check*) ;; *) export SHMFRAMED_KEPT="${SHMFRAMED_KEPT% * *}";; esac\n'
             f'exec {manager.SHMFRAMED} "$@"\n')
         self.assertEqual(self.upgrade(), (0, ""))
         self.manager.await_message("READY", "1")
@@ -172,6 +185,21 @@ class Upgrade(unittest.TestCase):
         os.close(ours)
         self.assertEqual(self.upgrade(), (0, ""))
         self.manager.await_message("READY", "1")
+
+    def test_ends_with_a_parent_that_dies_meanwhile(self):
+        parent = self.write_script("parent", f'{self.program} --private "$@" &\nwait\n')
+        self.manager.start(program=parent)
+        with open(self.manager.socket + ".lock", encoding="ascii") as lock:
+            pid = int(lock.read())
+        self.addCleanup(end, os.pidfd_open(pid))
+        self.replace_by_script(
+            'case "$*" in *--check*) ;; *)\n'
+            "parent=$PPID; kill -9 $parent\n"
+            'while grep -q "^PPid:.$parent$" /proc/$$/status; do sleep 0.01; done;; esac\n'
+            f'exec {manager.SHMFRAMED} "$@"\n')
+        self.manager.spawn(manager.SHMFRAME, "upgrade")
+        manager.wait_for(lambda: not os.path.exists(self.manager.socket), "the supervisor's end")
+        self.assertIn("event=parent-gone", self.manager.read_log())
 
     def test_refuses_a_file_that_is_broken(self):
         self.start()
