@@ -113,7 +113,6 @@ static void refuse_shared_memory(void) {
 
 bool sound_system_start(void) {
     silence_libraries();
-    refuse_shared_memory();
     sound_system_hush();
     const bool is_started = is_alsa_configured() && Pa_Initialize() == paNoError;
     sound_system_unhush();
@@ -135,6 +134,7 @@ static struct {
 } hush = {.null_fd = -1, .stderr_fd = -1};
 
 void sound_system_prepare(void) {
+    refuse_shared_memory();
     if (hush.null_fd < 0)
         hush.null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (hush.stderr_fd >= 0)

@@ -9,13 +9,15 @@
 
 #include <stdbool.h>
 
+/* Before there is another thread, of whatever library: it sets a variable of the environment, which
+ * others read without a lock. From here on, what the program has to say goes around a hush. The
+ * functions below do it where it was not done. */
+void sound_system_prepare(void);
+
 /* Looks for devices, which may take a second. False: there is no sound system. */
 bool sound_system_start(void);
 /* After a start that was true. Streams end with it. */
 void sound_system_stop(void);
-
-/* Before threads of which one hushes: from here on, what the program has to say goes around it. */
-void sound_system_prepare(void);
 
 /* Around calls of PortAudio that may fail: what is written to stderr in between is lost, but for
  * program_warn() and the like. Nests. */

@@ -385,6 +385,7 @@ int main(int argc, char **argv) {
     if (producer_options.is_listing)
         return list_devices();
 
+    sound_system_prepare();
     const struct sound_wish wish = {
         .device = options.device,
         .sample_rate = options.sample_rate,

@@ -153,9 +153,6 @@ int speaker_create(const char *device, struct speaker **out_speaker) {
     memset(speaker, 0, sizeof *speaker);
     speaker->wanted = device;
     speaker->gain = speaker->gain_before = 1;
-    /* Where messages go is settled before there is a second thread. */
-    sound_system_hush();
-    sound_system_unhush();
     *out_speaker = speaker;
     return 0;
 }

@@ -394,6 +394,9 @@ int main(int argc, char **argv) {
         .is_muted = settings.is_muted,
         .has_gauges = settings.has_gauges,
     };
+    if (!settings.has_no_sound) {
+        sound_system_prepare();
+    }
     if (!(settings.gain > 0)) {
         program_fail_usage("--gain: %g should be above 0", settings.gain);
     }

@@ -44,7 +44,8 @@ static int open_display(bool *out_has_display) {
                            strcmp(SDL_GetCurrentVideoDriver(), "offscreen") != 0;
         return 0;
     }
-    setenv("SDL_VIDEODRIVER", "dummy", 1);
+    /* Not by the variable: other threads may read the environment. */
+    SDL_SetHintWithPriority(SDL_HINT_VIDEODRIVER, "dummy", SDL_HINT_OVERRIDE);
     return SDL_Init(SDL_INIT_VIDEO) == 0 ? 0 : -ENOTSUP;
 }
 

@@ -286,6 +286,11 @@ class View(unittest.TestCase):
         done = self.view("--frames", "1", "--no-sound", "--screenshot", path, wanted=1)
         self.assertIn(path, done.stderr)
 
+    def test_its_environment_does_not_change_while_other_threads_may_read_it(self):
+        self.stream("--size", "64x48", "--rate", "30")
+        self.env["LD_PRELOAD"] = os.environ["ALONE"]
+        self.view("--frames", "30")
+
     def test_a_stream_that_does_not_come_is_told_meanwhile(self):
         self.stream("--size", "64x48", "--rate", "30")
         told = self.view("typo", "--no-sound", "--wait", "2.5", wanted=1).stderr
