@@ -154,6 +154,10 @@ struct shmframe_reader *consumer_open_reader(struct shmframe_session *session,
     return NULL;
 }
 
+void consumer_tell_stopped(const char *done) {
+    program_warn("it was stopped before all that it waited for was there: nothing is %s", done);
+}
+
 int64_t consumer_late_ns(int64_t frame_ns) {
     const int64_t deadline_ns = consumer_settings.deadline_ns;
     return deadline_ns > 0 ? frame_ns + deadline_ns : SHMFRAME_FOREVER;

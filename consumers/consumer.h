@@ -42,6 +42,10 @@ void consumer_tell_waiting(const char *stream);
 struct shmframe_reader *consumer_open_reader(struct shmframe_session *session,
                                              struct shmframe_reader_params params);
 
+/* The line for a program that was asked to stop while it still waited, and so has nothing
+ * "recorded", "measured" ...: it has failed. */
+void consumer_tell_stopped(const char *done);
+
 /* The instant at which --duration, counted from now, is over; SHMFRAME_FOREVER without it. */
 int64_t consumer_end_ns(void);
 /* The instant at which --deadline is over, if the last frame came at `frame_ns`; SHMFRAME_FOREVER

@@ -414,9 +414,8 @@ static int analyze(struct analyzer *a, struct shmframe_session *session, char *c
     if (settings.chart)
         try_chart();
     if (!open_all(a, names, count)) {
-        a->has_failed = a->verdict.count > 0;
-        if (a->has_failed)
-            program_warn("stopped before all streams were there: nothing was judged");
+        consumer_tell_stopped("measured");
+        a->has_failed = true;
     } else {
         a->has_dashboard = a->has_dashboard && dashboard_open() == 0;
         if (settings.is_sandboxed)

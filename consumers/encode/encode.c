@@ -504,7 +504,7 @@ int main(int argc, char **argv) {
         recorder_close(&encode.recorder);
         control_close(encode.sources.control);
     } else {
-        program_warn("it was stopped before its streams were there: nothing is recorded");
+        consumer_tell_stopped("recorded");
         encode.has_failed = true;
     }
     sources_close(&encode.sources);

@@ -152,7 +152,8 @@ int mark_reading_run(struct measurement *m, struct shmframe_session *session,
     reading.sources.session = session;
     if (!open_streams(params)) {
         close_streams();
-        return EXIT_DONE;
+        consumer_tell_stopped("measured");
+        return EXIT_FAILED;
     }
     measurement_start(m);
     while (!m->reason) {

@@ -52,8 +52,10 @@ int reading_run(struct measurement *m, struct shmframe_session *session) {
     struct shmframe_reader_params params = consumer_reader_params(reading.stream);
     params.spin_ns = m->spin_ns;
     reading.reader = consumer_open_reader(session, params);
-    if (!reading.reader)
-        return EXIT_DONE;
+    if (!reading.reader) {
+        consumer_tell_stopped("measured");
+        return EXIT_FAILED;
+    }
     m->stream[0].reader = reading.reader;
     measurement_start(m);
     reading.frame_ns = m->start_ns;

@@ -282,11 +282,13 @@ int main(int argc, char **argv) {
     if (names > 1)
         tell_of_name(session, argv[operand], argv[operand + names - 1]);
     struct selection selection;
-    int exit_code = EXIT_DONE;
+    int exit_code = EXIT_FAILED;
     if (selection_find(session, &argv[operand], (uint32_t)names, &selection) &&
         pipe_run_open(&run, &selection)) {
         exit_code = pipe_run(&run);
         print_report(&run, format);
+    } else {
+        consumer_tell_stopped("written");
     }
     pipe_run_close(&run);
     program_close_session(session);

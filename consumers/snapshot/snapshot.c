@@ -405,15 +405,21 @@ static bool find_stream(struct snapshot *s, char *name) {
     return true;
 }
 
+/* Asked to stop while it waited. */
+static int give_up(void) {
+    consumer_tell_stopped("taken");
+    return EXIT_FAILED;
+}
+
 static int run(struct snapshot *s, char *name) {
     if (!find_stream(s, name))
-        return EXIT_FAILED;
+        return give_up();
     struct shmframe_reader_params params = consumer_reader_params(s->stream);
     if (!params.depth)
         params.depth = DEPTH;
     s->source = sources_add(&s->sources, &params);
     if (!s->source)
-        return EXIT_FAILED;
+        return give_up();
     if (stills_create(&s->still, &s->stills) < 0)
         program_fail("no memory");
     read_stream(s);

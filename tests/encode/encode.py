@@ -338,8 +338,8 @@ class Stopped(Encoded):
                        f"kill -TERM $!; wait $!; echo $? >> {told}'")
         with open(told, encoding="utf-8") as file:
             lines = file.read().splitlines()
-        self.assertEqual(lines[-2:], ["shmframe-encode: it was stopped before its streams were there: "
-                                      "nothing is recorded", "1"])
+        self.assertEqual(lines[-2:], ["shmframe-encode: it was stopped before all that it waited for was "
+                                      "there: nothing is recorded", "1"])
         self.assertFalse(os.path.exists(self.path("a.mkv")))
 
 
