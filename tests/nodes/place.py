@@ -92,16 +92,19 @@ class Place(unittest.TestCase):
                 pass
         return found
 
+    def kill_family(self):
+        for pid in self.family():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # a short one, such as the sleep in a shell's loop
+
     def end(self):
         """For tests that fail half-way as well."""
         if self.supervisor and self.supervisor.poll() is None:
             self.supervisor.kill()
             self.supervisor.wait()
-        for pid in self.family():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        self.kill_family()
 
     def start(self, text=None, *options, **more):
         """Starts a supervisor with these nodes, and waits until it listens."""
