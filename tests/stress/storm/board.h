@@ -70,6 +70,7 @@ enum total {
     TOTAL_STALE,           /* leases that were overwritten, and said so */
     TOTAL_COLD,
     TOTAL_SLOW_MACHINE,      /* delays that were the machine's */
+    TOTAL_NOT_ASLEEP,        /* delays of readers that did not sleep as the frame came */
     TOTAL_KILLED_IN_PUBLISH, /* delays since the writer died before it could wake */
     TOTALS,
 };
@@ -102,10 +103,11 @@ struct seat {
     _Atomic bool wants_format; /* a writer: change it */
     _Atomic bool is_open;      /* its writer and readers are */
     _Atomic bool is_drained;   /* has done what COMMAND_DRAIN asks */
-    _Atomic uint32_t takes;    /* odd: takes a frame, or has one and has not told its progress */
+    _Atomic uint32_t moves;    /* odd: takes or gives back frames, or has and has not told so */
     _Atomic uint32_t evictions[READINGS_MAX]; /* asked for */
     _Atomic uint64_t newest[READINGS_MAX];    /* sequence of the newest frame; 0: none yet */
     _Atomic int64_t progress_ns;              /* last frame published or taken */
+    _Atomic int64_t returned_ns;              /* a reader: last frame given back */
     _Atomic int64_t changed_ns;               /* when its peer was last killed, opened or evicted */
     /* When the storm held its peer: at a door, from instruction to instruction, or stopped. On a
      * busy machine that takes many times what the instructions do. */

@@ -158,7 +158,7 @@ static void clear_seat(struct cast *cast, unsigned number) {
     struct seat *seat = &board->seat[number];
     atomic_store(&seat->changed_ns, shmframe_now_ns());
     atomic_store(&seat->is_open, false);
-    atomic_store(&seat->takes, 0);
+    atomic_store(&seat->moves, 0);
     atomic_store(&seat->held_at, DOOR_NONE);
     atomic_store(&seat->door, DOOR_NONE);
     atomic_store(&seat->wants_format, false);

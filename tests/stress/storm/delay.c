@@ -85,6 +85,10 @@ static void check_wake(const struct reading *reading, const struct shmframe_leas
     const int64_t delay_ns = lease->acquire_ns - lease->frame.publish_ns;
     if (delay_ns < late_ns)
         return;
+    if (lease->wake_ns == 0) {
+        board_count(TOTAL_NOT_ASLEEP, 1); /* its last sleep, if any, was over before that */
+        return;
+    }
     const int64_t awake_ns = board_awake_ns() - reading->awake_ns;
     if (delay_ns - awake_ns < late_ns)
         board_count(TOTAL_SLOW_MACHINE, 1);

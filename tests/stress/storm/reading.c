@@ -114,7 +114,7 @@ void reading_begin(struct reading *reading) {
 
 unsigned reading_take(struct reading *reading, int64_t deadline_ns) {
     struct shmframe_lease leases[SHMFRAME_LEASES_MAX];
-    atomic_fetch_add(&reading->seat->takes, 1);
+    atomic_fetch_add(&reading->seat->moves, 1);
     board_pass(reading->seat, DOOR_ACQUIRE);
     const int code = reading->role->is_polling && deadline_ns != SHMFRAME_NOW
                          ? acquire_polling(reading, deadline_ns, leases)
@@ -124,7 +124,7 @@ unsigned reading_take(struct reading *reading, int64_t deadline_ns) {
         *held = (struct held_frame){.lease = leases[i]};
         examine(reading, held, i == 0);
     }
-    atomic_fetch_add(&reading->seat->takes, 1);
+    atomic_fetch_add(&reading->seat->moves, 1);
     if (code == -ESTALE)
         meet_eviction(reading);
     else if (code < 0 && code != -ETIMEDOUT && code != -EAGAIN)
@@ -167,6 +167,9 @@ static void release_batch(struct reading *reading, unsigned count) {
 }
 
 void reading_release(struct reading *reading, unsigned keep) {
+    if (reading->held_count <= keep)
+        return;
+    atomic_fetch_add(&reading->seat->moves, 1);
     while (reading->held_count > keep) {
         const unsigned over = reading->held_count - keep;
         const unsigned count = reading->role->is_batch ? over : 1;
@@ -181,6 +184,8 @@ void reading_release(struct reading *reading, unsigned keep) {
         memmove(&reading->held[0], &reading->held[count],
                 reading->held_count * sizeof(reading->held[0]));
     }
+    atomic_store(&reading->seat->returned_ns, shmframe_now_ns());
+    atomic_fetch_add(&reading->seat->moves, 1);
 }
 
 bool reading_is_drained(const struct reading *reading) {

@@ -19,9 +19,9 @@ struct reading {
     struct stream_board *stream;
     struct shmframe_session *session;
     struct shmframe_reader *reader;
-    uint32_t evictions; /* known of when it was opened */
-    int64_t born_ns;    /* its process; 0: has had a frame since */
-    int64_t call_ns;    /* when it began to wait for the next one */
+    uint32_t evictions;                    /* known of when it was opened */
+    int64_t born_ns;                       /* its process; 0: has had a frame since */
+    int64_t call_ns;                       /* when it began to wait for the next one */
     int64_t awake_ns, supervisor_awake_ns; /* as board_..._ns() had them then */
 
     /* Of the newest frame. */

@@ -106,6 +106,7 @@ static void print_frames(void) {
         {TOTAL_COLD, "slots without memory met by the writers of the end"},
         {TOTAL_KILLED_IN_PUBLISH, "late frames whose writer died before it could wake"},
         {TOTAL_SLOW_MACHINE, "late frames since the machine was busy"},
+        {TOTAL_NOT_ASLEEP, "late frames of readers that were not asleep as they came"},
     };
     printf("frames\n");
     for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

@@ -57,13 +57,16 @@ void writing_open(struct writing *writing) {
 
 /* ---- loan ---- */
 
-/* A reader gives room, and wakes the writer, before it can tell so. It ends what it is at, a wait
- * for a frame that does not come as well. */
-static void await_progress(const struct seat *seat) {
+/* When a reader last made room. It does, and wakes the writer, before it can tell so: it ends what
+ * it is at, a wait for a frame that does not come as well. */
+static int64_t find_progress(const struct seat *seat) {
     const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(5000000000));
-    const uint32_t takes = atomic_load(&seat->takes);
-    while (takes % 2 && atomic_load(&seat->takes) == takes && shmframe_now_ns() < deadline_ns)
+    const uint32_t moves = atomic_load(&seat->moves);
+    while (moves % 2 && atomic_load(&seat->moves) == moves && shmframe_now_ns() < deadline_ns)
         peer_sleep(1000000);
+    const int64_t taken_ns = atomic_load(&seat->progress_ns);
+    const int64_t returned_ns = atomic_load(&seat->returned_ns);
+    return taken_ns > returned_ns ? taken_ns : returned_ns;
 }
 
 /* Who could have given the writer room did so long ago: it slept on. */
@@ -77,8 +80,7 @@ static void check_space_wait(const struct writing *writing, int64_t began_ns, in
         const struct seat *seat = &board->seat[i];
         if (!seat_reads(i, writing->number))
             continue;
-        await_progress(seat);
-        const int64_t progress_ns = atomic_load(&seat->progress_ns);
+        const int64_t progress_ns = find_progress(seat);
         /* That a reader came or died is the supervisor's to tell, when it gets to run. */
         if (!atomic_load(&seat->is_open) || atomic_load(&seat->changed_ns) > began_ns)
             return;
