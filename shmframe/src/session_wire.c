@@ -316,8 +316,8 @@ static int handle(struct shmframe_session *session, struct channel_mail *mail) {
     return 0;
 }
 
-/* A message came whose descriptors this process has no room for. Whoever just asked for them is
- * told so. False: somebody needs them to go on, and gets them after a new connection. */
+/* A message came whose descriptors this process has no room for. Who needs them is told so. False:
+ * it did not just ask for them, and gets them after a new connection. */
 static bool tell_of_lost_fds(struct shmframe_session *session, const union message *message) {
     const unsigned type = message->header.type;
     if ((type != MESSAGE_RECORD && type != MESSAGE_LINK) ||
@@ -331,10 +331,9 @@ static bool tell_of_lost_fds(struct shmframe_session *session, const union messa
     if (type == MESSAGE_RECORD)
         return session_answer_call(session, &refusal);
     struct session_object *reader = find_receiver(session, message);
-    if (!reader || !reader->is_opening)
-        return false;
-    reader->ops->take_mail(reader, &refusal);
-    return true;
+    if (reader)
+        reader->ops->take_mail(reader, &refusal);
+    return reader && reader->is_opening;
 }
 
 static unsigned receive(struct shmframe_session *session) {

@@ -148,7 +148,7 @@ static int check_may_lend(struct shmframe_writer *writer, int64_t now_ns) {
     if (writer->is_ended)
         return -ENODATA;
     if (writer->is_lost)
-        return error_set(-ESTALE, "stream '%s' is lost: %s", writer->stream, writer->lost_text);
+        return writer_say_lost(writer);
     if (writer->ring->out < writer->loans)
         return 0;
     ledger_blocked_by_self(&writer->ledger, writer->ring->out, now_ns);

@@ -127,6 +127,9 @@ uint32_t writer_ring_warm_target(const struct shmframe_writer *writer,
 /* Frees a writer that has ended, or was never opened, with its rings. */
 void writer_destroy(struct shmframe_writer *writer);
 
+/* Says why the stream is lost; returns -ESTALE. */
+int writer_say_lost(const struct shmframe_writer *writer);
+
 /* ---- writer_mail.c; with the session's mutex held ---- */
 
 extern const struct session_ops writer_ops;

@@ -10,12 +10,16 @@
 
 #define OPEN_NS INT64_C(10000000000)
 
+int writer_say_lost(const struct shmframe_writer *writer) {
+    return error_set(-ESTALE, "stream '%s' is lost: %s", writer->stream, writer->lost_text);
+}
+
 /* Nobody can say in which ring the stream goes on. */
 static int lose(struct shmframe_writer *writer) {
     message_put_text(writer->lost_text, sizeof(writer->lost_text),
                      "the supervisor did not answer a change of format");
     writer->is_lost = true;
-    return error_set(-ESTALE, "stream '%s' is lost: %s", writer->stream, writer->lost_text);
+    return writer_say_lost(writer);
 }
 
 /* Gives the session's mutex up while it waits. A change of format is not to be interrupted
@@ -55,8 +59,8 @@ static int pause_before_retry(struct shmframe_session *session, int code, int64_
     return clock_now_ns() < deadline_ns ? 0 : code;
 }
 
-/* A stream that is there already comes back first; a supervisor may end with the very word that it
- * has. */
+/* A stream that is there already comes back first, unless it is lost; a supervisor may end with the
+ * very word that it has. */
 static int await_turn(struct shmframe_writer *writer, int64_t deadline_ns) {
     struct shmframe_session *session = writer->object.session;
     int code;
@@ -65,7 +69,7 @@ static int await_turn(struct shmframe_writer *writer, int64_t deadline_ns) {
         if (code == 0 && writer->is_resync_sent && !writer->is_resync_opened)
             code = await_opened(writer, deadline_ns);
     } while (code == 0 && !session->is_welcome);
-    return code;
+    return writer->is_lost ? writer_say_lost(writer) : code;
 }
 
 /* Fails with -ENOTCONN if the supervisor died meanwhile: then nobody can say whether readers have

@@ -222,18 +222,25 @@ START_TEST(a_change_of_format_that_is_never_answered_loses_the_stream) {
 END_TEST
 
 /* The new supervisor knows nothing of before, and another writer is quicker. */
-START_TEST(a_writer_whose_name_another_one_has_since_hears_that_its_stream_is_lost) {
-    struct shmframe_writer *writer = world_open_writer("s");
+static struct shmframe_writer *take_the_name_away(struct shmframe_session **out_quicker) {
     world_kill_supervisor();
     char path[128];
     snprintf(path, sizeof(path), "%s.names", world.socket);
     ck_assert_int_eq(unlink(path), 0);
     world_start_supervisor(NULL, NULL);
-    struct shmframe_session *quicker = world_open_session();
+    *out_quicker = world_open_session();
     struct shmframe_writer_params params = world_writer_params("s");
     params.deadline_ns = world_deadline();
     struct shmframe_writer *other;
-    ck_assert_msg(shmframe_writer_open(quicker, &params, &other) == 0, "%s", shmframe_last_error());
+    ck_assert_msg(shmframe_writer_open(*out_quicker, &params, &other) == 0, "%s",
+                  shmframe_last_error());
+    return other;
+}
+
+START_TEST(a_writer_whose_name_another_one_has_since_hears_that_its_stream_is_lost) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_session *quicker;
+    struct shmframe_writer *other = take_the_name_away(&quicker);
     const int64_t deadline_ns = world_deadline();
     struct shmframe_loan loan;
     int code;
@@ -246,6 +253,24 @@ START_TEST(a_writer_whose_name_another_one_has_since_hears_that_its_stream_is_lo
     }
     expect_error(code, -ESTALE, "'s'");
     shmframe_writer_close(other);
+    shmframe_session_close(quicker);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* Its name is not taken again where nobody could get a loan. */
+START_TEST(a_lost_stream_goes_on_in_no_other_format) {
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_session *quicker;
+    struct shmframe_writer *other = take_the_name_away(&quicker);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_data(&format, "test", 16), 0);
+    expect_error(shmframe_writer_set_format(writer, &format, world_deadline()), -ESTALE, "'s'");
+    shmframe_writer_close(other);
+    expect_error(shmframe_writer_set_format(writer, &format, world_deadline()), -ESTALE, "'s'");
+    struct shmframe_stream_info info;
+    ck_assert_int_eq(shmframe_session_streams(quicker, world_deadline(), &info, 1), 1);
+    ck_assert_int_eq(info.state, SHMFRAME_STREAM_ENDED);
     shmframe_session_close(quicker);
     shmframe_writer_close(writer);
 }
@@ -268,6 +293,7 @@ int main(void) {
         tcase_add_test(tests, a_stranger_may_do_nothing_that_is_not_allowed);
     tcase_add_test(tests, a_change_of_format_that_is_never_answered_loses_the_stream);
     tcase_add_test(tests, a_writer_whose_name_another_one_has_since_hears_that_its_stream_is_lost);
+    tcase_add_test(tests, a_lost_stream_goes_on_in_no_other_format);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }

@@ -139,6 +139,51 @@ START_TEST(a_reader_without_descriptors_is_refused_and_leaves_none) {
 }
 END_TEST
 
+static int order[2]; /* a byte: change the format */
+
+static void change_format_when_told(void) {
+    world.session = world_open_session();
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_format format;
+    char byte;
+    world_publish(writer, 7);
+    world_tell();
+    ck_assert_int_eq(read(order[0], &byte, 1), 1);
+    ck_assert_int_eq(shmframe_format_data(&format, "other", 8), 0);
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    world_publish(writer, 8);
+    world_tell();
+    for (;;) {
+        world_expect_readable(shmframe_session_fd(world.session));
+        shmframe_session_dispatch(world.session);
+    }
+}
+
+START_TEST(a_reader_without_descriptors_for_the_next_ring_gets_there_once_it_has_some) {
+    ck_assert_int_eq(pipe2(order, O_CLOEXEC), 0);
+    const pid_t pid = world_fork(change_format_when_told);
+    world_await();
+    struct shmframe_reader *reader = world_open_reader("s", SHMFRAME_IN_ORDER);
+    ck_assert_uint_eq(world_take(reader, 1), 7);
+    ck_assert_int_eq(write(order[1], "", 1), 1);
+    world_await();
+    struct shmframe_lease lease;
+    set_limit(RLIMIT_NOFILE, next_descriptor());
+    const int code = shmframe_reader_acquire(reader, world_deadline(), &lease);
+    set_limit(RLIMIT_NOFILE, RLIM_INFINITY);
+    expect_error(code, -EMFILE, "ulimit -n");
+    ck_assert_int_eq(shmframe_reader_acquire(reader, world_deadline(), &lease), 0);
+    ck_assert_uint_eq(world_value(&lease), 8);
+    ck_assert_uint_eq(lease.lost, 0);
+    ck_assert(lease.flags & SHMFRAME_LEASE_NEW_FORMAT);
+    ck_assert_int_eq(shmframe_reader_release(reader, &lease), 0);
+    shmframe_reader_close(reader);
+    world_kill(pid);
+    close(order[0]);
+    close(order[1]);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 enum { MEBIBYTE = 1 << 20 };
@@ -221,6 +266,37 @@ START_TEST(a_stranger_is_refused_by_the_folder_and_by_the_supervisor) {
     world_join(world_fork(expect_to_be_refused));
     let_strangers_reach_the_socket();
     world_join(world_fork(expect_to_be_refused));
+}
+END_TEST
+
+static void change_format_once_not_allowed_any_more(void) {
+    become_a_stranger();
+    world.session = world_open_session();
+    struct shmframe_writer *writer = world_open_writer("of-stranger");
+    world_tell();
+    world_await_connected(false);
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_data(&format, "test", 16), 0);
+    expect_error(shmframe_writer_set_format(writer, &format, world_deadline()), -EACCES, "user");
+    ck_assert_uint_eq(shmframe_writer_format(writer)->data.bytes_max, 8);
+    ck_assert_uint_eq(world_publish(writer, 1), 1);
+    shmframe_writer_close(writer);
+    shmframe_session_close(world.session);
+}
+
+START_TEST(a_writer_that_the_next_supervisor_refuses_goes_on_in_the_old_format) {
+    shmframe_session_close(world.session);
+    world_kill_supervisor();
+    world_start_supervisor("--allow-uid", "65534");
+    let_strangers_reach_the_socket();
+    const pid_t pid = world_fork(change_format_once_not_allowed_any_more);
+    world_await();
+    world_kill_supervisor();
+    ck_assert_int_eq(chmod(world.folder, 0700), 0); /* no supervisor begins in another one */
+    world_start_supervisor(NULL, NULL);
+    let_strangers_reach_the_socket();
+    world_join(pid);
+    world.session = world_open_session();
 }
 END_TEST
 
@@ -570,11 +646,14 @@ int main(void) {
     tcase_add_test(tests, a_session_without_descriptors_is_refused_and_leaves_none);
     tcase_add_test(tests, a_writer_without_descriptors_is_refused_and_leaves_none);
     tcase_add_test(tests, a_reader_without_descriptors_is_refused_and_leaves_none);
+    tcase_add_test(tests,
+                   a_reader_without_descriptors_for_the_next_ring_gets_there_once_it_has_some);
     tcase_add_test(tests, a_ring_beyond_the_address_space_is_refused_at_open);
     tcase_add_test(tests, a_ring_beyond_the_largest_file_is_refused_at_open);
     tcase_add_test(tests, a_format_without_memory_is_refused_and_the_stream_goes_on_in_the_old_one);
     if (geteuid() == 0) { /* nobody else can become another user */
         tcase_add_test(tests, a_stranger_is_refused_by_the_folder_and_by_the_supervisor);
+        tcase_add_test(tests, a_writer_that_the_next_supervisor_refuses_goes_on_in_the_old_format);
         tcase_add_test(tests, a_stranger_who_is_allowed_reads_and_writes);
     }
     tcase_add_test(tests, a_supervisor_of_another_version_is_refused);

@@ -106,8 +106,9 @@ shmframe_writer_format(const struct shmframe_writer *writer);
 /** Goes on in another format, in a new ring. Loans of the old ring can still be published, until
  * the first loan of the new one is. Readers are linked to it when this returns. `deadline_ns`: 0 as
  * for open.
- * Errors: as shmframe_writer_open(); the stream goes on in the old format then. -ESTALE the
- * supervisor did not answer for ten seconds: the stream is lost. Not interrupted half-way. */
+ * Errors: as shmframe_writer_open(), -EEXIST apart; the stream goes on in the old format then.
+ * -ENODATA the stream has ended; -ESTALE it is lost: another writer has its name since, or the
+ * supervisor did not answer for ten seconds. Not interrupted half-way. */
 SHMFRAME_API int shmframe_writer_set_format(struct shmframe_writer *writer,
                                             const struct shmframe_format *format,
                                             int64_t deadline_ns);
