@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "layout.h"
 #include "link.h"
 #include "region.h"
 
@@ -202,6 +203,55 @@ static void supervise_by_another_clock(void) {
     refuse_clock(session);
 }
 
+/* ---- a supervisor that passes on what was never written ---- */
+
+static int make_empty(const char *name, size_t bytes) {
+    struct region region;
+    int fd;
+    must(region_create_page(name, bytes, REGION_SEALED, &region, &fd) == 0, 50);
+    return fd; /* its process ends soon */
+}
+
+static void pass_on_an_empty_record(const struct false_page *page) {
+    union message message;
+    receive(page->socket, MESSAGE_GET_RECORD, &message);
+    const int fd = make_empty("record", RECORD_BYTES);
+    message_init(&message, MESSAGE_RECORD, message.header.cookie);
+    must(channel_send(page->socket, &message, &fd) == 0, 51);
+}
+
+static void pass_on_an_empty_ring(const struct false_page *page) {
+    union message open, message;
+    receive(page->socket, MESSAGE_OPEN_READER, &open);
+    message_init(&message, MESSAGE_READER_OK, open.header.cookie);
+    message.reader_ok.reader = open.open_reader.reader;
+    message.reader_ok.number = 1;
+    must(channel_send(page->socket, &message, NULL) == 0, 52);
+    message_init(&message, MESSAGE_LINK, 0);
+    message.link.reader = open.open_reader.reader;
+    message.link.generation = message.link.leases = message.link.depth = 1;
+    const int ring = make_empty("ring", sizeof(struct ring));
+    const int fds[] = {ring, ring, ring, page->socket};
+    must(channel_send(page->socket, &message, fds) == 0, 53);
+}
+
+static void supervise_with(void (*pass_on)(const struct false_page *page)) {
+    struct false_page page;
+    char byte;
+    welcome(&page);
+    pass_on(&page);
+    ring_bell(&page);
+    must(read(opened[0], &byte, 1) == 1, 54);
+}
+
+static void supervise_an_empty_record(void) {
+    supervise_with(pass_on_an_empty_record);
+}
+
+static void supervise_an_empty_ring(void) {
+    supervise_with(pass_on_an_empty_ring);
+}
+
 /* ---- the writer ---- */
 
 static void listen_falsely(void) {
@@ -283,6 +333,25 @@ START_TEST(a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_for
 }
 END_TEST
 
+START_TEST(memory_that_is_no_ring_and_no_record_is_refused) {
+    listen_falsely();
+    const pid_t supervisor = world_fork(_i ? supervise_an_empty_ring : supervise_an_empty_record);
+    const struct shmframe_session_params at = {.socket = path, .deadline_ns = world_deadline()};
+    const struct shmframe_reader_params params = {.stream = "s", .deadline_ns = world_deadline()};
+    struct shmframe_session *session;
+    struct shmframe_reader *reader;
+    struct shmframe_record *record;
+    ck_assert_int_eq(shmframe_session_open(&at, &session), 0);
+    const int code = _i ? shmframe_reader_open(session, &params, &reader)
+                        : shmframe_record_open(session, "s", 1, world_deadline(), &record);
+    expect_error(code, -EPROTO, _i ? "ring" : "record");
+    ck_assert_int_eq(write(opened[1], "", 1), 1);
+    world_join(supervisor);
+    shmframe_session_close(session);
+    stop_listening();
+}
+END_TEST
+
 START_TEST(a_hello_that_was_read_too_late_is_said_again) {
     listen_falsely();
     const pid_t supervisor = world_fork(_i ? supervise_late : supervise_by_another_clock);
@@ -312,6 +381,7 @@ int main(void) {
     tcase_add_test(
         tests,
         a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_format_to_the_next);
+    tcase_add_loop_test(tests, memory_that_is_no_ring_and_no_record_is_refused, 0, 2);
     tcase_add_loop_test(tests, a_hello_that_was_read_too_late_is_said_again, 0, 2);
     suite_add_tcase(suite, tests);
     return world_run(suite);

@@ -122,6 +122,9 @@ struct fault_page {
     _Atomic int64_t allocations; /* of the product's, that are not freed yet */
     struct fault_place place[FAULT_PLACES_MAX];
     char text[FAULT_TEXT_BYTES]; /* what a process of the test found wrong */
+    /* The call of the library that answered the fault with an error, and which. */
+    char call[FAULT_TEXT_BYTES];
+    int32_t code;
 };
 
 /* The page of this process; made at its start, from the file that $FAULT_PAGE names if that is set.

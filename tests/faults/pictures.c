@@ -210,7 +210,11 @@ static void a_decoder_fills_slots(void) {
 }
 
 const struct scenario picture_scenarios[] = {
-    {"avframe", a_lease_becomes_a_frame},
-    {"decoder", a_decoder_fills_slots},
+    {.name = "avframe",
+     .act = a_lease_becomes_a_frame,
+     .answers = {{"shmframe_avframe_from_lease", -ENOMEM}}},
+    {.name = "decoder",
+     .act = a_decoder_fills_slots,
+     .answers = {{"shmframe_decoder_slots_open", -ENOMEM}}},
     {0},
 };

@@ -130,6 +130,6 @@ static void streams_go_on_with_the_next_supervisor(void) {
 }
 
 const struct scenario restart_scenarios[] = {
-    {"restart", streams_go_on_with_the_next_supervisor},
+    {.name = "restart", .act = streams_go_on_with_the_next_supervisor},
     {0},
 };

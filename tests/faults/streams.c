@@ -400,16 +400,16 @@ static void a_writer_waits_for_a_lossless_reader(void) {
 }
 
 const struct scenario stream_scenarios[] = {
-    {"session", a_session_opens_and_closes},
-    {"writer", a_writer_opens_and_closes},
-    {"writer-read", a_writer_opens_for_who_waits},
-    {"writer-format", a_writer_changes_its_format},
-    {"writer-joined", readers_join_and_leave},
-    {"writer-lossless", a_writer_waits_for_a_lossless_reader},
-    {"writer-wakes", a_writer_wakes_who_polls},
-    {"reader", a_reader_opens_and_closes},
-    {"reader-waits", a_reader_waits_for_its_stream},
-    {"reader-format", a_reader_follows_a_change_of_format},
-    {"reader-polls", a_reader_polls_its_descriptor},
+    {.name = "session", .act = a_session_opens_and_closes},
+    {.name = "writer", .act = a_writer_opens_and_closes},
+    {.name = "writer-read", .act = a_writer_opens_for_who_waits},
+    {.name = "writer-format", .act = a_writer_changes_its_format},
+    {.name = "writer-joined", .act = readers_join_and_leave},
+    {.name = "writer-lossless", .act = a_writer_waits_for_a_lossless_reader},
+    {.name = "writer-wakes", .act = a_writer_wakes_who_polls},
+    {.name = "reader", .act = a_reader_opens_and_closes},
+    {.name = "reader-waits", .act = a_reader_waits_for_its_stream},
+    {.name = "reader-format", .act = a_reader_follows_a_change_of_format},
+    {.name = "reader-polls", .act = a_reader_polls_its_descriptor},
     {0},
 };

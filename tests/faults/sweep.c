@@ -103,6 +103,8 @@ void sweep_judge(const char *call, int code) {
     MUST(sweep_has_fired(), "%s answers %s, and no call has failed: %s", call,
          strerrorname_np(-code), text);
     MUST(may_answer(sweep_error(), code), "%s answers %s: %s", call, strerrorname_np(-code), text);
+    snprintf(fault_page()->call, sizeof(fault_page()->call), "%s", call);
+    fault_page()->code = code;
     if (code != -EINTR)
         check_sentence(call, code, text);
     sweep_disarm();
@@ -145,7 +147,7 @@ _Noreturn static void run_inside(void) {
 /* 0: it went well. The page then has the text. */
 static int run_once(void) {
     struct fault_page *page = fault_page();
-    page->text[0] = '\0';
+    page->text[0] = page->call[0] = '\0';
     atomic_store(&page->fired, 0);
     atomic_store(&page->mode, FAULT_OFF);
     atomic_store(&page->allocations, 0);
@@ -186,10 +188,30 @@ struct point {
 
 struct tally {
     unsigned runs, fired, wrong;
+    bool has_answer[ANSWERS_MAX]; /* of those that the scenario must get */
 };
 
 static const char *error_name(int error) {
     return error == FAULT_SHORT ? "SHORT" : strerrorname_np(error);
+}
+
+static void note_answer(struct tally *tally) {
+    const struct fault_page *page = fault_page();
+    for (unsigned i = 0; i < ANSWERS_MAX && running->answers[i].call; i++)
+        if (page->code == running->answers[i].code && strstr(page->call, running->answers[i].call))
+            tally->has_answer[i] = true;
+}
+
+static unsigned count_missing_answers(const struct tally *tally) {
+    unsigned missing = 0;
+    for (unsigned i = 0; i < ANSWERS_MAX && running->answers[i].call; i++) {
+        if (tally->has_answer[i])
+            continue;
+        missing++;
+        fprintf(stderr, "%s: no run got %s from %s()\n", running->name,
+                strerrorname_np(-running->answers[i].code), running->answers[i].call);
+    }
+    return missing;
 }
 
 static void run_point(const struct point *point, uint32_t nth, int error, struct tally *tally) {
@@ -200,6 +222,7 @@ static void run_point(const struct point *point, uint32_t nth, int error, struct
     tally->runs++;
     const int status = run_once();
     tally->fired += atomic_load(&page->fired);
+    note_answer(tally);
     if (status == 0)
         return;
     tally->wrong++;
@@ -272,5 +295,5 @@ unsigned sweep(const struct scenario *scenario) {
         run_place(&points[i], &tally);
     fprintf(stderr, "%-20s %3u places, %4u runs, %4u with a fault, %u wrong\n", scenario->name,
             count, tally.runs, tally.fired, tally.wrong);
-    return tally.wrong + (count == 0);
+    return tally.wrong + (count == 0) + count_missing_answers(&tally);
 }

@@ -14,9 +14,16 @@
 
 #define SWEEP_NS INT64_C(10000000000) /* how long anything may take */
 
+enum { ANSWERS_MAX = 4 };
+
 struct scenario {
     const char *name;
     void (*act)(void);
+    /* Errors that the header has of a call, and that some of the runs must get from it. */
+    struct {
+        const char *call;
+        int code;
+    } answers[ANSWERS_MAX];
 };
 
 /* Runs it with all faults that the environment asks for, see README.md; returns how many runs went
