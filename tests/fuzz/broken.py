@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Whether the fuzzers find anything: removes one check at a time from a copy of the code, and takes
-the seconds that the fuzzer needs to notice. It begins with the inputs of the repository and its
-seeds, which were found without that defect.
+the seconds that the fuzzer needs to notice, and what it says then. It begins with the inputs of the
+repository and its seeds, which were found without that defect: they pass with nothing removed.
 
     broken.py [--seconds N] [--only TARGET]      N: as long as each may take, default 120
 """
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,12 @@ def copy_tree(copy):
     shutil.copytree(TOP, copy, ignore=leave_out)
 
 
+def complaint(output):
+    """What was wrong, of all that the harness and the sanitizers printed."""
+    said = re.search(r"^(.*\.[ch]:\d+: .*|.*(?:runtime error|Sanitizer|libFuzzer): .*)$", output, re.M)
+    return said[0].split("/copy/")[-1][-110:] if said else "ends"
+
+
 class Breaker:
     def __init__(self, copy, seconds):
         self.copy, self.seconds = copy, seconds
@@ -82,23 +89,23 @@ class Breaker:
         must(["meson", "setup", self.build, copy])
 
     def make(self, target):
-        must(["ninja", "-C", self.build, f"tests/fuzz/fuzz-libfuzzer-{target}"])
+        must(["ninja", "-C", self.build, "-j2", f"tests/fuzz/fuzz-libfuzzer-{target}"])
         return os.path.join(self.build, f"tests/fuzz/fuzz-libfuzzer-{target}")
 
-    def seconds_until_found(self, target, program):
-        """None: it was not."""
+    def run_fuzzer(self, target, program, seconds):
+        """How long it ran, and what it complained of; None: of nothing."""
         with tempfile.TemporaryDirectory(prefix="shmframe-broken-") as folder:
             work = os.path.join(folder, "work")
             must([sys.executable, os.path.join(HERE, "seeds.py"), target, work])
             began = time.monotonic()
-            result = run([program, f"-max_total_time={self.seconds}", "-seed=1", "-len_control=0",
+            result = run([program, f"-max_total_time={seconds}", "-seed=1", "-len_control=0",
                           f"-max_len={4096 if target == 'pipeline' else 512}", "-timeout=30",
                           f"-artifact_prefix={folder}/", work,
                           os.path.join(HERE, "corpus", target)],
                          env={**os.environ, "TMPDIR": folder}, stdout=subprocess.DEVNULL,
                          stderr=subprocess.PIPE)
-            seconds = time.monotonic() - began
-        return seconds if result.returncode != 0 else None
+            took = time.monotonic() - began
+        return took, complaint(result.stderr) if result.returncode != 0 else None
 
     def break_once(self, target, path, before, after):
         place = os.path.join(self.copy, path)
@@ -109,7 +116,7 @@ class Breaker:
         with open(place, "w", encoding="utf-8") as file:
             file.write(text.replace(before, after))
         try:
-            return self.seconds_until_found(target, self.make(target))
+            return self.run_fuzzer(target, self.make(target), self.seconds)
         finally:
             with open(place, "w", encoding="utf-8") as file:
                 file.write(text)
@@ -126,13 +133,17 @@ def main():
         copy = os.path.join(folder, "copy")
         copy_tree(copy)
         breaker = Breaker(copy, options.seconds)
-        for target, what, path, before, after in BREAKS:
-            if options.only not in (None, target):
-                continue
-            seconds = breaker.break_once(target, path, before, after)
-            missed += seconds is None
-            found = f"{seconds:6.1f} s" if seconds is not None else "not found"
-            print(f"{target:9} {found:>9}  {what} ({path})", flush=True)
+        wanted = [each for each in BREAKS if options.only in (None, each[0])]
+        for target in sorted({each[0] for each in wanted}):
+            # With nothing removed: what is found then is no mutant.
+            said = breaker.run_fuzzer(target, breaker.make(target), 1)[1]
+            if said:
+                sys.exit(f"{target} with nothing removed: {said}")
+        for target, what, path, before, after in wanted:
+            seconds, said = breaker.break_once(target, path, before, after)
+            missed += said is None
+            found = f"{seconds:6.1f} s" if said else "not found"
+            print(f"{target:9} {found:>9}  {what} ({path}){': ' + said if said else ''}", flush=True)
     print(f"{missed} not found")
     return 1 if missed else 0
 

@@ -105,6 +105,19 @@ void host_forget(void) {
     server.links_lost = server.names_changed = server.has_news = false;
 }
 
+uint64_t host_start_time(void) {
+    static uint64_t start_time;
+    char text[1024] = "";
+    FILE *file = start_time ? NULL : fopen("/proc/self/stat", "re");
+    if (file && fgets(text, sizeof(text), file))
+        sscanf(strrchr(text, ')'),
+               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lu",
+               &start_time);
+    if (file)
+        fclose(file);
+    return start_time;
+}
+
 unsigned host_count_fds(void) {
     unsigned count = 0;
     for (int fd = 0; fd < FDS_MAX; fd++)

@@ -24,4 +24,7 @@ bool host_is_sealed(int fd, bool is_for_good, size_t bytes);
 /* Descriptors that this process has. */
 unsigned host_count_fds(void);
 
+/* Field 22 of /proc/self/stat. */
+uint64_t host_start_time(void);
+
 #endif

@@ -1,22 +1,10 @@
 #include "phrase.h"
 
 #include "clock.h"
+#include "host.h"
 #include "stock.h"
 
 #include <unistd.h>
-
-static uint64_t own_start_time(void) {
-    static uint64_t start_time;
-    char text[1024] = "";
-    FILE *file = start_time ? NULL : fopen("/proc/self/stat", "re");
-    if (file && fgets(text, sizeof(text), file))
-        sscanf(strrchr(text, ')'),
-               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lu",
-               &start_time);
-    if (file)
-        fclose(file);
-    return start_time;
-}
 
 static uint32_t number(struct input *input) {
     return (uint32_t)input_number(input);
@@ -49,7 +37,7 @@ static void fill_held_link(struct input *input, struct message_held_link *held) 
     held->generation = number(input);
     held->entry = number(input);
     held->pid = holder & 1 ? number(input) : (uint32_t)getpid();
-    held->start_time = holder & 2 ? input_number(input) : own_start_time();
+    held->start_time = holder & 2 ? input_number(input) : host_start_time();
     held->word = grant_word((struct grant){.serial = number(input),
                                            .depth = number(input),
                                            .leases = number(input),

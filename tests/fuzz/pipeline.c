@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -136,15 +137,31 @@ static void check_names(void) {
     const struct stream *stream;
     host_check();
     TAILQ_FOREACH (stream, &host_server()->streams, all) {
-        fuzz_must(stream->generation > 0 && stream->sequence <= LIMIT_SEQUENCE_SEEN,
+        fuzz_must(stream->generation > 0 && stream->gone_generation <= stream->generation &&
+                      stream->sequence <= LIMIT_SEQUENCE_SEEN,
                   "a stream was taken whose numbers cannot be");
         fuzz_must(!stream->writer && stream->reader_count == 0, "somebody is here already");
     }
 }
 
+/* An @ is the number and the start time of this process: nobody else in a file is sure to live. */
+static size_t put_process(const uint8_t *text, size_t bytes, char *out, size_t room) {
+    char own[64];
+    const int length = snprintf(own, sizeof(own), "%d %" PRIu64, (int)getpid(), host_start_time());
+    size_t count = 0;
+    for (size_t i = 0; i < bytes && count + sizeof(own) < room; i++) {
+        const bool is_own = text[i] == '@';
+        memcpy(out + count, is_own ? own : (const char *)&text[i], is_own ? (size_t)length : 1);
+        count += is_own ? (size_t)length : 1;
+    }
+    return count;
+}
+
 /* What is read is written as it is, and read again as it was. */
-static void load_names(const uint8_t *text, size_t bytes) {
+static void load_names(const uint8_t *raw, size_t raw_bytes) {
     static const char head[] = "shmframe-names 3\n";
+    static char text[1 << 16];
+    const size_t bytes = put_process(raw, raw_bytes, text, sizeof(text));
     struct server *server = host_server();
     server->started_ns = shmframe_now_ns();
     const bool has_own_head = bytes && text[0] == 's';

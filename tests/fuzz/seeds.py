@@ -206,8 +206,12 @@ hold_action = report
         yield f"c[consumer a]\ncommand = x\n{key} = 1\n".encode()
     yield (b"na 3 2 100 0 0 3\nb.c 1 1 0 1 1 0\n=7 a1 1 5\nlast 2 1 9 99999999 3 1\n")
     yield b"nshmframe-names 3\nx 1 0 5 0 0 0\n"
+    yield b"na 2 1 5 @ 2\n=7 a1 @ a\n"
+    yield b"na 1 2 5 @ 0\n"  # a generation is gone that has not been there
     node = b"cam 3 %d 5 0 0 %d 0 1 0 %d 0 7 9223372036854775807 5 0 0 1,2,3,; why\n"
     yield b"o" + text + b"\0" + node % (0, 0, 0) + node.replace(b"cam", b"old") % (99999999, 1, 1)
+    for starts in (100, 101):  # as many as are kept, and one more
+        yield b"o" + text + b"\0" + node.replace(b"1,2,3,", b"7," * starts) % (0, 0, 0)
     yield (b'j{"type":"shmframe-run","version":1,"library":"1","machine":{"host":"h"},"runs":['
            b'{"stream":"a","format":"640x480 gray","block_ns":1000000000,"duration_ns":5,'
            b'"outage":{"longest_ns":4},"blocks":[{"number":0,"frames":2,"events":{"lost":1},'

@@ -12,8 +12,9 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path += [os.path.join(TOP, "tests/stress"), os.path.join(TOP, "tests/stress/storm")]
+sys.path += [os.path.join(TOP, "tests", folder) for folder in ("stress", "stress/storm", "fuzz")]
 
+import broken
 import checks
 import mutants
 import storm_mutants
@@ -34,6 +35,8 @@ def changes():
     for name, parts in storm_mutants.MUTANTS.items():
         for file, text, instead in parts:
             yield "storm_mutants.py", name, read(file), text, instead
+    for _, name, file, text, instead in broken.BREAKS:
+        yield "broken.py", name, read(file), text, instead
 
 
 def unfit():
