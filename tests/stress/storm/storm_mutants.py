@@ -45,13 +45,6 @@ MUTANTS = {
             "slot_word(sequence, SLOT_PUBLISHED),\n                              memory_order_release",
         )
     ],
-    "WRITING is not marked": [
-        (
-            "shmframe/src/ring.c",
-            "slot_word(0, SLOT_WRITING)",
-            "atomic_load_explicit(&writer->ring->slot[out_slots[i]].state, memory_order_relaxed)",
-        )
-    ],
     "release does not look at the state": [
         ("shmframe/src/ring.c", "return is_whole ? 0 : -ESTALE;", "(void)is_whole;\n    return 0;")
     ],
@@ -67,11 +60,7 @@ MUTANTS = {
         ("server/stream_reader.c", "        stream->sequence = open->head;", "        (void)open;"),
         ("server/stream.c", "i < stream->former_rings; i++) {\n        const uint64_t head", "i < 0 * stream->former_rings; i++) {\n        const uint64_t head"),
     ],
-    "readers are not linked before open returns": [
-        ("server/stream_writer.c", "    stream_tell_readers(stream);\n    stream_link_readers(stream);\n", "    stream_tell_readers(stream);\n")
-    ],
     "losses are not told": [("shmframe/src/reader.c", "lease->lost = in_ring + before;", "lease->lost = 0;\n    if (frame)\n        return;")],
-    "losses are told, and not counted": [("shmframe/src/reader.c", "    record_lost(&reader->record, overrun);\n", "")],
     "skipped frames are not told": [("shmframe/src/reader.c", "lease->skipped = in_ring + before;", "lease->skipped = in_ring;")],
     "the bell is not rung": [("shmframe/src/bell.c", "futex_wake(&link->bell->bell, 1);", "(void)link;")],
     "who polls is not woken": [
