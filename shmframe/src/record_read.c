@@ -205,8 +205,7 @@ static bool copy_overrun(const struct record_overrun *line, uint64_t number,
 int record_get_overruns(const struct record_page *page, struct shmframe_overrun *out,
                         uint32_t count) {
     const uint64_t newest = atomic_load_explicit(&page->overruns, memory_order_acquire);
-    const uint32_t most = count < SHMFRAME_OVERRUNS ? count : SHMFRAME_OVERRUNS;
-    const uint32_t wanted = newest < most ? (uint32_t)newest : most;
+    const uint32_t wanted = newest < count ? (uint32_t)newest : count;
     uint32_t found = 0;
     for (uint32_t i = 0; i < wanted; i++) {
         const uint64_t number = newest - wanted + 1 + i;

@@ -2,6 +2,8 @@
 #include "world.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -70,7 +72,9 @@ START_TEST(every_call_refuses_a_name_that_no_stream_can_have) {
 }
 END_TEST
 
+/* Nobody needs to be asked. */
 START_TEST(bad_parameters_of_a_reader_are_named) {
+    kill(world.supervisor, SIGSTOP);
     expect_error(open_reader((struct shmframe_reader_params){.stream = "No Good"}), -EINVAL,
                  "'No Good'");
     expect_error(open_reader((struct shmframe_reader_params){.stream = "s", .policy = 7}), -EINVAL,
@@ -79,6 +83,7 @@ START_TEST(bad_parameters_of_a_reader_are_named) {
                  "193");
     expect_error(open_reader((struct shmframe_reader_params){.stream = "s", .leases = 7}), -EINVAL,
                  "7");
+    kill(world.supervisor, SIGCONT);
 }
 END_TEST
 
@@ -228,6 +233,7 @@ START_TEST(a_hop_that_there_is_not_has_no_histogram) {
     expect_error(shmframe_reader_histogram(reader, SHMFRAME_HOPS, &histogram), -EINVAL, "hop");
     ck_assert_ptr_null(shmframe_hop_name(SHMFRAME_HOPS));
     ck_assert_ptr_null(shmframe_cause_name(SHMFRAME_CAUSES));
+    ck_assert_ptr_null(shmframe_cause_name(UINT_MAX));
     ck_assert_ptr_null(shmframe_event_type_name(SHMFRAME_JOURNAL_TYPES));
     shmframe_reader_close(reader);
     shmframe_writer_close(writer);

@@ -432,16 +432,6 @@ static void answer_with_garbage(void) {
     expect_hang_up(fd);
 }
 
-START_TEST(a_socket_that_speaks_something_else_is_refused) {
-    false_listener = listen_falsely();
-    const pid_t pid = world_fork(answer_with_garbage);
-    struct shmframe_session *session;
-    expect_error(open_falsely(world_deadline(), &session), -EPROTO, "message");
-    world_join(pid);
-    stop_listening(false_listener);
-}
-END_TEST
-
 static int make_notice(bool is_sealed) {
     const int fd = memfd_create("notice", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0 || ftruncate(fd, NOTICE_BYTES) < 0 ||
@@ -458,6 +448,44 @@ static struct message_welcome make_welcome(const struct message_hello *hello) {
     welcome.header.bytes = sizeof(welcome);
     return welcome;
 }
+
+static void welcome_to_another_page(void) {
+    struct message_hello hello;
+    const int fd = accept_session(false_listener, &hello);
+    struct message_welcome welcome = make_welcome(&hello);
+    welcome.entries++;
+    send_with(fd, &welcome, sizeof(welcome), make_notice(true), 1);
+    expect_hang_up(fd);
+}
+
+static void answer_before_welcome(void) {
+    struct message_hello hello;
+    const int fd = accept_session(false_listener, &hello);
+    struct message_reader_ok answer = {.header = hello.header, .reader = 1, .number = 1};
+    answer.header.type = MESSAGE_READER_OK;
+    answer.header.bytes = sizeof(answer);
+    send_with(fd, &answer, sizeof(answer), -1, 0);
+    expect_hang_up(fd);
+}
+
+static const struct {
+    void (*answer)(void);
+    const char *told;
+} strange[] = {
+    {answer_with_garbage, "message"},
+    {welcome_to_another_page, "entries"},
+    {answer_before_welcome, "before WELCOME"},
+};
+
+START_TEST(a_socket_that_speaks_something_else_is_refused) {
+    false_listener = listen_falsely();
+    const pid_t pid = world_fork(strange[_i].answer);
+    struct shmframe_session *session;
+    expect_error(open_falsely(world_deadline(), &session), -EPROTO, strange[_i].told);
+    world_join(pid);
+    stop_listening(false_listener);
+}
+END_TEST
 
 static void welcome_without_seals(void) {
     struct message_hello hello;
@@ -657,7 +685,8 @@ int main(void) {
         tcase_add_test(tests, a_stranger_who_is_allowed_reads_and_writes);
     }
     tcase_add_test(tests, a_supervisor_of_another_version_is_refused);
-    tcase_add_test(tests, a_socket_that_speaks_something_else_is_refused);
+    tcase_add_loop_test(tests, a_socket_that_speaks_something_else_is_refused, 0,
+                        (int)(sizeof(strange) / sizeof(strange[0])));
     tcase_add_test(tests, a_notice_page_that_could_shrink_is_refused);
     tcase_add_loop_test(tests, garbage_ends_the_connection_and_the_session_comes_back, 0,
                         GARBAGE_KINDS);

@@ -88,7 +88,7 @@ WRITER = [
     ("server writer: busy with another ring", S + "stream_writer.c", "if (writer && (writer->opening || is_resync || ", "if (writer && (is_resync || ", "server-protocol"),
     ("server writer: comes back and never left", S + "stream_writer.c", "if (writer && (writer->opening || is_resync || ", "if (writer && (writer->opening || ", "server-protocol"),
     ("server writer: busy with another stream", S + "stream_writer.c", "is_resync || strcmp(writer->stream->name, open->stream) != 0))", "is_resync))", "server-protocol"),
-    ("server writer: readers are not linked before open returns", S + "stream_writer.c", "    stream_tell_readers(stream);\n    stream_link_readers(stream);\n", "    stream_tell_readers(stream);\n", "server-streams"),
+    ("server writer: readers are not linked before open returns", S + "stream_writer.c", "    stream_tell_readers(stream);\n    stream_link_readers(stream);\n", "    stream_tell_readers(stream);\n", "api-waiting server-streams"),
     ("server writer: name is taken", S + "stream_writer.c", "    return refuse_taken(client, other);", "    (void)refuse_taken;\n    return 0;", "server-streams"),
     ("server writer: name is kept for its owner", S + "stream_writer.c", *never("if (is_kept && server_is_in_grace(server))"), "server-restart"),
     ("server writer: readers who know more are waited for", S + "stream_writer.c", *never("if (!(open->flags & MESSAGE_RESYNC) && stream_waits_for_followers(stream))"), "server-restart"),

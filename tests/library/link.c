@@ -1,6 +1,7 @@
 /* Links: what a reader's end accepts, and each thing that it refuses. */
 #include "link.h"
 
+#include "session.h"
 #include "suite.h"
 
 #include <errno.h>
@@ -310,6 +311,24 @@ START_TEST(a_geometry_that_lies_is_refused) {
 }
 END_TEST
 
+/* Also when all of them have been taken once, and it begins again. */
+START_TEST(an_entry_is_one_links_until_it_is_given_back) {
+    static struct shmframe_session session;
+    bool is_taken[NOTICE_ENTRIES] = {false};
+    uint32_t entry;
+    for (unsigned i = 0; i < NOTICE_ENTRIES; i++) {
+        ck_assert_int_eq(session_take_entry(&session, &entry), 0);
+        ck_assert_uint_lt(entry, NOTICE_ENTRIES);
+        ck_assert(!is_taken[entry]);
+        is_taken[entry] = true;
+    }
+    ck_assert_int_eq(session_take_entry(&session, &entry), -ENOSPC);
+    session_give_entry(&session, 77);
+    ck_assert_int_eq(session_take_entry(&session, &entry), 0);
+    ck_assert_uint_eq(entry, 77);
+}
+END_TEST
+
 START_TEST(a_frame_passes_through_a_real_link) {
     struct offer offer;
     make_offer(&offer);
@@ -359,6 +378,7 @@ int main(void) {
         {a_ring_that_is_not_sealed_is_refused},
         {a_geometry_that_lies_is_refused},
         {a_frame_passes_through_a_real_link},
+        {an_entry_is_one_links_until_it_is_given_back},
     };
     return suite_run("link", tests, SUITE_COUNT(tests));
 }

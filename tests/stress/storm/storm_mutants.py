@@ -75,7 +75,7 @@ MUTANTS = {
 }
 
 
-STARVED = ("does not get open", "has had nothing to do", "does not end")
+STARVED = ("does not get open", "has had nothing to do", "does not end", "to its first frame")
 MAY_STARVE = {
     "a death is not noticed",
     "the bell is not rung",
