@@ -89,6 +89,16 @@ static bool is_granted(const struct ring_writer *core, const struct ring_link *l
     return grant.serial == link->serial && grant.state == ENTRY_GRANTED;
 }
 
+/* Both mutexes held. What else a notice asks for is left to the next loan. */
+static void read_links(struct shmframe_writer *writer) {
+    struct writer_ring *ring = writer->ring;
+    if (!ring || !ring_writer_has_notice(&ring->core))
+        return;
+    ring_writer_refresh(&ring->core);
+    ring->warm_ns = clock_now_ns();
+    writer->object.is_upkeep_due = true;
+}
+
 /* Who is counted gets whatever is published next, so the frame path has to know of it by then, also
  * where that was on loan before. */
 uint32_t shmframe_writer_readers(struct shmframe_writer *writer) {
@@ -96,15 +106,9 @@ uint32_t shmframe_writer_readers(struct shmframe_writer *writer) {
     if (writer->is_threaded)
         pthread_mutex_lock(&writer->mutex);
     session_lock(writer->object.session);
-    struct writer_ring *ring = writer->ring;
-    if (ring && ring_writer_has_notice(&ring->core)) {
-        ring_writer_refresh(&ring->core);
-        /* What else a notice asks for is left to the next loan. */
-        ring->warm_ns = clock_now_ns();
-        writer->object.is_upkeep_due = true;
-    }
-    if (ring)
-        count = ring->core.active_count;
+    read_links(writer);
+    if (writer->ring)
+        count = writer->ring->core.active_count;
     session_unlock(writer->object.session);
     if (writer->is_threaded)
         pthread_mutex_unlock(&writer->mutex);
@@ -462,12 +466,13 @@ static void take_request(struct shmframe_writer *writer, const struct message_re
 
 int shmframe_writer_next_event(struct shmframe_writer *writer,
                                struct shmframe_writer_event *out_event) {
-    /* Who does not publish for a while comes here, and serves readers after a restart all the same.
-     */
+    /* Who does not publish for a while comes here, and serves readers all the same: after a
+     * restart, and when as many have come and gone as there are places for links. */
     if (writer->is_threaded)
         pthread_mutex_lock(&writer->mutex);
     session_lock(writer->object.session);
-    if (writer->is_resync_opened)
+    read_links(writer);
+    if (writer->is_resync_opened || (writer->ring && writer->ring->core.links_over > 0))
         writer_settle(writer);
     const int code = writer->event_count ? 0 : -EAGAIN;
     if (code == 0) {

@@ -5,6 +5,8 @@
 #include "ring.h"
 #include "session.h"
 
+#include <errno.h>
+
 enum { READERS = 8 }; /* more than links that come with a ring */
 
 static struct shmframe_writer *writer;
@@ -70,6 +72,51 @@ START_TEST(readers_that_come_as_a_ring_is_opened_get_their_links) {
 }
 END_TEST
 
+/* ---- a writer that does not publish ---- */
+
+/* All of the session's places but a few, as if so many links were there. */
+static void take_places(void) {
+    enum { LEFT = 8 };
+    uint32_t entry;
+    session_lock(world.session);
+    for (unsigned i = 0; i < NOTICE_ENTRIES - LEFT; i++)
+        ck_assert_int_eq(session_take_entry(world.session, &entry), 0);
+    session_unlock(world.session);
+}
+
+/* The reader's session is another one: the writer's is looked after in between. */
+static struct shmframe_reader *open_slowly(struct shmframe_session *session) {
+    enum { LOOK_NS = 20000000 };
+    const int64_t deadline_ns = world_deadline();
+    struct shmframe_reader_params params = {.stream = "s"};
+    struct shmframe_reader *reader = NULL;
+    struct shmframe_writer_event event;
+    int code = -ETIMEDOUT;
+    while (code == -ETIMEDOUT && shmframe_now_ns() < deadline_ns) {
+        ck_assert_int_eq(shmframe_session_dispatch(world.session), 0);
+        while (shmframe_writer_next_event(writer, &event) == 0)
+            continue;
+        params.deadline_ns = shmframe_deadline_ns(LOOK_NS);
+        code = shmframe_reader_open(session, &params, &reader);
+    }
+    ck_assert_msg(code == 0, "no reader (%d): %s", code, shmframe_last_error());
+    return reader;
+}
+
+START_TEST(a_writer_that_does_not_publish_has_links_for_all_who_come_and_go) {
+    enum { JOINS = 20 };
+    take_places();
+    writer = world_open_writer("s");
+    struct shmframe_session *session = world_open_session();
+    for (unsigned i = 0; i < JOINS; i++)
+        shmframe_reader_close(open_slowly(session));
+    shmframe_session_close(session);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* ---- a frame that comes between two looks ---- */
+
 static struct shmframe_lease acquire(struct shmframe_reader *reader) {
     struct shmframe_lease lease;
     is_publication_due = true;
@@ -120,6 +167,7 @@ int main(void) {
     tcase_add_test(tests,
                    a_frame_that_comes_as_it_is_looked_for_is_not_acquired_before_it_was_published);
     tcase_add_test(tests, nor_is_the_last_one_of_a_batch);
+    tcase_add_test(tests, a_writer_that_does_not_publish_has_links_for_all_who_come_and_go);
     tcase_add_test(tests, readers_that_come_as_a_ring_is_opened_get_their_links);
     suite_add_tcase(suite, tests);
     return world_run(suite);
