@@ -197,6 +197,16 @@ bool names_know_reader(const struct server *server, const struct process *proces
     return false;
 }
 
+unsigned names_count_links(const struct server *server, const struct process *process,
+                           const char *stream) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < server->former_readers; i++) {
+        const struct names_reader *former = &server->former_reader[i];
+        count += is_of(former, process, former->record_id) && strcmp(former->stream, stream) == 0;
+    }
+    return count;
+}
+
 /* Whether it is not back for so long that it would have told of all its readers and their rings. */
 static bool may_tell_yet(const struct server *server, const struct process *process) {
     int64_t hello_ns = 0;

@@ -34,14 +34,18 @@ struct status {
     unsigned long long pending;    /* field 31: signals, bit 0 is number 1 */
 };
 
+static bool is_not_seen(ssize_t code) {
+    return code == -EBUSY || code == -EAGAIN || code == -EMFILE || code == -ENFILE ||
+           code == -ENOMEM;
+}
+
 /* Errors: -ESRCH the process is gone; -EBUSY it cannot be looked at now; -EAGAIN, -EMFILE, -ENFILE,
  * -ENOMEM. The name in the file's second field may hold spaces and parentheses, so fields are
  * counted from the last parenthesis. */
 static int read_status(pid_t pid, struct status *out_status) {
     char text[1024];
     const ssize_t length = proc_read(pid, "stat", text, sizeof(text) - 1);
-    if (length == -EBUSY || length == -EAGAIN || length == -EMFILE || length == -ENFILE ||
-        length == -ENOMEM)
+    if (is_not_seen(length))
         return (int)length;
     text[length > 0 ? length : 0] = '\0';
     const char *end_of_name = strrchr(text, ')');
@@ -53,6 +57,17 @@ static int read_status(pid_t pid, struct status *out_status) {
                &out_status->pending) != 4)
         return -ESRCH;
     return 0;
+}
+
+/* Its effective one, in /proc/PID/status. Errors: as read_status(). */
+static int read_uid(pid_t pid, uid_t *out_uid) {
+    char text[1024];
+    const ssize_t length = proc_read(pid, "status", text, sizeof(text) - 1);
+    if (is_not_seen(length))
+        return (int)length;
+    text[length > 0 ? length : 0] = '\0';
+    const char *line = strstr(text, "\nUid:"); /* a line's end in the name is written otherwise */
+    return line && sscanf(line, " Uid: %*u %u", out_uid) == 1 ? 0 : -ESRCH;
 }
 
 static int on_pidfd(sd_event_source *source, int fd, uint32_t events, void *user) {
@@ -73,10 +88,11 @@ static struct process *lookup(struct server *server, pid_t pid, uint64_t start_t
     return NULL;
 }
 
-/* Takes `pidfd` in any case. */
-static int reference_pidfd(struct server *server, pid_t pid, uint64_t start_time, int pidfd,
+/* Takes its descriptor in any case. */
+static int reference_pidfd(struct server *server, const struct process *found,
                            struct process **out_process) {
-    struct process *process = lookup(server, pid, start_time);
+    const int pidfd = found->pidfd;
+    struct process *process = lookup(server, found->pid, found->start_time);
     if (process) {
         close(pidfd);
         *out_process = process_reference(process);
@@ -87,8 +103,9 @@ static int reference_pidfd(struct server *server, pid_t pid, uint64_t start_time
         close(pidfd);
         return -ENOMEM;
     }
-    *process = (struct process){
-        .server = server, .pid = pid, .start_time = start_time, .pidfd = pidfd, .references = 1};
+    *process = *found;
+    process->server = server;
+    process->references = 1;
     int code = sd_event_add_io(server->event, &process->source, pidfd, EPOLLIN, on_pidfd, process);
     if (code < 0) {
         close(pidfd);
@@ -137,7 +154,9 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
         close(pidfd);
         return code;
     }
-    return reference_pidfd(server, peer.pid, status.start_time, pidfd, out_process);
+    const struct process found = {
+        .pid = peer.pid, .start_time = status.start_time, .uid = peer.uid, .pidfd = pidfd};
+    return reference_pidfd(server, &found, out_process);
 }
 
 int process_find(struct server *server, pid_t pid, uint64_t start_time,
@@ -153,7 +172,10 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
     if (pidfd == -ESRCH || pidfd == -EINVAL) /* the latter: the number is a thread's by now */
         return -ESRCH;
     struct status status;
+    struct process found = {.pid = pid, .start_time = start_time, .pidfd = pidfd};
     int code = read_status(pid, &status);
+    if (code == 0)
+        code = read_uid(pid, &found.uid);
     if (code == 0 && (status.start_time != start_time || (pidfd >= 0 && pidfd_is_dead(pidfd))))
         code = -ESRCH;
     if (code == 0 && pidfd < 0)
@@ -163,7 +185,7 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
             close(pidfd);
         return code;
     }
-    return reference_pidfd(server, pid, start_time, pidfd, out_process);
+    return reference_pidfd(server, &found, out_process);
 }
 
 struct process *process_reference(struct process *process) {

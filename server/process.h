@@ -18,6 +18,7 @@ struct process {
     struct server *server;
     pid_t pid;
     uint64_t start_time; /* field 22 of /proc/PID/stat: with the pid, unique since boot */
+    uid_t uid;           /* as it was when it connected, or was looked at */
     int pidfd;           /* readable once the last thread is gone */
     sd_event_source *source;
     unsigned references;

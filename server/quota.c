@@ -35,6 +35,28 @@ static bool counts(const struct client *client, enum quota_resource resource,
     return true;
 }
 
+/* As counts(), of whoever a link was granted to. What a process has not claimed since the former
+ * supervisor is none of its sessions' yet. */
+static bool counts_link(const struct stream_link *link, enum quota_resource resource,
+                        enum quota_scope scope, const struct asker *asker) {
+    if (link->reader)
+        return counts(link->reader->client, resource, scope, asker);
+    if (link->state != LINK_HELD || !link->is_charged)
+        return false;
+    switch (scope) {
+    case QUOTA_SESSION:
+        return false;
+    case QUOTA_PROCESS:
+        return link->holder == asker->process;
+    case QUOTA_USER:
+        return link->holder->uid == asker->uid;
+    case QUOTA_ALL:
+    case QUOTA_SCOPES:
+        break;
+    }
+    return true;
+}
+
 /* ---- what is used ---- */
 
 static uint64_t count_leases(const struct client *client) {
@@ -52,7 +74,7 @@ static uint32_t count_slots(const struct stream_ring *ring, enum quota_scope sco
     uint32_t history = ring->history, leased = 0;
     const struct stream_link *link;
     TAILQ_FOREACH (link, &ring->links, of_ring) {
-        if (!link->reader || !counts(link->reader->client, QUOTA_MEMORY, scope, asker))
+        if (!counts_link(link, QUOTA_MEMORY, scope, asker))
             continue;
         history = link->grant.depth > history ? link->grant.depth : history;
         leased += grant_slots(link->grant);
@@ -110,11 +132,27 @@ static uint64_t count_of(const struct client *client, enum quota_resource resour
     return 0;
 }
 
+/* Readers that are not back yet, or their leases. */
+static uint64_t count_held(enum quota_resource resource, enum quota_scope scope,
+                           const struct asker *asker) {
+    uint64_t used = 0;
+    const struct stream *stream;
+    const struct stream_link *link;
+    if (resource != QUOTA_READERS && resource != QUOTA_LEASES)
+        return 0;
+    TAILQ_FOREACH (stream, &asker->server->streams, all)
+        if (stream->writer)
+            TAILQ_FOREACH (link, &stream->writer->ring->links, of_ring)
+                if (link->state == LINK_HELD && counts_link(link, resource, scope, asker))
+                    used += resource == QUOTA_READERS ? 1 : link->grant.leases;
+    return used;
+}
+
 static uint64_t count_used(enum quota_resource resource, enum quota_scope scope,
                            const struct asker *asker) {
     if (resource == QUOTA_MEMORY)
         return count_memory(scope, asker);
-    uint64_t used = 0;
+    uint64_t used = count_held(resource, scope, asker);
     const struct client *client;
     TAILQ_FOREACH (client, &asker->server->clients, all)
         if (counts(client, resource, scope, asker))

@@ -30,6 +30,7 @@ struct stream_link {
     struct grant grant;
     struct stream_reader *reader; /* GRANTED */
     struct process *holder;       /* HELD */
+    bool is_charged;              /* HELD: counts in its holder's quotas, not the writer's */
     unsigned held_ticks;          /* HELD: in which its holder was back without it */
 };
 
@@ -253,6 +254,10 @@ void stream_link_destroy(struct stream_link *link);
 void stream_link_drop_unused(struct stream *stream);
 /* Gives `reader` the link that it says it has. False: the writer does not know it so. */
 bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader);
+/* The link that a reader of `process` says it has, if nobody has claimed it yet; else NULL. */
+struct stream_link *stream_link_find_held(const struct stream_ring *ring,
+                                          const struct process *process, uint32_t entry,
+                                          uint32_t serial);
 /* Tells the writer that a process which had one of its links died without a supervisor. */
 void stream_link_tell_gone(struct stream_writer *writer, pid_t pid);
 
@@ -292,6 +297,9 @@ uint32_t names_number_reader(struct stream_reader *reader);
  * is not back yet. */
 bool names_know_reader(const struct server *server, const struct process *process,
                        uint64_t record_id, const char *stream);
+/* Links to `stream` that readers of the process had under the former supervisor. */
+unsigned names_count_links(const struct server *server, const struct process *process,
+                           const char *stream);
 /* Whether a reader of `stream` lives that may come back, or show its newest ring, yet. */
 bool names_await_reader(const struct stream *stream);
 void names_load(struct server *server);

@@ -286,21 +286,29 @@ void stream_link_drop_unused(struct stream *stream) {
 
 /* ---- after a restart ---- */
 
-bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {
+struct stream_link *stream_link_find_held(const struct stream_ring *ring,
+                                          const struct process *process, uint32_t entry,
+                                          uint32_t serial) {
     struct stream_link *link;
-    TAILQ_FOREACH (link, &ring->links, of_ring) {
-        if (link->state != LINK_HELD || link->entry != reader->link_entry ||
-            link->serial != reader->link_serial || link->holder != reader->client->process)
-            continue;
-        link->state = LINK_GRANTED;
-        link->reader = reader;
-        process_release(link->holder);
-        link->holder = NULL;
-        reader->link = link;
-        STEP(LINK_CLAIMED);
-        return true;
-    }
-    return false;
+    TAILQ_FOREACH (link, &ring->links, of_ring)
+        if (link->state == LINK_HELD && link->entry == entry && link->serial == serial &&
+            link->holder == process)
+            return link;
+    return NULL;
+}
+
+bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {
+    struct stream_link *link = stream_link_find_held(ring, reader->client->process,
+                                                     reader->link_entry, reader->link_serial);
+    if (!link)
+        return false;
+    link->state = LINK_GRANTED;
+    link->reader = reader;
+    process_release(link->holder);
+    link->holder = NULL;
+    reader->link = link;
+    STEP(LINK_CLAIMED);
+    return true;
 }
 
 /* Whether a reader in the holder's process has a link to a later ring, which never came to be: it

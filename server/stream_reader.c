@@ -189,6 +189,18 @@ static uint64_t read_record_id(int fd) {
     return pread(fd, &id, sizeof(id), offsetof(struct record_page, id)) == sizeof(id) ? id : 0;
 }
 
+/* The link that it claims, if that counts for its process already; else NULL. */
+static const struct stream_link *find_charged(const struct client *client,
+                                              const struct stream *stream,
+                                              const struct message_open_reader *open) {
+    const struct stream_ring *ring = stream && stream->writer ? stream->writer->ring : NULL;
+    if (!(open->flags & MESSAGE_RESYNC) || !ring || open->generation != ring->generation)
+        return NULL;
+    const struct stream_link *link =
+        stream_link_find_held(ring, client->process, open->entry, open->serial);
+    return link && link->is_charged ? link : NULL;
+}
+
 /* What has been there before the supervisor, or its settings, goes on; what is more than that is
  * measured. */
 static int check_quota(const struct client *client, const struct stream *stream,
@@ -202,8 +214,9 @@ static int check_quota(const struct client *client, const struct stream *stream,
                    names_know_reader(client->server, client->process, record_id, open->stream));
     if (*out_is_return && !former)
         return 0;
-    const uint32_t had = former ? former->leases : 0;
-    const int code = former ? 0 : quota_check(client, QUOTA_READERS, 1);
+    const struct stream_link *link = former ? NULL : find_charged(client, stream, open);
+    const uint32_t had = former ? former->leases : link ? link->grant.leases : 0;
+    const int code = former || link ? 0 : quota_check(client, QUOTA_READERS, 1);
     return code < 0
                ? code
                : quota_check(client, QUOTA_LEASES, open->leases > had ? open->leases - had : 0);

@@ -454,6 +454,27 @@ START_TEST(a_stream_that_is_taken_over_with_another_ring_is_measured) {
 }
 END_TEST
 
+/* What the writer tells of a link when it comes back. */
+static struct message_held_link note_held(const struct peer *from, uint32_t entry) {
+    union message held;
+    message_init(&held, MESSAGE_HELD_LINK, 0);
+    held.held_link.generation = 1;
+    held.held_link.entry = entry;
+    held.held_link.word = peer_entry(from, entry);
+    held.held_link.pid = (uint32_t)getpid();
+    held.held_link.start_time = (uint64_t)start_time_of(getpid());
+    return held.held_link;
+}
+
+/* With `count` held links. */
+static void return_writer(const struct message_held_link *held, unsigned count) {
+    const struct ring_options back = {.flags = MESSAGE_RESYNC, .generation = 1, .held = count};
+    peer_send_ring(&writer, &ring, "test", &back);
+    for (unsigned i = 0; i < count; i++)
+        peer_send(&writer, &(union message){.held_link = held[i]}, NULL);
+    take_answers(&writer, MESSAGE_OPENED, MESSAGE_WANT_LINKS);
+}
+
 START_TEST(what_links_have_counts_after_a_restart_too) {
     static char limit[64];
     ring_make(&ring, "test", SLOTS);
@@ -466,23 +487,14 @@ START_TEST(what_links_have_counts_after_a_restart_too) {
     peer_open_reader(&peer, "test", &(struct reader_options){.reader = 20, .leases = 4});
     const struct message_link link = peer_expect_link(&peer);
     peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
-    union message held;
-    message_init(&held, MESSAGE_HELD_LINK, 0);
-    held.held_link.generation = 1;
-    held.held_link.entry = link.entry;
-    held.held_link.word = peer_entry(&writer, link.entry);
-    held.held_link.pid = (uint32_t)getpid();
-    held.held_link.start_time = (uint64_t)start_time_of(getpid());
+    const struct message_held_link held = note_held(&writer, link.entry);
     supervisor_kill(&supervisor);
     supervisor_start(&supervisor);
     peer_vanish(&writer);
     peer_vanish(&peer);
     peer_open(&writer, &supervisor, "writer");
     peer_open(&peer, &supervisor, "reader");
-    peer_send_ring(&writer, &ring, "test",
-                   &(struct ring_options){.flags = MESSAGE_RESYNC, .generation = 1, .held = 1});
-    peer_send(&writer, &held, NULL);
-    take_answers(&writer, MESSAGE_OPENED, MESSAGE_WANT_LINKS);
+    return_writer(&held, 1);
     come_back(&peer, "test", 20, 1, &link);
     take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
     ask(&peer, 21, 1, 4);
@@ -492,6 +504,93 @@ START_TEST(what_links_have_counts_after_a_restart_too) {
     peer_send_ring(&peer, &other, "other", &(struct ring_options){.first_entry = 40});
     expect_refusal(&peer, "memory");
     ring_drop(&other);
+    finish();
+}
+END_TEST
+
+static void restart_without_names(void) {
+    char names[128];
+    snprintf(names, sizeof(names), "%s.names", supervisor.socket);
+    supervisor_kill(&supervisor);
+    ck_assert_int_eq(unlink(names), 0);
+    supervisor_start(&supervisor);
+}
+
+/* One that leaves unread what it is sent: as long as that, its process may still claim links. */
+static void open_silent(struct peer *silent) {
+    peer_open(silent, &supervisor, "silent");
+}
+
+/* The names' file is lost in every second one: then only its link tells that it was there. */
+START_TEST(a_link_that_was_not_claimed_yet_counts_for_its_process) {
+    static const char *const limits[][3] = {
+        {"readers-per-process=2", "streams=9", "readers-per-process"},
+        {"leases-per-process=4", "streams=9", "leases-per-process"},
+    };
+    const char *const *limit = limits[_i / 2];
+    struct peer silent;
+    start(limit[0], limit[1]);
+    open_stream();
+    struct channel_mail mail;
+    peer_open_reader(&peer, "test", &(struct reader_options){.reader = 20, .leases = 2});
+    const struct message_link link = peer_expect_link(&peer);
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    const struct message_held_link held = note_held(&writer, link.entry);
+    if (_i % 2 == 0) {
+        supervisor_kill(&supervisor);
+        supervisor_start(&supervisor);
+    } else {
+        restart_without_names();
+    }
+    peer_vanish(&writer);
+    peer_vanish(&peer);
+    open_silent(&silent);
+    peer_open(&writer, &supervisor, "writer");
+    peer_open(&peer, &supervisor, "reader");
+    return_writer(&held, 1);
+    ask(&peer, 21, 1, 2);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    ask(&peer, 22, 1, 1);
+    expect_refusal(&peer, limit[2]);
+    /* To claim it takes no more than it has. */
+    come_back(&peer, "test", 20, 1, &link);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    ck_assert_uint_eq(peer_entry(&peer, 20), reader_word(0, ENTRY_GRANTED));
+    ask(&peer, 23, 1, 1);
+    expect_refusal(&peer, limit[2]);
+    peer_vanish(&silent);
+    finish();
+}
+END_TEST
+
+/* 13 slots for readers, as above, of which another user than the writer's has 7. */
+START_TEST(slots_that_a_user_has_not_claimed_yet_are_his) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    struct peer one, silent;
+    struct channel_mail mail;
+    start_for_stranger("readers-per-user=9", "streams=9");
+    open_stream();
+    peer_open_as(&one, &supervisor, &stranger);
+    peer_open_reader(&one, "test", &(struct reader_options){.reader = 20, .leases = 6});
+    const struct message_link link = peer_expect_link(&one);
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    const struct message_held_link held = note_held(&writer, link.entry);
+    restart_without_names(); /* so that whose our process is, is told by who connects first */
+    peer_vanish(&writer);
+    peer_vanish(&one);
+    peer_vanish(&peer);
+    peer_open_as(&silent, &supervisor, &stranger);
+    peer_open_as(&one, &supervisor, &stranger);
+    peer_open(&peer, &supervisor, "reader");
+    peer_open(&writer, &supervisor, "writer");
+    return_writer(&held, 1);
+    ask(&one, 21, 1, 2);
+    expect_refusal(&one, "slots-per-user");
+    ask(&one, 21, 1, 1);
+    take_answers(&one, MESSAGE_READER_OK, MESSAGE_NONE);
+    peer_vanish(&silent);
+    peer_vanish(&one);
     finish();
 }
 END_TEST
@@ -643,6 +742,48 @@ START_TEST(a_file_with_mistakes_is_told_and_nothing_starts) {
 }
 END_TEST
 
+/* Whoever writes may tell of links of whomever he likes. Who is not trusted is believed, besides of
+ * his own user's processes, as many of each as the former supervisor has told of. */
+START_TEST(a_stranger_does_not_use_up_the_limits_of_others_by_links_that_he_tells_of) {
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    struct message_held_link held[3];
+    struct channel_mail mail;
+    struct peer silent;
+    write_settings("[access]\nwrite = user 12345\n");
+    supervisor.option[4] = "--settings";
+    supervisor.option[5] = path;
+    supervisor.option[6] = "--reach=all";
+    ck_assert_int_eq(rmdir(supervisor.folder), 0);
+    start("readers-per-process=2", "streams=9");
+    peer_vanish(&writer);
+    peer_open_as(&writer, &supervisor, &stranger);
+    peer_open_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    peer_open_reader(&peer, "test", &(struct reader_options){.reader = 20});
+    held[0] = note_held(&writer, peer_expect_link(&peer).entry);
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    for (uint32_t i = 1; i < 3; i++) {
+        held[i] = held[0];
+        held[i].entry = 10 + i;
+    }
+    supervisor_stop(&supervisor);
+    supervisor_start(&supervisor);
+    peer_vanish(&writer);
+    peer_vanish(&peer);
+    open_silent(&silent); /* the first one, of another user than the writer's */
+    peer_open(&peer, &supervisor, "reader");
+    peer_open_as(&writer, &supervisor, &stranger);
+    return_writer(held, 3);
+    ask(&peer, 21, 1, 1);
+    take_answers(&peer, MESSAGE_READER_OK, MESSAGE_NONE);
+    ask(&peer, 22, 1, 1);
+    expect_refusal(&peer, "readers-per-process");
+    peer_vanish(&silent);
+    finish();
+    unlink(path);
+}
+END_TEST
+
 /* Its slots take up this much room, and no memory. */
 static void make_wide(struct test_ring *wide, const char *stream, uint64_t slot_bytes) {
     struct test_ring plain;
@@ -700,17 +841,20 @@ int main(void) {
         a_process_is_measured_with_what_its_broken_connections_have,
         a_stream_that_is_taken_over_with_another_ring_is_measured,
         what_links_have_counts_after_a_restart_too,
+        slots_that_a_user_has_not_claimed_yet_are_his,
         options_count_more_than_the_file_and_both_more_than_nothing,
         a_refusal_tells_where_the_limit_is_from_and_what_to_do,
         a_reload_has_the_settings_read_again,
         who_waits_for_room_is_asked_again_once_a_reload_makes_some,
         a_file_with_mistakes_is_told_and_nothing_starts,
+        a_stranger_does_not_use_up_the_limits_of_others_by_links_that_he_tells_of,
     };
     TCase *cases = tcase_create("quota");
     tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, begin, end);
     for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
         tcase_add_test(cases, tests[i]);
+    tcase_add_loop_test(cases, a_link_that_was_not_claimed_yet_counts_for_its_process, 0, 4);
     Suite *suite = suite_create("quota");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
