@@ -53,12 +53,29 @@ static int (*const handlers[MESSAGE_TYPES])(struct client *, struct channel_mail
     [MESSAGE_ALLOW] = stream_writer_allow,
 };
 
+/* Whether it is part of what a session comes back with: after that it may have more. */
+static bool is_of_return(const union message *message) {
+    switch (message->header.type) {
+    case MESSAGE_OPEN_RING:
+        return message->open_ring.flags & MESSAGE_RESYNC;
+    case MESSAGE_OPEN_READER:
+        return message->open_reader.flags & MESSAGE_RESYNC;
+    case MESSAGE_HELD_LINK:
+    case MESSAGE_HELD_RING:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static int handle(struct client *client, struct channel_mail *mail) {
     const unsigned type = mail->message.header.type;
     if (!message_is_from_session(type) || !handlers[type])
         return error_set(-EPROTO, "%s is not for a session to send", message_name(type));
     if (client->is_welcome == (type == MESSAGE_HELLO))
         return error_set(-EPROTO, "%s, but HELLO comes first, and once", message_name(type));
+    if (is_of_return(&mail->message))
+        client->is_asked = client->has_read = false;
     return handlers[type](client, mail);
 }
 
@@ -103,10 +120,10 @@ static void update_interest(struct client *client) {
     sd_event_source_set_enabled(client->source, events ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static void free_mail(const struct client *client, struct client_mail *mail) {
+static void free_mail(struct client_mail *mail) {
     for (unsigned i = 0; i < MESSAGE_FDS_MAX; i++)
         if (mail->fd[i] >= 0)
-            closer_close(mail->fd[i], client->uid);
+            closer_close(mail->fd[i], mail->fds_uid);
     free(mail);
 }
 
@@ -114,25 +131,26 @@ static void clear_queue(struct client *client) {
     struct client_mail *mail;
     while ((mail = STAILQ_FIRST(&client->queue))) {
         STAILQ_REMOVE_HEAD(&client->queue, next);
-        free_mail(client, mail);
+        free_mail(mail);
     }
     client->queued = 0;
 }
 
 static struct client_mail *copy_mail(const struct client *client, const union message *message,
-                                     const int *fds) {
+                                     const int *fds, uid_t fds_uid) {
     struct client_mail *mail = malloc(sizeof(*mail));
     if (!mail)
         return NULL;
     const uint32_t count = message_fds(message->header.type);
     memcpy(&mail->message, message, message->header.bytes);
+    mail->fds_uid = fds_uid;
     for (uint32_t i = 0; i < MESSAGE_FDS_MAX; i++)
         mail->fd[i] = -1;
     for (uint32_t i = 0; i < count; i++) {
         mail->fd[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
         if (mail->fd[i] < 0 ||
             server_is_short_of_fds(client->server, mail->fd[i], LIMIT_FDS_LAST)) {
-            free_mail(client, mail);
+            free_mail(mail);
             return NULL;
         }
     }
@@ -154,6 +172,11 @@ static void note_read(struct client *client) {
 }
 
 void client_send(struct client *client, const union message *message, const int *fds) {
+    client_send_of(client, message, fds, client->uid);
+}
+
+void client_send_of(struct client *client, const union message *message, const int *fds,
+                    uid_t fds_uid) {
     if (client->socket < 0)
         return;
     log_detail("send type=%s cookie=%u to=%s", message_name(message->header.type),
@@ -167,7 +190,7 @@ void client_send(struct client *client, const union message *message, const int 
             return;
     }
     struct client_mail *mail =
-        client->queued < LIMIT_MAIL_QUEUED ? copy_mail(client, message, fds) : NULL;
+        client->queued < LIMIT_MAIL_QUEUED ? copy_mail(client, message, fds, fds_uid) : NULL;
     if (!mail) {
         client_drop(client, "it does not read what it is sent");
         return;
@@ -186,7 +209,7 @@ void client_flush(struct client *client) {
             break;
         STAILQ_REMOVE_HEAD(&client->queue, next);
         client->queued--;
-        free_mail(client, mail);
+        free_mail(mail);
     }
     /* Descriptors on their way are counted for the whole user: no event tells when there is room.
      */
@@ -379,10 +402,9 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
     return 0;
 }
 
-bool client_has_words(const struct client *client) {
+static bool has_words(const struct client *client) {
     struct pollfd words = {.fd = client->socket, .events = POLLIN};
-    return !client->has_said_much && client->socket >= 0 && poll(&words, 1, 0) > 0 &&
-           (words.revents & POLLIN);
+    return client->socket >= 0 && poll(&words, 1, 0) > 0 && (words.revents & POLLIN);
 }
 
 bool client_has_returned(struct client *client) {
@@ -398,7 +420,7 @@ bool client_has_returned(struct client *client) {
         return false;
     }
     note_read(client);
-    return client->has_read && !client_has_words(client);
+    return client->has_read && !has_words(client);
 }
 
 void client_drain(struct client *client) {

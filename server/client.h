@@ -29,6 +29,7 @@ TAILQ_HEAD(client_readers, stream_reader);
 struct client_mail {
     STAILQ_ENTRY(client_mail) next;
     int fd[MESSAGE_FDS_MAX];
+    uid_t fds_uid; /* who passed them: that they are slow to close is his trouble */
     union message message;
 };
 
@@ -97,8 +98,11 @@ static inline bool client_is_here(const struct client *client) {
     return client->socket >= 0 && client->is_welcome;
 }
 
-/* Sends, or queues, or drops the connection. Descriptors stay the caller's. */
+/* Sends, or queues, or drops the connection. Descriptors stay the caller's; those that another user
+ * has passed are sent in his name. */
 void client_send(struct client *client, const union message *message, const int *fds);
+void client_send_of(struct client *client, const union message *message, const int *fds,
+                    uid_t fds_uid);
 /* Copies a peer's name, fit for others' terminals. */
 void client_put_name(char out[SHMFRAME_NAME_BYTES], const char *text);
 /* Copies a text, fit for others' terminals. */
@@ -112,15 +116,13 @@ void client_done(struct client *client, uint32_t cookie);
 /* Closes the connection; the process and what it has stay. */
 void client_drop(struct client *client, const char *reason);
 
-/* Whether it has said something that was not read yet: while it waits, nobody can tell what the
- * peer came back without. Time passes too while this process is stopped. Of one that has said more
- * than it can have had to tell, no: who never stops talking would have no end of time. */
-bool client_has_words(const struct client *client);
-
 /* Whether it has said all that it came back with: it has read what it was sent after its WELCOME,
- * which is later than it tells of what it has, and nothing that it said is unread here. Asked of
- * one for the first time, it is sent something to read. Who does not read, or gets no turn, has not
- * come back yet, as who does not connect; who never stops talking has. */
+ * which is later than it tells of what it has, and nothing that it said is unread here: while that
+ * waits, nobody can tell what the peer came back without, and time passes too while this process is
+ * stopped. Asked for the first time, and again after it has told of something, which may have been
+ * a part of it that there was room for, it is sent something to read. Who does not read, or gets no
+ * turn, has not come back yet, as who does not connect. Who has said more than he can have had to
+ * tell, and never stops talking, has: he would have no end of time. */
 bool client_has_returned(struct client *client);
 
 /* Reads what is in its socket now, so that a leave is known before something else is decided. */

@@ -61,6 +61,9 @@ enum {
 /* How long nobody comes back for what a process had, when a session of it is back: another one, of
  * a process that is starved, may not have had its turn before. */
 #define BACK_NS INT64_C(5000000000)
+/* How long for what a session that is here has not told of, while another one of its process has
+ * told of all: who never reads would keep it for ever. */
+#define BACK_IN_PART_NS INT64_C(60000000000)
 /* How long a next writer waits for a reader that lives, and alone knows how far the stream came:
  * less than the library's open waits by itself. */
 #define FOLLOWERS_NS    INT64_C(6000000000)

@@ -207,27 +207,13 @@ unsigned names_count_links(const struct server *server, const struct process *pr
     return count;
 }
 
-/* Whether it is not back for so long that it would have told of all its readers and their rings. */
-static bool may_tell_yet(const struct server *server, const struct process *process) {
-    int64_t hello_ns = 0;
-    bool has_words = false;
-    const struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all) {
-        if (client->process != process || !client_is_here(client))
-            continue;
-        hello_ns = client->hello_ns > hello_ns ? client->hello_ns : hello_ns;
-        has_words = has_words || client_has_words(client);
-    }
-    return hello_ns == 0 || has_words || shmframe_now_ns() - hello_ns < GRACE_NS;
-}
-
 /* Whether it lives, and may tell of it yet. */
 static bool is_awaited(struct server *server, const struct names_reader *reader) {
     struct process *process;
     const int code = process_find(server, reader->pid, reader->start_time, &process);
     if (code < 0) /* nobody knows whether it lives, but one whose session is back would be known */
         return code != -ESRCH;
-    const bool is_awaited = may_tell_yet(server, process);
+    const bool is_awaited = !process_is_back(process, GRACE_NS);
     process_release(process);
     return is_awaited;
 }
@@ -244,7 +230,7 @@ bool names_await_reader(const struct stream *stream) {
     }
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &stream->readers, of_stream)
-        if (stream_reader_is_to_show(reader) && may_tell_yet(server, reader->client->process))
+        if (stream_reader_is_to_show(reader) && !process_is_back(reader->client->process, GRACE_NS))
             return true;
     return false;
 }

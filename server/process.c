@@ -188,6 +188,34 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
     return reference_pidfd(server, &found, out_process);
 }
 
+static enum process_return look_at_return(const struct process *process) {
+    unsigned here = 0, returned = 0;
+    struct client *client;
+    TAILQ_FOREACH (client, &process->server->clients, all)
+        if (client->process == process && client_is_here(client)) {
+            here++;
+            returned += client_has_returned(client);
+        }
+    return returned == 0 ? RETURN_NONE : returned < here ? RETURN_PART : RETURN_ALL;
+}
+
+enum process_return process_returned(struct process *process) {
+    const uint64_t tick = process->server->ticks;
+    if (process->looked_tick != tick)
+        process->returned = look_at_return(process);
+    process->looked_tick = tick;
+    return process->returned;
+}
+
+bool process_is_back(const struct process *process, int64_t others_ns) {
+    int64_t first_ns = INT64_MAX;
+    const struct client *client;
+    TAILQ_FOREACH (client, &process->server->clients, all)
+        if (client->process == process && client_is_here(client) && client->hello_ns < first_ns)
+            first_ns = client->hello_ns;
+    return look_at_return(process) == RETURN_ALL && shmframe_now_ns() - first_ns > others_ns;
+}
+
 struct process *process_reference(struct process *process) {
     process->references++;
     return process;

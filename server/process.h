@@ -12,6 +12,13 @@
 
 struct server;
 
+/* How far it has come back, by its sessions that are here: see client_has_returned(). */
+enum process_return {
+    RETURN_NONE = 0,
+    RETURN_PART, /* one of them has */
+    RETURN_ALL,
+};
+
 /* One a process, shared by all that refer to it. */
 struct process {
     TAILQ_ENTRY(process) all;
@@ -23,9 +30,9 @@ struct process {
     sd_event_source *source;
     unsigned references;
     struct journal_purse purse;
-    bool is_dead;         /* told to server_process_died() already */
-    bool is_back;         /* after a restart, as looked at in tick `looked_tick` */
-    uint64_t looked_tick; /* of server.ticks */
+    bool is_dead;                 /* told to server_process_died() already */
+    enum process_return returned; /* as looked at in tick `looked_tick` */
+    uint64_t looked_tick;         /* of server.ticks */
 };
 TAILQ_HEAD(process_list, process);
 
@@ -40,6 +47,14 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
  * says: it lives, and cannot be looked at or watched now. */
 int process_find(struct server *server, pid_t pid, uint64_t start_time,
                  struct process **out_process);
+
+/* As it was when this was first asked in this tick: one process may have much that it is asked for.
+ */
+enum process_return process_returned(struct process *process);
+
+/* Whether it is back with all that it had: all its sessions that are here have returned, and the
+ * first one came longer ago than `others_ns`, in which others had time to come. */
+bool process_is_back(const struct process *process, int64_t others_ns);
 
 struct process *process_reference(struct process *process);
 /* NULL is allowed. */

@@ -230,8 +230,8 @@ static int refuse(const struct asker *asker, enum quota_resource resource, enum 
     print_amount(limit, resource, amount[2]);
     const char *key = settings_limit_name(resource, scope);
     print_remedy(remedy, asker->server, asker->server->settings.origin[resource][scope], key);
-    return error_set(-ENOSPC, "%s: %s %s, and %s more would be above the limit of %s%s", key, who, used,
-                     more, limit, remedy);
+    return error_set(-ENOSPC, "%s: %s %s, and %s more would be above the limit of %s%s", key, who,
+                     used, more, limit, remedy);
 }
 
 /* Who has to look when others have used up the sessions can do so. */
@@ -240,7 +240,9 @@ static uint64_t find_limit(const struct asker *asker, enum quota_resource resour
     const uint64_t limit = asker->server->settings.limit[resource][scope];
     const bool has_reserve = resource == QUOTA_SESSIONS && scope == QUOTA_ALL &&
                              (asker->uid == 0 || asker->uid == geteuid());
-    return has_reserve && limit != QUOTA_NONE ? limit + LIMIT_SESSIONS_RESERVED : limit;
+    return has_reserve && limit < QUOTA_NONE - LIMIT_SESSIONS_RESERVED
+               ? limit + LIMIT_SESSIONS_RESERVED
+               : limit;
 }
 
 static int check_scope(const struct asker *asker, enum quota_resource resource,

@@ -31,7 +31,8 @@ struct stream_link {
     struct stream_reader *reader; /* GRANTED */
     struct process *holder;       /* HELD */
     bool is_charged;              /* HELD: counts in its holder's quotas, not the writer's */
-    unsigned held_ticks;          /* HELD: in which its holder was back without it */
+    unsigned back_ticks;          /* HELD: in which its holder was back without it */
+    unsigned back_in_part_ticks;  /* HELD: in which a session of it was, or all */
 };
 
 struct stream_ring {
@@ -293,8 +294,8 @@ struct names_reader {
 /* The number that a reader had, if it comes back; otherwise a new one. Notes whether it was the
  * stream's. */
 uint32_t names_number_reader(struct stream_reader *reader);
-/* Whether the former supervisor had linked the process's reader with this record to `stream`, and it
- * is not back yet. */
+/* Whether the former supervisor had linked the process's reader with this record to `stream`, and
+ * it is not back yet. */
 bool names_know_reader(const struct server *server, const struct process *process,
                        uint64_t record_id, const char *stream);
 /* Links to `stream` that readers of the process had under the former supervisor. */

@@ -128,7 +128,7 @@ static void send_link(struct stream_link *link, uint32_t flags) {
     message.link.writer_pid = (int32_t)ring->writer->client->process->pid;
     message.link.gone_generation = ring->writer->stream->gone_generation;
     const int fds[] = {ring->fd, link->fd[0], link->fd[1], link->fd[2]};
-    client_send(reader->client, &message, fds);
+    client_send_of(reader->client, &message, fds, ring->writer->client->uid);
 }
 
 void stream_link_note_slots(struct stream_ring *ring) {
@@ -316,37 +316,23 @@ bool stream_link_claim(struct stream_ring *ring, struct stream_reader *reader) {
 static bool is_held_silently(const struct stream_link *link) {
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &link->ring->writer->stream->readers, of_stream)
-        if (reader->client->process == link->holder && reader->generation > link->ring->generation)
+        if (reader->client->process == link->holder && !reader->is_evicted &&
+            reader->generation > link->ring->generation)
             return true;
     return false;
-}
-
-/* Whether all sessions of a process that are here have said what they have. Looked at once a tick:
- * one process may hold many links. */
-static bool is_back(const struct server *server, struct process *process) {
-    unsigned here = 0, returned = 0;
-    struct client *client;
-    if (process->looked_tick == server->ticks)
-        return process->is_back;
-    TAILQ_FOREACH (client, &server->clients, all)
-        if (client->process == process && client->socket >= 0) {
-            here++;
-            returned += client_has_returned(client);
-        }
-    process->looked_tick = server->ticks;
-    process->is_back = here > 0 && returned == here;
-    return process->is_back;
 }
 
 /* Whether the holder has been back for long enough, and has not claimed it: sessions that are here
  * have said all they have, and others have had time to come. That is told by ticks, of which there
  * are none while this process is stopped. Called once a tick. */
 static bool came_back_without(struct stream_link *link) {
-    enum { TICKS_MOST = BACK_NS / TICK_NS };
     if (is_held_silently(link))
         return false;
-    link->held_ticks += is_back(link->ring->writer->stream->server, link->holder);
-    return link->held_ticks >= TICKS_MOST;
+    const enum process_return returned = process_returned(link->holder);
+    link->back_ticks += returned == RETURN_ALL;
+    link->back_in_part_ticks += returned != RETURN_NONE;
+    return link->back_ticks >= BACK_NS / TICK_NS ||
+           link->back_in_part_ticks >= BACK_IN_PART_NS / TICK_NS;
 }
 
 static bool end_held(struct stream_ring *ring, const struct process *process) {

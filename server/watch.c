@@ -142,17 +142,9 @@ static bool may_return(struct server *server, const struct journal_source *sourc
     const int code = process_find(server, source->pid, source->start_time, &process);
     if (code < 0)
         return code != -ESRCH; /* for lack of descriptors or memory nobody can tell yet */
-    const int64_t now_ns = shmframe_now_ns();
-    bool is_back = false, has_words = false;
-    const struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all) {
-        if (client->process->pid != source->pid || !client_is_here(client))
-            continue;
-        is_back = is_back || now_ns - client->hello_ns > BACK_NS;
-        has_words = has_words || client_has_words(client);
-    }
+    const bool is_back = process_is_back(process, BACK_NS);
     process_release(process);
-    return !is_back || has_words;
+    return !is_back;
 }
 
 static void tell_absent(struct server *server, struct journal_source *source) {

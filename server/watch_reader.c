@@ -56,6 +56,13 @@ bool watch_reader_may_tell(struct stream_reader *reader, int64_t now_ns) {
     return journal_pay(&payer, JOURNAL_HOLDS, 2, now_ns);
 }
 
+/* For what is told once in its life: its process's and its user's, not its own. */
+static bool pay(struct stream_reader *reader, enum journal_matter matter, unsigned lines) {
+    struct journal_payer payer = watch_reader_payer(reader);
+    payer.own = NULL;
+    return journal_pay(&payer, matter, lines, shmframe_now_ns());
+}
+
 /* The newest frame that it was given, or knows to have lost. */
 static uint64_t newest_sequence(const struct record_page *page) {
     uint64_t newest = 0;
@@ -79,6 +86,8 @@ static void tell_evicted_loss(struct stream_reader *reader) {
     watched->evicted_ns = 0;
     if (reader->policy == SHMFRAME_LATEST || reader->generation == 0 ||
         watched->evicted_head <= newest)
+        return;
+    if (!pay(reader, JOURNAL_LOSSES, 1) && !pay(reader, JOURNAL_JOINS, 1))
         return;
     struct journal_mark mark = watched->source->mark;
     struct shmframe_event event = watch_reader_event(reader, SHMFRAME_JOURNAL_LOSS);
@@ -173,9 +182,7 @@ void watch_reader_begin(struct stream_reader *reader) {
 
 /* That it comes, and that it leaves. */
 static bool may_tell_join(struct stream_reader *reader) {
-    struct journal_payer payer = watch_reader_payer(reader);
-    payer.own = NULL;
-    return journal_pay(&payer, JOURNAL_JOINS, 2, shmframe_now_ns());
+    return pay(reader, JOURNAL_JOINS, 2);
 }
 
 void watch_reader_joined(struct stream_reader *reader) {
@@ -208,7 +215,8 @@ static void tell_left(struct stream_reader *reader, enum shmframe_cause cause, c
     struct journal_mark mark = reader->watch.source->mark;
     if (!mark.is_present)
         return;
-    const bool is_to_be_told = mark.is_join_told || cause == SHMFRAME_CAUSE_EVICTED;
+    const bool is_to_be_told =
+        mark.is_join_told || (cause == SHMFRAME_CAUSE_EVICTED && pay(reader, JOURNAL_JOINS, 1));
     mark.is_present = mark.is_join_told = false;
     if (!is_to_be_told) {
         journal_set_mark(reader->stream->server, reader->watch.source, &mark);

@@ -104,6 +104,17 @@ START_TEST(a_session_beyond_the_limit_is_told_which_it_was) {
 }
 END_TEST
 
+/* Nor with the sessions that are kept for the own user beyond it. */
+START_TEST(a_limit_has_no_end) {
+    start("sessions=18446744073709551609", "streams=18446744073709551614");
+    struct peer more;
+    peer_open(&more, &supervisor, "more");
+    open_stream();
+    peer_close(&more);
+    finish();
+}
+END_TEST
+
 START_TEST(a_process_has_its_own_limit_of_sessions) {
     start("sessions-per-process=2", NULL);
     struct peer third = {.socket = peer_connect(&supervisor)};
@@ -820,6 +831,7 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {
         a_session_beyond_the_limit_is_told_which_it_was,
+        a_limit_has_no_end,
         a_process_has_its_own_limit_of_sessions,
         streams_are_limited_for_a_session_and_in_all,
         a_name_that_is_taken_is_told_before_a_limit,

@@ -267,6 +267,39 @@ START_TEST(who_comes_and_goes_has_no_more_lines) {
 }
 END_TEST
 
+/* Its own user may evict it: that it was is no free line, nor is what it lost by that. */
+START_TEST(who_is_evicted_again_and_again_has_no_more_lines) {
+    enum { ROUNDS = 1800, OF_PROCESS = 2560, REFILL_S = 600 };
+    struct peer again;
+    peer_open(&again, &supervisor, "again");
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        union message message;
+        struct channel_mail mail;
+        message_init(&message, MESSAGE_EVICT, 1);
+        strcpy(message.reader_of.stream, "none");
+        message.reader_of.number = peer_open_reader(
+            &again, "none", &(struct reader_options){.reader = 1, .record = liars.fd});
+        peer_send(&again, &message, NULL);
+        message_init(&message, MESSAGE_CLOSE_READER, 2);
+        message.close_reader.reader = 1;
+        peer_send(&again, &message, NULL);
+        do { /* that its entry has changed comes, too */
+            peer_expect(&again, MESSAGE_DONE, &mail);
+        } while (mail.message.header.cookie != 2);
+    }
+    peer_close(&again);
+    const unsigned count = take_all();
+    unsigned lines = 0;
+    for (unsigned i = 0; i < count; i++)
+        lines += event[i].type == SHMFRAME_JOURNAL_READER_JOINED ||
+                 event[i].type == SHMFRAME_JOURNAL_READER_LEFT;
+    const int64_t back =
+        OF_PROCESS * (shmframe_now_ns() - begun_ns) / REFILL_S / INT64_C(1000000000);
+    ck_assert_uint_gt(lines, OF_PROCESS / 4);
+    ck_assert_uint_le(lines, OF_PROCESS + (uint64_t)back + 2);
+}
+END_TEST
+
 /* Losses have used up their lines: a hold is told all the same. */
 START_TEST(a_hold_is_told_among_losses) {
     liars.page->state.held_ns[0] = shmframe_now_ns();
@@ -450,6 +483,7 @@ int main(void) {
     tcase_add_test(tests, a_flood_is_summed_up);
     tcase_add_test(tests, who_opens_anew_has_no_more_lines);
     tcase_add_test(tests, who_comes_and_goes_has_no_more_lines);
+    tcase_add_test(tests, who_is_evicted_again_and_again_has_no_more_lines);
     tcase_add_test(tests, a_hold_is_told_among_losses);
     tcase_add_test(tests, noise_is_survived);
     tcase_add_test(tests, a_culprit_that_nobody_knows_is_nobody);

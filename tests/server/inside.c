@@ -1,0 +1,287 @@
+/* What a supervisor decides whose loop and clock are the test's own: what takes it minutes takes no
+ * time here. */
+#include "peer.h"
+
+#include "limits.h"
+#include "server.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ENTRY = 20, SERIAL = 7, PATIENT_TICKS = BACK_IN_PART_NS / TICK_NS };
+
+static struct server server;
+static struct supervisor place; /* only where it is */
+static struct peer writer, other;
+static struct test_ring ring;
+
+/* All that there is to do now, and what follows from it. */
+static void turn(void) {
+    while (sd_event_run(server.event, 0) > 0) {
+    }
+}
+
+static void begin(void) {
+    static struct server_params params = {
+        .ready_fd = -1, .socket = place.socket, .settings_path = ""};
+    settings_init(&params.settings, UINT64_C(1) << 34);
+    strcpy(place.folder, "/tmp/shmframed-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(place.folder));
+    snprintf(place.socket, sizeof(place.socket), "%s/socket", place.folder);
+    log_set_level(LOG_TROUBLE);
+    ck_assert_int_eq(server_open(&server, &params), 0);
+    ring_make(&ring, "test", 16);
+}
+
+static void end(void) {
+    peer_vanish(&writer);
+    peer_vanish(&other);
+    ring_drop(&ring);
+    listener_close(&server.listener);
+    supervisor_clean(&place);
+}
+
+static void open_peer(struct peer *peer) {
+    *peer = (struct peer){.socket = peer_connect(&place)};
+    peer_send_hello(peer, "peer");
+    turn();
+    peer_expect_welcome(peer);
+}
+
+static void read_all(struct peer *peer) {
+    struct pollfd polled = {.fd = peer->socket, .events = POLLIN};
+    struct channel_mail mail;
+    while (poll(&polled, 1, 0) == 1 && channel_receive(peer->socket, &mail) == 0)
+        channel_close_fds(&mail);
+}
+
+/* With a link that a reader of this process had, and has not told of. */
+static void return_writer(void) {
+    const struct ring_options options = {
+        .held = 1, .flags = MESSAGE_RESYNC, .generation = 1, .sequence = 70};
+    const struct grant grant = {.serial = SERIAL, .depth = 1, .leases = 1, .state = ENTRY_GRANTED};
+    union message held;
+    open_peer(&writer);
+    peer_send_ring(&writer, &ring, "test", &options);
+    message_init(&held, MESSAGE_HELD_LINK, 0);
+    held.held_link.generation = 1;
+    held.held_link.entry = ENTRY;
+    held.held_link.word = grant_word(grant);
+    held.held_link.pid = (uint32_t)getpid();
+    held.held_link.start_time = (uint64_t)start_time_of(getpid());
+    peer_send(&writer, &held, NULL);
+    turn();
+}
+
+static bool is_held(void) {
+    return (peer_entry(&writer, ENTRY) & 3) == ENTRY_GRANTED;
+}
+
+/* In how many ticks the link ends, while the writer's session reads what comes. */
+static unsigned count_ticks(unsigned most) {
+    unsigned ticks = 0;
+    while (is_held() && ticks < most) {
+        server.ticks++;
+        stream_link_end_held(TAILQ_FIRST(&server.streams), NULL);
+        read_all(&writer);
+        ticks++;
+    }
+    return ticks;
+}
+
+START_TEST(a_link_whose_process_is_back_without_it_ends_soon) {
+    return_writer();
+    ck_assert_uint_le(count_ticks(PATIENT_TICKS), BACK_NS / TICK_NS + 2);
+    ck_assert(!is_held());
+}
+END_TEST
+
+/* Its session may get no turn for long, and still claim it; not while another goes on for ever. */
+START_TEST(a_session_that_never_reads_keeps_its_links_of_its_process_for_a_minute) {
+    open_peer(&other);
+    return_writer();
+    const unsigned ticks = count_ticks(2 * PATIENT_TICKS);
+    ck_assert_uint_ge(ticks, PATIENT_TICKS);
+    ck_assert_uint_le(ticks, PATIENT_TICKS + 2);
+}
+END_TEST
+
+/* What it has to tell is more than the socket takes at once: it reads on before all is sent. */
+START_TEST(who_tells_of_something_may_tell_of_more) {
+    open_peer(&other);
+    return_writer();
+    ck_assert_uint_eq(count_ticks(1), 1);
+    read_all(&other);
+    peer_send_reader(&other, "wider",
+                     &(struct reader_options){.reader = 1, .flags = MESSAGE_RESYNC});
+    turn();
+    count_ticks(2 * BACK_NS / TICK_NS);
+    ck_assert(is_held());
+    read_all(&other);
+    count_ticks(BACK_NS / TICK_NS + 2);
+    ck_assert(!is_held());
+}
+END_TEST
+
+/* It tells of a link to a later ring, which never came to be, and reads by this one: until it is
+ * evicted. */
+START_TEST(a_link_is_not_kept_for_a_reader_that_is_evicted) {
+    const struct reader_options later = {.reader = 1, .flags = MESSAGE_RESYNC, .generation = 2};
+    union message evict;
+    open_peer(&other);
+    peer_send_reader(&other, "test", &later);
+    turn();
+    return_writer();
+    read_all(&other);
+    count_ticks(2 * BACK_NS / TICK_NS);
+    ck_assert(is_held());
+    message_init(&evict, MESSAGE_EVICT, 1);
+    strcpy(evict.reader_of.stream, "test");
+    evict.reader_of.number = 1;
+    peer_send(&writer, &evict, NULL);
+    turn();
+    count_ticks(1);
+    read_all(&other);
+    count_ticks(BACK_NS / TICK_NS + 2);
+    ck_assert(!is_held());
+}
+END_TEST
+
+/* As it is where all of it are stopped. */
+START_TEST(a_process_of_which_no_session_reads_keeps_its_links) {
+    return_writer();
+    for (unsigned i = 0; i < 2 * PATIENT_TICKS; i++) {
+        server.ticks++;
+        stream_link_end_held(TAILQ_FIRST(&server.streams), NULL);
+    }
+    ck_assert(is_held());
+}
+END_TEST
+
+/* They are not here before they have said who they are. */
+START_TEST(connections_that_say_nothing_keep_no_link) {
+    return_writer();
+    other = (struct peer){.socket = peer_connect(&place)};
+    turn();
+    ck_assert_uint_le(count_ticks(PATIENT_TICKS), BACK_NS / TICK_NS + 2);
+}
+END_TEST
+
+/* ---- what is decided while a session may be starved ---- */
+
+/* Said HELLO so long ago. */
+static void make_older(int64_t age_ns) {
+    struct client *client;
+    TAILQ_FOREACH (client, &server.clients, all)
+        client->hello_ns -= age_ns;
+}
+
+/* The former supervisor knew a reader of this process, which alone can tell how far `test` came. */
+static void load_names(void) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s.names", place.socket);
+    FILE *file = fopen(path, "we");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "shmframe-names 3\ntest 2 2 5 0 0 2\n=1 0 %d %lld test\n", (int)getpid(),
+            (long long)start_time_of(getpid()));
+    ck_assert_int_eq(fclose(file), 0);
+    names_load(&server);
+}
+
+START_TEST(a_next_writer_waits_for_a_session_that_has_not_read_yet) {
+    load_names();
+    const struct stream *stream = TAILQ_FIRST(&server.streams);
+    open_peer(&other);
+    make_older(2 * GRACE_NS);
+    server.started_ns = shmframe_now_ns() + FOLLOWERS_NS; /* it is not waited for for ever */
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(names_await_reader(stream));
+    read_all(&other);
+    ck_assert(!names_await_reader(stream));
+}
+END_TEST
+
+/* Looks for those who were there under the former supervisor. */
+static bool is_awaited(void) {
+    server.started_ns = shmframe_now_ns() - 2 * GRACE_NS; /* nor is it here */
+    watch_finish(&server);
+    return journal_absent_source(&server, NULL) != NULL;
+}
+
+START_TEST(a_reader_has_not_left_while_its_session_has_not_read_yet) {
+    const struct journal_source wanted = {.id = 5,
+                                          .pid = (int32_t)getpid(),
+                                          .start_time = (uint64_t)start_time_of(getpid()),
+                                          .kind = JOURNAL_READER,
+                                          .number = 1,
+                                          .stream = "test"};
+    struct journal_source *source = journal_take_source(&server, &wanted);
+    journal_set_mark(&server, source, &(struct journal_mark){.is_present = true});
+    journal_give_source(&server, source);
+    server.watch->has_absent = true;
+    open_peer(&other);
+    make_older(2 * BACK_NS);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(is_awaited());
+    read_all(&other);
+    ck_assert(!is_awaited());
+}
+END_TEST
+
+/* ---- whose trouble it is that a descriptor is slow to close ---- */
+
+enum { STRANGER = 12345, FDS_OF_A_LINK = 4 };
+
+static unsigned closed_for_us;
+
+void __real_closer_close(int fd, uid_t uid);
+void __wrap_closer_close(int fd, uid_t uid);
+
+void __wrap_closer_close(int fd, uid_t uid) {
+    closed_for_us += uid == geteuid();
+    __real_closer_close(fd, uid);
+}
+
+START_TEST(what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name) {
+    union message news;
+    open_peer(&writer);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    turn();
+    open_peer(&other);
+    struct client *client = TAILQ_LAST(&server.clients, client_list);
+    client->uid = STRANGER;
+    message_init(&news, MESSAGE_DONE, 1);
+    while (client->queued == 0)
+        client_send(client, &news, NULL);
+    peer_send_reader(&other, "test", &(struct reader_options){.reader = 1});
+    turn();
+    closed_for_us = 0;
+    peer_vanish(&other);
+    turn();
+    ck_assert_uint_eq(closed_for_us, FDS_OF_A_LINK);
+}
+END_TEST
+
+int main(void) {
+    TCase *cases = tcase_create("inside");
+    tcase_set_timeout(cases, 60);
+    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, a_link_whose_process_is_back_without_it_ends_soon);
+    tcase_add_test(cases, a_session_that_never_reads_keeps_its_links_of_its_process_for_a_minute);
+    tcase_add_test(cases, who_tells_of_something_may_tell_of_more);
+    tcase_add_test(cases, a_link_is_not_kept_for_a_reader_that_is_evicted);
+    tcase_add_test(cases, a_process_of_which_no_session_reads_keeps_its_links);
+    tcase_add_test(cases, connections_that_say_nothing_keep_no_link);
+    tcase_add_test(cases, a_next_writer_waits_for_a_session_that_has_not_read_yet);
+    tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
+    tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
+    Suite *suite = suite_create("inside");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
