@@ -4,7 +4,8 @@
  * for either of them in the queue of a local socket. The first of these waits ends with a signal,
  * the second one when that process pleases. So a few threads close, each user's descriptors in
  * turn, and one user's closes keep no more than CLOSER_THREADS_OF_USER of them. Only what
- * region_check() has found to be plain memory is closed by the loop itself.
+ * region_check() has found to be plain memory is closed by the loop itself, but for rings: whoever
+ * is the last to close one gives its memory back, half a second a gigabyte.
  */
 #ifndef SERVER_CLOSER_H
 #define SERVER_CLOSER_H

@@ -1,5 +1,6 @@
 #include "stream.h"
 
+#include "closer.h"
 #include "error.h"
 #include "limits.h"
 
@@ -24,7 +25,7 @@ static int read_geometry(int fd, size_t bytes, const char *stream,
     return code;
 }
 
-int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring) {
+int stream_ring_create(int fd, uid_t uid, const char *stream, struct stream_ring **out_ring) {
     size_t bytes;
     int code = region_check(fd, REGION_SEALED, 0, &bytes);
     if (code < 0)
@@ -40,6 +41,7 @@ int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring
         return code;
     }
     ring->fd = fd;
+    ring->uid = uid;
     ring->populated_bytes = region_memory_bytes(fd);
     TAILQ_INIT(&ring->links);
     *out_ring = ring;
@@ -56,7 +58,7 @@ void stream_ring_drop_links(struct stream_ring *ring) {
 void stream_ring_destroy(struct stream_ring *ring) {
     stream_ring_drop_links(ring);
     region_unmap(&ring->head);
-    close(ring->fd);
+    closer_close(ring->fd, ring->uid);
     free(ring);
 }
 
