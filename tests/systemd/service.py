@@ -107,6 +107,8 @@ class Service(unittest.TestCase):
         self.manager.start()
         writer = self.manager.pattern()
         self.manager.await_store("ring.1.demo")
+        # It is kept before the writer hears that it is open.
+        manager.wait_for(lambda: self.manager.ls()["demo"]["head"], "the first frame")
         self.manager.kill()
         self.manager.start()
         self.assertIn("event=ring-restored", self.manager.read_log())
