@@ -24,6 +24,7 @@ struct user {
     size_t waiting;
     unsigned closing;
     int64_t progress_ns; /* when one came to an end, or the first one came */
+    int64_t behind_ns;   /* since when he is behind without a break; 0: he is not */
 };
 
 static struct {
@@ -77,8 +78,19 @@ static void close_soon(int fd, const timer_t *timer) {
 
 /* ---- who is next; all with the mutex ---- */
 
+static size_t count_pending(const struct user *user) {
+    return user->waiting + user->closing;
+}
+
 static bool has_any(const struct user *user) {
-    return user->waiting > 0 || user->closing > 0;
+    return count_pending(user) > 0;
+}
+
+static void note_behind(struct user *user) {
+    if (count_pending(user) < LIMIT_CLOSING_OF_USER)
+        user->behind_ns = 0;
+    else if (user->behind_ns == 0)
+        user->behind_ns = shmframe_now_ns();
 }
 
 static struct user *find_user(uid_t uid) {
@@ -115,6 +127,7 @@ static void put(struct user *user, int fd) {
         closer.next[user->last] = fd;
     user->last = fd;
     user->waiting++;
+    note_behind(user);
 }
 
 static int take(struct user *user) {
@@ -151,6 +164,7 @@ static void close_one(struct user *user, const timer_t *timer) {
     pthread_mutex_lock(&closer.mutex);
     user->closing--;
     user->progress_ns = shmframe_now_ns();
+    note_behind(user);
     if (--closer.pending == 0)
         pthread_cond_signal(&closer.is_done);
 }
@@ -214,10 +228,12 @@ void closer_close(int fd, uid_t uid) {
 }
 
 static enum closer_progress look(const struct user *user) {
-    if (user->waiting + user->closing < LIMIT_CLOSING_OF_USER)
+    if (user->behind_ns == 0)
         return CLOSER_KEEPS_UP;
-    return shmframe_now_ns() - user->progress_ns < CLOSER_STUCK_NS ? CLOSER_IS_BEHIND
-                                                                   : CLOSER_IS_STUCK;
+    const int64_t now_ns = shmframe_now_ns();
+    const bool is_stuck = now_ns - user->progress_ns >= CLOSER_STUCK_NS ||
+                          now_ns - user->behind_ns >= CLOSER_BEHIND_NS;
+    return is_stuck ? CLOSER_IS_STUCK : CLOSER_IS_BEHIND;
 }
 
 enum closer_progress closer_look(uid_t uid) {
@@ -232,7 +248,7 @@ size_t closer_backlog(void) {
     pthread_mutex_lock(&closer.mutex);
     for (unsigned i = 0; i < USERS_MAX; i++)
         if (look(&closer.user[i]) != CLOSER_IS_STUCK)
-            count += closer.user[i].waiting + closer.user[i].closing;
+            count += count_pending(&closer.user[i]);
     pthread_mutex_unlock(&closer.mutex);
     return count;
 }
@@ -241,12 +257,12 @@ size_t closer_backlog(void) {
 static int refuse_to_wait(void) {
     const struct user *most = closer.user;
     for (const struct user *user = most; user < closer.user + USERS_MAX; user++)
-        if (user->waiting + user->closing > most->waiting + most->closing)
+        if (count_pending(user) > count_pending(most))
             most = user;
     return error_set(-EBUSY,
                      "user %u has passed descriptors (%zu) that cannot be closed, as their file "
                      "system does not answer: end that file system first",
-                     (unsigned)most->uid, most->waiting + most->closing);
+                     (unsigned)most->uid, count_pending(most));
 }
 
 int closer_await(int64_t patience_ns) {

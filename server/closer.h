@@ -25,9 +25,12 @@ void closer_close(int fd, uid_t uid);
 enum closer_progress {
     CLOSER_KEEPS_UP,
     CLOSER_IS_BEHIND, /* LIMIT_CLOSING_OF_USER are still to be closed */
-    CLOSER_IS_STUCK,  /* as many, and none of them came to an end in CLOSER_STUCK_NS */
+    /* As many, and none of them came to an end in CLOSER_STUCK_NS, or it was so for
+     * CLOSER_BEHIND_NS without a break. */
+    CLOSER_IS_STUCK,
 };
-#define CLOSER_STUCK_NS INT64_C(5000000000)
+#define CLOSER_STUCK_NS  INT64_C(5000000000)
+#define CLOSER_BEHIND_NS INT64_C(30000000000)
 /* How far it is with what `uid` has passed. */
 enum closer_progress closer_look(uid_t uid);
 /* How many are still to be closed, but for those of users with whom it is stuck. */
