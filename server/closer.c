@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { USERS_MAX = 64, IDLE_MAX = 2, STACK_BYTES = 256 << 10 };
+/* Memory has its turn behind the users', and counts for none of them. */
+enum { USERS_MAX = 64, MEMORY = USERS_MAX, TURNS, IDLE_MAX = 2, STACK_BYTES = 256 << 10 };
 
 /* A user with something to close. Of more than there is room for, several share one. */
 struct user {
@@ -32,7 +33,7 @@ static struct {
     pthread_cond_t is_filled, is_done;
     int *next; /* of each descriptor that waits: the one behind it; none waits twice */
     size_t room;
-    struct user user[USERS_MAX];
+    struct user user[TURNS];
     unsigned turn; /* whose it is */
     unsigned threads, idle;
     size_t pending; /* that wait or are being closed, of all */
@@ -87,7 +88,7 @@ static bool has_any(const struct user *user) {
 }
 
 static void note_behind(struct user *user) {
-    if (count_pending(user) < LIMIT_CLOSING_OF_USER)
+    if (user == &closer.user[MEMORY] || count_pending(user) < LIMIT_CLOSING_OF_USER)
         user->behind_ns = 0;
     else if (user->behind_ns == 0)
         user->behind_ns = shmframe_now_ns();
@@ -109,8 +110,8 @@ static struct user *find_user(uid_t uid) {
 }
 
 static struct user *choose_user(void) {
-    for (unsigned i = 0; i < USERS_MAX; i++) {
-        const unsigned place = (closer.turn + i) % USERS_MAX;
+    for (unsigned i = 0; i < TURNS; i++) {
+        const unsigned place = (closer.turn + i) % TURNS;
         struct user *user = &closer.user[place];
         if (user->waiting == 0 || user->closing >= CLOSER_THREADS_OF_USER)
             continue;
@@ -212,16 +213,35 @@ int closer_start(size_t fds) {
 
 /* ---- for the loop ---- */
 
+/* With the mutex. */
+static bool can_take(int fd) {
+    return closer.next && (size_t)fd < closer.room;
+}
+
+/* With the mutex. */
+static void add(struct user *user, int fd) {
+    put(user, fd);
+    closer.pending++;
+    if (closer.idle == 0)
+        add_thread();
+    pthread_cond_signal(&closer.is_filled);
+}
+
 void closer_close(int fd, uid_t uid) {
     pthread_mutex_lock(&closer.mutex);
-    const bool is_taken = closer.next && (size_t)fd < closer.room;
-    if (is_taken) {
-        put(find_user(uid), fd);
-        closer.pending++;
-        if (closer.idle == 0)
-            add_thread();
-        pthread_cond_signal(&closer.is_filled);
-    }
+    const bool is_taken = can_take(fd);
+    if (is_taken)
+        add(find_user(uid), fd);
+    pthread_mutex_unlock(&closer.mutex);
+    if (!is_taken)
+        close(fd);
+}
+
+void closer_close_memory(int fd) {
+    pthread_mutex_lock(&closer.mutex);
+    const bool is_taken = can_take(fd);
+    if (is_taken)
+        add(&closer.user[MEMORY], fd);
     pthread_mutex_unlock(&closer.mutex);
     if (!is_taken)
         close(fd);
@@ -246,7 +266,7 @@ enum closer_progress closer_look(uid_t uid) {
 size_t closer_backlog(void) {
     size_t count = 0;
     pthread_mutex_lock(&closer.mutex);
-    for (unsigned i = 0; i < USERS_MAX; i++)
+    for (unsigned i = 0; i < TURNS; i++)
         if (look(&closer.user[i]) != CLOSER_IS_STUCK)
             count += count_pending(&closer.user[i]);
     pthread_mutex_unlock(&closer.mutex);
@@ -271,7 +291,7 @@ int closer_await(int64_t patience_ns) {
     pthread_mutex_lock(&closer.mutex);
     while (closer.pending > 0 && code == 0)
         code = pthread_cond_clockwait(&closer.is_done, &closer.mutex, CLOCK_MONOTONIC, &until);
-    code = closer.pending == 0 ? 0 : refuse_to_wait();
+    code = closer.pending == count_pending(&closer.user[MEMORY]) ? 0 : refuse_to_wait();
     pthread_mutex_unlock(&closer.mutex);
     return code;
 }

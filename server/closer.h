@@ -5,7 +5,8 @@
  * the second one when that process pleases. So a few threads close, each user's descriptors in
  * turn, and one user's closes keep no more than CLOSER_THREADS_OF_USER of them. Only what
  * region_check() has found to be plain memory is closed by the loop itself, but for rings: whoever
- * is the last to close one gives its memory back, half a second a gigabyte.
+ * is the last to close one gives its memory back, half a second a gigabyte. That comes to an end
+ * by itself: rings have their own turn, and are nobody's.
  */
 #ifndef SERVER_CLOSER_H
 #define SERVER_CLOSER_H
@@ -21,6 +22,8 @@ int closer_start(size_t fds);
 /* Takes `fd`, which `uid` has passed or opened; never waits. Before closer_start() it closes at
  * once. */
 void closer_close(int fd, uid_t uid);
+/* The same for a ring, which region_check() has found to be plain memory. */
+void closer_close_memory(int fd);
 
 enum closer_progress {
     CLOSER_KEEPS_UP,
@@ -37,8 +40,8 @@ enum closer_progress closer_look(uid_t uid);
 size_t closer_backlog(void);
 
 /* Waits until all are closed, so that this process can run another program: that would close what
- * waits by itself. Errors: -EBUSY some are not after `patience_ns`; its
- * sentence names their user. */
+ * waits by itself. Errors: -EBUSY some are not after `patience_ns`; its sentence names their user.
+ * Memory that is left by then is no error: to close it takes a while, and no more. */
 int closer_await(int64_t patience_ns);
 #define CLOSER_PATIENCE_NS INT64_C(1000000000)
 

@@ -144,7 +144,7 @@ static int restore_ring(struct server *server, const char *name, int fd) {
     if (!parse_ring(name, &generation, &stream_name))
         return -EPROTO;
     struct stream_ring *ring;
-    int code = stream_ring_create(fd, geteuid(), stream_name, &ring);
+    int code = stream_ring_create(fd, stream_name, &ring);
     if (code < 0)
         return code;
     ring->generation = generation;

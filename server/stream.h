@@ -39,7 +39,6 @@ struct stream_ring {
     struct stream_writer *writer;
     uint32_t generation; /* 0 while it is announced and new */
     int fd;
-    uid_t uid;                     /* who brought it */
     struct region head;            /* first page: head, tail, state */
     struct ring_geometry geometry; /* our checked copy */
     uint32_t loans, history;
@@ -176,7 +175,7 @@ void stream_set_gone(struct stream *stream, enum shmframe_stream_state state);
 
 /* ---- stream_ring.c ---- */
 /* Checks and takes the ring's descriptor. Errors: -EPROTO, -EPROTONOSUPPORT, -ENOMEM. */
-int stream_ring_create(int fd, uid_t uid, const char *stream, struct stream_ring **out_ring);
+int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring);
 /* Forgets its links and its writer: only its head is still looked at. */
 void stream_ring_drop_links(struct stream_ring *ring);
 void stream_ring_destroy(struct stream_ring *ring);

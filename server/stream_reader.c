@@ -372,7 +372,7 @@ int stream_reader_held_ring(struct client *client, struct channel_mail *mail) {
     if (!reader || held->generation == 0 || held->generation > reader->generation)
         return 0; /* refused */
     struct stream_ring *ring;
-    int code = stream_ring_create(mail->fd[0], client->uid, reader->stream->name, &ring);
+    int code = stream_ring_create(mail->fd[0], reader->stream->name, &ring);
     if (code < 0)
         return code;
     mail->fd[0] = -1; /* the ring has it */

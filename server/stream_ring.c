@@ -25,7 +25,7 @@ static int read_geometry(int fd, size_t bytes, const char *stream,
     return code;
 }
 
-int stream_ring_create(int fd, uid_t uid, const char *stream, struct stream_ring **out_ring) {
+int stream_ring_create(int fd, const char *stream, struct stream_ring **out_ring) {
     size_t bytes;
     int code = region_check(fd, REGION_SEALED, 0, &bytes);
     if (code < 0)
@@ -41,7 +41,6 @@ int stream_ring_create(int fd, uid_t uid, const char *stream, struct stream_ring
         return code;
     }
     ring->fd = fd;
-    ring->uid = uid;
     ring->populated_bytes = region_memory_bytes(fd);
     TAILQ_INIT(&ring->links);
     *out_ring = ring;
@@ -58,7 +57,7 @@ void stream_ring_drop_links(struct stream_ring *ring) {
 void stream_ring_destroy(struct stream_ring *ring) {
     stream_ring_drop_links(ring);
     region_unmap(&ring->head);
-    closer_close(ring->fd, ring->uid);
+    closer_close_memory(ring->fd);
     free(ring);
 }
 

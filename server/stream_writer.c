@@ -433,7 +433,7 @@ int stream_writer_open_ring(struct client *client, struct channel_mail *mail) {
     if (code < 0)
         return stream_writer_refuse_ring(client, open, code);
     struct stream_ring *ring;
-    code = stream_ring_create(mail->fd[0], client->uid, open->stream, &ring);
+    code = stream_ring_create(mail->fd[0], open->stream, &ring);
     if (code == -EPROTO)
         return code;
     if (code < 0)

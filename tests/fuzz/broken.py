@@ -27,7 +27,7 @@ BREAKS = [
     ("control", "a seal check: any seals will do", "shmframe/src/region.c",
      "    if ((seals & ~F_SEAL_EXEC) != wanted)\n", "    if (seals < 0)\n"),
     ("control", "a descriptor that is not closed: a ring's", "server/stream_ring.c",
-     "    closer_close(ring->fd, ring->uid);\n", ""),
+     "    closer_close_memory(ring->fd);\n", ""),
     ("attach", "a bounds check: slots of head", "shmframe/src/ring.c",
      "        if (place_slot(place) >= reader->slots || sequence > SEQUENCE_MAX)\n",
      "        if (sequence > SEQUENCE_MAX)\n"),

@@ -3,6 +3,7 @@
 #include "limits.h"
 
 #include <check.h>
+#include <errno.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -10,13 +11,13 @@
 
 #include "../library/suite.h"
 
-enum { SLOW = 1000, FIRST_FD = 100, FDS = 1000 };
+enum { SLOW = 1000, FIRST_FD = 100, FIRST_MEMORY = 700, FDS = 1000 };
 
 /* Less than what is stuck, by more than the test itself takes. */
 #define STEP_NS (CLOSER_STUCK_NS / 2)
 
-static sem_t may_end;
-static _Atomic unsigned ended;
+static sem_t may_end, memory_may_end;
+static _Atomic unsigned ended;   /* all but memory */
 static _Atomic int64_t ahead_ns; /* of the clock */
 static int next_fd = FIRST_FD;   /* no such descriptor is open */
 
@@ -28,9 +29,10 @@ int64_t __real_shmframe_now_ns(void);
 int __wrap_close(int fd) {
     if (fd < FIRST_FD)
         return __real_close(fd);
-    while (sem_wait(&may_end) < 0) {
+    while (sem_wait(fd < FIRST_MEMORY ? &may_end : &memory_may_end) < 0) {
     }
-    atomic_fetch_add(&ended, 1);
+    if (fd < FIRST_MEMORY)
+        atomic_fetch_add(&ended, 1);
     return 0;
 }
 
@@ -104,10 +106,35 @@ START_TEST(none_that_ends_is_stuck) {
 }
 END_TEST
 
+/* Gigabytes take seconds: nobody has to end a file system for that. */
+START_TEST(memory_that_takes_long_is_nobodys_trouble) {
+    enum { RINGS = LIMIT_CLOSING_OF_USER + 20 };
+    sem_init(&may_end, 0, 0);
+    sem_init(&memory_may_end, 0, 0);
+    ck_assert_int_eq(closer_start(FDS), 0);
+    for (int i = 0; i < RINGS; i++)
+        closer_close_memory(FIRST_MEMORY + i);
+    pass(LIMIT_CLOSING_OF_USER - 1);
+    advance(2 * CLOSER_BEHIND_NS);
+    ck_assert_int_eq(closer_look(SLOW), CLOSER_KEEPS_UP);
+    ck_assert_uint_eq(closer_backlog(), RINGS + LIMIT_CLOSING_OF_USER - 1);
+    advance(-2 * CLOSER_BEHIND_NS); /* threads wait by the kernel's clock */
+    ck_assert_int_eq(closer_await(0), -EBUSY);
+    end(LIMIT_CLOSING_OF_USER - 1); /* others' closes do not wait for it */
+    ck_assert_uint_eq(closer_backlog(), RINGS);
+    ck_assert_int_eq(closer_await(0), 0);
+    for (int i = 0; i < RINGS; i++)
+        sem_post(&memory_may_end);
+    while (closer_backlog() > 0)
+        usleep(1000);
+}
+END_TEST
+
 int main(void) {
     const struct suite_test tests[] = {
         {one_that_ends_now_and_then_does_not_keep_a_user_behind_for_ever},
         {none_that_ends_is_stuck},
+        {memory_that_takes_long_is_nobodys_trouble},
     };
     return suite_run("closer", tests, SUITE_COUNT(tests));
 }

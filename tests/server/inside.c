@@ -234,12 +234,13 @@ END_TEST
 
 enum { STRANGER = 12345, FDS_OF_A_LINK = 4 };
 
-static unsigned closed_for_us;
+static unsigned closed, closed_for_us;
 
 void __real_closer_close(int fd, uid_t uid);
 void __wrap_closer_close(int fd, uid_t uid);
 
 void __wrap_closer_close(int fd, uid_t uid) {
+    closed++;
     closed_for_us += uid == geteuid();
     __real_closer_close(fd, uid);
 }
@@ -264,6 +265,15 @@ START_TEST(what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_nam
 }
 END_TEST
 
+START_TEST(the_memory_of_a_ring_is_nobodys_descriptor) {
+    struct stream_ring *taken;
+    ck_assert_int_eq(stream_ring_create(dup(ring.fd), "test", &taken), 0);
+    closed = 0;
+    stream_ring_destroy(taken);
+    ck_assert_uint_eq(closed, 0);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("inside");
     tcase_set_timeout(cases, 60);
@@ -277,6 +287,7 @@ int main(void) {
     tcase_add_test(cases, a_next_writer_waits_for_a_session_that_has_not_read_yet);
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
+    tcase_add_test(cases, the_memory_of_a_ring_is_nobodys_descriptor);
     Suite *suite = suite_create("inside");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

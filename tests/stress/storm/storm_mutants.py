@@ -70,7 +70,7 @@ MUTANTS = {
     "a filter is its frames' origin": [
         ("shmframe/src/loan.c", "    if (from->flags & SHMFRAME_HAS_ORIGIN) {\n", "    if (from->flags & SHMFRAME_HAS_ORIGIN && !from->sequence) {\n")
     ],
-    "the supervisor keeps rings open": [("server/stream_ring.c", "    region_unmap(&ring->head);\n    closer_close(ring->fd, ring->uid);\n", "    region_unmap(&ring->head);\n")],
+    "the supervisor keeps rings open": [("server/stream_ring.c", "    region_unmap(&ring->head);\n    closer_close_memory(ring->fd);\n", "    region_unmap(&ring->head);\n")],
     "a reader keeps its bells mapped": [("shmframe/src/link.c", "    region_unmap(&link->lease);\n    region_unmap(&link->bell);\n    close_fd(&link->wake);", "    region_unmap(&link->lease);\n    close_fd(&link->wake);")],
 }
 
