@@ -200,9 +200,10 @@ bool names_know_reader(const struct server *server, const struct process *proces
 unsigned names_count_links(const struct server *server, const struct process *process,
                            const char *stream) {
     unsigned count = 0;
-    for (unsigned i = 0; i < server->former_readers; i++) {
+    for (unsigned i = 0; may_come_back(server) && i < server->former_readers; i++) {
         const struct names_reader *former = &server->former_reader[i];
-        count += is_of(former, process, former->record_id) && strcmp(former->stream, stream) == 0;
+        count += former->number != 0 && is_of(former, process, former->record_id) &&
+                 strcmp(former->stream, stream) == 0;
     }
     return count;
 }

@@ -41,7 +41,9 @@ static bool counts_link(const struct stream_link *link, enum quota_resource reso
                         enum quota_scope scope, const struct asker *asker) {
     if (link->reader)
         return counts(link->reader->client, resource, scope, asker);
-    if (link->state != LINK_HELD || !link->is_charged)
+    const bool is_complete = link->ring == link->ring->writer->ring; /* and thus measured */
+    if (link->state != LINK_HELD || !is_complete || link->charge == CHARGE_NONE ||
+        (link->charge == CHARGE_READER && resource == QUOTA_MEMORY))
         return false;
     switch (scope) {
     case QUOTA_SESSION:
@@ -67,6 +69,16 @@ static uint64_t count_leases(const struct client *client) {
     return leases;
 }
 
+/* Who came back for a link has no more of it than he says himself, whatever its writer told. */
+static struct grant find_grant(const struct stream_link *link) {
+    struct grant grant = link->grant;
+    if (link->reader && link->reader->depth < grant.depth)
+        grant.depth = link->reader->depth;
+    if (link->reader && link->reader->leases < grant.leases)
+        grant.leases = link->reader->leases;
+    return grant;
+}
+
 /* Slots that readers have of a ring beyond what its writer keeps for all, those who count and one
  * that is to join. A depth is borne by all of them who want it: nobody hands it on to himself. */
 static uint32_t count_slots(const struct stream_ring *ring, enum quota_scope scope,
@@ -76,8 +88,9 @@ static uint32_t count_slots(const struct stream_ring *ring, enum quota_scope sco
     TAILQ_FOREACH (link, &ring->links, of_ring) {
         if (!counts_link(link, QUOTA_MEMORY, scope, asker))
             continue;
-        history = link->grant.depth > history ? link->grant.depth : history;
-        leased += grant_slots(link->grant);
+        const struct grant grant = find_grant(link);
+        history = grant.depth > history ? grant.depth : history;
+        leased += grant_slots(grant);
     }
     if (joining) {
         history = joining->depth > history ? joining->depth : history;
@@ -285,6 +298,15 @@ int quota_check_ring(const struct client *client, const struct stream_ring *ring
         less = stream_ring_is_same(ring, former) ? stream_ring_granted_bytes(former)
                                                  : writer_bytes(former);
     return quota_check(client, QUOTA_MEMORY, bytes > less ? bytes - less : 0);
+}
+
+int quota_check_held(const struct client *client, const struct stream_ring *ring,
+                     const struct stream_ring *former) {
+    const struct stream_ring *known = former && stream_ring_is_same(ring, former) ? former : ring;
+    const uint64_t there = stream_ring_granted_bytes(known);
+    const uint64_t bytes =
+        ring->geometry.payload_offset + stream_link_count_slots(ring) * ring->geometry.slot_stride;
+    return quota_check(client, QUOTA_MEMORY, bytes > there ? bytes - there : 0);
 }
 
 /* ---- slots ---- */

@@ -29,6 +29,11 @@ int quota_check_session(const struct server *server, uid_t uid, const struct pro
 int quota_check_ring(const struct client *client, const struct stream_ring *ring,
                      const struct stream_ring *former);
 
+/* Whether there is memory for what the links of `ring`, which comes back, were granted, beyond what
+ * it came with and, if `former` is the same memory, was granted already. */
+int quota_check_held(const struct client *client, const struct stream_ring *ring,
+                     const struct stream_ring *former);
+
 /* Whether `reader` may have the ring's slots that `wanted` needs, of which `unused` never had
  * memory: it must leave some to others, and there must be memory for them. */
 int quota_check_slots(const struct stream_ring *ring, const struct stream_reader *reader,

@@ -21,6 +21,13 @@ enum stream_link_state {
     LINK_HELD,    /* granted by the former supervisor, not yet claimed by its reader */
 };
 
+/* What of a held link counts in its holder's quotas; the rest is the writer's. */
+enum stream_link_charge {
+    CHARGE_NONE = 0,
+    CHARGE_READER, /* and its leases: a writer who is not trusted has told of it */
+    CHARGE_ALL,    /* and its memory */
+};
+
 struct stream_link {
     TAILQ_ENTRY(stream_link) of_ring;
     struct stream_ring *ring;
@@ -28,11 +35,11 @@ struct stream_link {
     uint32_t entry, serial;
     int fd[3]; /* lease, bell, wake; closed once they were passed on */
     struct grant grant;
-    struct stream_reader *reader; /* GRANTED */
-    struct process *holder;       /* HELD */
-    bool is_charged;              /* HELD: counts in its holder's quotas, not the writer's */
-    unsigned back_ticks;          /* HELD: in which its holder was back without it */
-    unsigned back_in_part_ticks;  /* HELD: in which a session of it was, or all */
+    struct stream_reader *reader;   /* GRANTED */
+    struct process *holder;         /* HELD */
+    enum stream_link_charge charge; /* HELD */
+    unsigned back_ticks;            /* HELD: in which its holder was back without it */
+    unsigned back_in_part_ticks;    /* HELD: in which a session of it was, or all */
 };
 
 struct stream_ring {
@@ -206,7 +213,8 @@ unsigned stream_writer_count_fds(const struct stream_writer *writer);
 unsigned stream_reader_count_fds(const struct stream_reader *reader);
 /* The session's writer of that number; NULL: it has none. */
 struct stream_writer *stream_writer_find(const struct client *client, uint32_t number);
-/* Makes the announced ring the stream's, if everything announced has come. */
+/* Makes the announced ring the stream's, if everything announced has come. One that is refused for
+ * what came is forgotten, and its writer too, if he has no other. */
 void stream_writer_complete(struct stream_writer *writer);
 /* The writer has left or died. */
 void stream_writer_gone(struct stream_writer *writer, enum shmframe_stream_state state,
@@ -246,6 +254,8 @@ int stream_link_admit(const struct stream_ring *ring, const struct stream_reader
 void stream_link_readers(struct stream *stream);
 /* The same after room was freed: those who were refused it are asked again. */
 void stream_link_retry(struct stream *stream);
+/* Slots that must have memory for what its links were granted. */
+uint32_t stream_link_count_slots(const struct stream_ring *ring);
 /* What its links were granted needs memory from now on. */
 void stream_link_note_slots(struct stream_ring *ring);
 /* Its reader is gone or was evicted: tells the writer, forgets the link. */
@@ -298,7 +308,8 @@ uint32_t names_number_reader(struct stream_reader *reader);
  * it is not back yet. */
 bool names_know_reader(const struct server *server, const struct process *process,
                        uint64_t record_id, const char *stream);
-/* Links to `stream` that readers of the process had under the former supervisor. */
+/* Links to `stream` that readers of the process had under the former supervisor, and may come back
+ * for yet. */
 unsigned names_count_links(const struct server *server, const struct process *process,
                            const char *stream);
 /* Whether a reader of `stream` lives that may come back, or show its newest ring, yet. */

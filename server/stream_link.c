@@ -131,6 +131,10 @@ static void send_link(struct stream_link *link, uint32_t flags) {
     client_send_of(reader->client, &message, fds, ring->writer->client->uid);
 }
 
+uint32_t stream_link_count_slots(const struct stream_ring *ring) {
+    return count_slots(ring, NULL);
+}
+
 void stream_link_note_slots(struct stream_ring *ring) {
     const uint32_t slots = count_slots(ring, NULL);
     ring->slots_granted = slots > ring->slots_granted ? slots : ring->slots_granted;

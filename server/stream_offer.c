@@ -155,16 +155,19 @@ static void tell_entry(struct client *client, const struct message_held_link *he
                      held->start_time);
 }
 
-/* A writer tells of whose links he likes: with them he could use up the limits of others. */
-static bool is_believed(const struct stream_writer *writer, const struct process *holder) {
+/* A writer tells of whose links he likes, and of how much each has: with them he could use up the
+ * limits of others. */
+static enum stream_link_charge choose_charge(const struct stream_writer *writer,
+                                             const struct process *holder) {
     const struct client *client = writer->client;
     if (client->permission.is_trusted || client->uid == holder->uid)
-        return true;
+        return CHARGE_ALL;
     unsigned charged = 0;
     const struct stream_link *link;
     TAILQ_FOREACH (link, &writer->opening->links, of_ring)
-        charged += link->holder == holder && link->is_charged;
-    return charged < names_count_links(client->server, holder, writer->stream->name);
+        charged += link->holder == holder && link->charge != CHARGE_NONE;
+    return charged < names_count_links(client->server, holder, writer->stream->name) ? CHARGE_READER
+                                                                                     : CHARGE_NONE;
 }
 
 /* The holder lives: the link is his until he claims it, or is found not to want it. */
@@ -186,7 +189,7 @@ static int add_held(struct stream_writer *writer, const struct message_held_link
         process_release(holder);
         return code;
     }
-    link->is_charged = is_believed(writer, holder);
+    link->charge = choose_charge(writer, holder);
     link->state = LINK_HELD;
     link->grant = grant;
     link->holder = holder;

@@ -198,7 +198,7 @@ static const struct stream_link *find_charged(const struct client *client,
         return NULL;
     const struct stream_link *link =
         stream_link_find_held(ring, client->process, open->entry, open->serial);
-    return link && link->is_charged ? link : NULL;
+    return link && link->charge != CHARGE_NONE ? link : NULL;
 }
 
 /* What has been there before the supervisor, or its settings, goes on; what is more than that is

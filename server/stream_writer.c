@@ -346,8 +346,29 @@ static void complete(struct stream_writer *writer) {
     stream_link_readers(stream);
 }
 
+/* Who is not trusted may tell of links that nobody was granted: they are measured as if he asked
+ * for them now. Those that were granted have their memory already. */
+static int check_held(const struct stream_writer *writer) {
+    const struct stream_writer *former = writer->stream->writer;
+    if (!writer->opening->is_resync || writer->client->permission.is_trusted)
+        return 0;
+    return quota_check_held(writer->client, writer->opening, former ? former->ring : NULL);
+}
+
+static void refuse_opening(struct stream_writer *writer, int code) {
+    client_refuse(writer->client, writer->opening->cookie, code, "%s", shmframe_last_error());
+    cancel_opening(writer);
+    if (!writer->ring)
+        destroy_writer(writer);
+}
+
 void stream_writer_complete(struct stream_writer *writer) {
-    if (writer->opening->links_to_come == 0 && writer->opening->held_to_come == 0)
+    if (writer->opening->links_to_come > 0 || writer->opening->held_to_come > 0)
+        return;
+    const int code = check_held(writer);
+    if (code < 0)
+        refuse_opening(writer, code);
+    else
         complete(writer);
 }
 

@@ -3,13 +3,16 @@
 #include "peer.h"
 
 #include "limits.h"
+#include "quota.h"
 #include "server.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { STRANGER = 12345, VICTIM = 12346 };
 enum { ENTRY = 20, SERIAL = 7, PATIENT_TICKS = BACK_IN_PART_NS / TICK_NS };
 
 static struct server server;
@@ -57,13 +60,13 @@ static void read_all(struct peer *peer) {
         channel_close_fds(&mail);
 }
 
-/* With a link that a reader of this process had, and has not told of. */
-static void return_writer(void) {
+/* Comes back with a link that a reader of this process had, and has not told of. */
+static void tell_of_link(uint32_t depth) {
     const struct ring_options options = {
         .held = 1, .flags = MESSAGE_RESYNC, .generation = 1, .sequence = 70};
-    const struct grant grant = {.serial = SERIAL, .depth = 1, .leases = 1, .state = ENTRY_GRANTED};
+    const struct grant grant = {
+        .serial = SERIAL, .depth = depth, .leases = 1, .state = ENTRY_GRANTED};
     union message held;
-    open_peer(&writer);
     peer_send_ring(&writer, &ring, "test", &options);
     message_init(&held, MESSAGE_HELD_LINK, 0);
     held.held_link.generation = 1;
@@ -73,6 +76,11 @@ static void return_writer(void) {
     held.held_link.start_time = (uint64_t)start_time_of(getpid());
     peer_send(&writer, &held, NULL);
     turn();
+}
+
+static void return_writer(void) {
+    open_peer(&writer);
+    tell_of_link(1);
 }
 
 static bool is_held(void) {
@@ -184,7 +192,7 @@ static void load_names(void) {
     snprintf(path, sizeof(path), "%s.names", place.socket);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "shmframe-names 3\ntest 2 2 5 0 0 2\n=1 0 %d %lld test\n", (int)getpid(),
+    fprintf(file, "shmframe-names 3\ntest 1 1 5 0 0 1\n=1 0 %d %lld test\n", (int)getpid(),
             (long long)start_time_of(getpid()));
     ck_assert_int_eq(fclose(file), 0);
     names_load(&server);
@@ -230,9 +238,94 @@ START_TEST(a_reader_has_not_left_while_its_session_has_not_read_yet) {
 }
 END_TEST
 
+/* ---- what a writer tells of whom nobody trusts ---- */
+
+static struct client *open_as(struct peer *peer, uid_t uid) {
+    open_peer(peer);
+    struct client *client = TAILQ_LAST(&server.clients, client_list);
+    client->uid = uid;
+    client->permission.is_trusted = false;
+    client->permission.may_write = true;
+    return client;
+}
+
+/* As if he had asked for them now: also if it was only his connection that broke. */
+START_TEST(links_that_a_stranger_tells_of_are_measured) {
+    const struct ring_geometry *geometry = &ring.memory->geometry;
+    const uint64_t limit = geometry->payload_offset + 6 * geometry->slot_stride;
+    struct channel_mail mail;
+    server.settings.limit[QUOTA_MEMORY][QUOTA_ALL] = limit;
+    struct client *client = open_as(&writer, STRANGER);
+    client->process->uid = _i ? STRANGER : VICTIM;
+    tell_of_link(2);
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    peer_vanish(&writer);
+    turn();
+    open_as(&writer, STRANGER);
+    tell_of_link(12);
+    ck_assert_ptr_nonnull(strstr(peer_expect_error(&writer, -ENOSPC), "memory"));
+    ck_assert_uint_le(quota_used(&server, QUOTA_MEMORY), limit);
+}
+END_TEST
+
+/* Who has a reader of the former supervisor's, and a session that is back. */
+static const struct client *open_victim(void) {
+    load_names();
+    server.started_ns = shmframe_now_ns() + FOLLOWERS_NS;
+    struct client *victim = open_as(&other, VICTIM);
+    victim->process->uid = VICTIM;
+    server.settings.limit[QUOTA_READERS][QUOTA_USER] = 1;
+    return victim;
+}
+
+/* Whether he has less memory than so many slots. */
+static bool has_less(const struct client *client, unsigned slots) {
+    server.settings.limit[QUOTA_MEMORY][QUOTA_USER] = slots * ring.memory->geometry.slot_stride;
+    return quota_check(client, QUOTA_MEMORY, 1) == 0;
+}
+
+START_TEST(a_link_that_a_stranger_tells_of_is_a_reader_and_no_memory) {
+    const struct client *victim = open_victim();
+    open_as(&writer, STRANGER);
+    tell_of_link(12);
+    ck_assert_int_eq(quota_check(victim, QUOTA_READERS, 1), -ENOSPC);
+    ck_assert(has_less(victim, 1));
+}
+END_TEST
+
+/* Its reader came back already, or would have. */
+START_TEST(a_link_that_a_stranger_tells_of_late_is_nobodys) {
+    const struct client *victim = open_victim();
+    if (_i)
+        server.former_reader[0].number = 0;
+    else
+        server.started_ns = shmframe_now_ns() - 2 * FOLLOWERS_NS;
+    open_as(&writer, STRANGER);
+    tell_of_link(1);
+    ck_assert_int_eq(quota_check(victim, QUOTA_READERS, 1), 0);
+    ck_assert(TAILQ_FIRST(&server.streams)->writer != NULL);
+}
+END_TEST
+
+START_TEST(who_claims_a_link_of_a_stranger_has_what_he_says_himself) {
+    const struct client *victim = open_victim();
+    open_as(&writer, STRANGER);
+    tell_of_link(12);
+    peer_send_reader(&other, "test",
+                     &(struct reader_options){.reader = 1,
+                                              .flags = MESSAGE_RESYNC,
+                                              .generation = 1,
+                                              .entry = ENTRY,
+                                              .serial = SERIAL});
+    turn();
+    ck_assert_ptr_nonnull(TAILQ_FIRST(&victim->readers)->link);
+    ck_assert(has_less(victim, 4));
+}
+END_TEST
+
 /* ---- whose trouble it is that a descriptor is slow to close ---- */
 
-enum { STRANGER = 12345, FDS_OF_A_LINK = 4 };
+enum { FDS_OF_A_LINK = 4 };
 
 static unsigned closed, closed_for_us;
 
@@ -288,6 +381,10 @@ int main(void) {
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
     tcase_add_test(cases, the_memory_of_a_ring_is_nobodys_descriptor);
+    tcase_add_loop_test(cases, links_that_a_stranger_tells_of_are_measured, 0, 2);
+    tcase_add_test(cases, a_link_that_a_stranger_tells_of_is_a_reader_and_no_memory);
+    tcase_add_loop_test(cases, a_link_that_a_stranger_tells_of_late_is_nobodys, 0, 2);
+    tcase_add_test(cases, who_claims_a_link_of_a_stranger_has_what_he_says_himself);
     Suite *suite = suite_create("inside");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
