@@ -121,6 +121,13 @@ static void drop_ring(struct shmframe_writer *writer, struct writer_ring *ring) 
     writer_ring_destroy(writer, ring);
 }
 
+/* Between the supervisor's answer and this moment it may have gone, and the session's other threads
+ * may have told the next one of the stream, but not of this ring. While there is none, the next one
+ * will hear of it. */
+static bool is_unknown(const struct shmframe_session *session, const struct writer_ring *ring) {
+    return session->is_welcome && session->notice != ring->notice;
+}
+
 /* `*deadline_ns`: 0 becomes the default one once the ring has its memory, for the supervisor.
  * `*out_is_in_vain`: the supervisor died, and it is worth trying with the next one. */
 static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
@@ -149,6 +156,10 @@ static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_f
     writer_lock(writer);
     session_lock(session);
     writer->opening = NULL;
+    if (code == 0 && is_unknown(session, ring)) {
+        code = error_set(-ENOTCONN, "the supervisor went away meanwhile");
+        *out_is_in_vain = true;
+    }
     if (code == 0)
         adopt(writer, ring);
     else

@@ -12,6 +12,7 @@ enum { READERS = 8 }; /* more than links that come with a ring */
 static struct shmframe_writer *writer;
 static struct shmframe_reader *joining[READERS];
 static bool is_opening_due, is_publication_due;
+static unsigned unlocks_left; /* until the supervisor is another one; 0: it stays */
 
 void __real_session_unlock(struct shmframe_session *session);
 void __wrap_session_unlock(struct shmframe_session *session);
@@ -27,8 +28,17 @@ static void open_readers(void) {
         joining[i] = world_open_reader("s", SHMFRAME_LATEST);
 }
 
+static void replace_supervisor(void) {
+    world_kill_supervisor();
+    world_await_connected(false);
+    world_start_supervisor(NULL, NULL);
+    world_await_connected(true);
+}
+
 void __wrap_session_unlock(struct shmframe_session *session) {
     __real_session_unlock(session);
+    if (unlocks_left > 0 && --unlocks_left == 0)
+        replace_supervisor();
     if (!is_opening_due)
         return;
     is_opening_due = false;
@@ -69,6 +79,36 @@ START_TEST(readers_that_come_as_a_ring_is_opened_get_their_links) {
         shmframe_reader_close(joining[i]);
     }
     shmframe_writer_close(writer);
+}
+END_TEST
+
+/* ---- the supervisor dies as soon as it has opened a ring ---- */
+
+static void expect_known(void) {
+    ck_assert_uint_eq(unlocks_left, 0);
+    struct shmframe_reader *reader = world_open_reader("s", SHMFRAME_LATEST);
+    world_publish(writer, 1);
+    world_take(reader, 1);
+    shmframe_reader_close(reader);
+    shmframe_writer_close(writer);
+}
+
+/* All that the session's other threads do, between the answer and the writer's next step: they have
+ * told the next one of all rings but this. */
+START_TEST(a_first_ring_is_known_to_the_next_supervisor) {
+    unlocks_left = 2; /* the first one is from before the opening */
+    writer = world_open_writer("s");
+    expect_known();
+}
+END_TEST
+
+START_TEST(a_ring_of_another_format_is_known_to_the_next_supervisor) {
+    writer = world_open_writer("s");
+    struct shmframe_format format;
+    ck_assert_int_eq(shmframe_format_data(&format, "other", 8), 0);
+    unlocks_left = 1;
+    ck_assert_int_eq(shmframe_writer_set_format(writer, &format, world_deadline()), 0);
+    expect_known();
 }
 END_TEST
 
@@ -168,6 +208,8 @@ int main(void) {
                    a_frame_that_comes_as_it_is_looked_for_is_not_acquired_before_it_was_published);
     tcase_add_test(tests, nor_is_the_last_one_of_a_batch);
     tcase_add_test(tests, a_writer_that_does_not_publish_has_links_for_all_who_come_and_go);
+    tcase_add_test(tests, a_first_ring_is_known_to_the_next_supervisor);
+    tcase_add_test(tests, a_ring_of_another_format_is_known_to_the_next_supervisor);
     tcase_add_test(tests, readers_that_come_as_a_ring_is_opened_get_their_links);
     suite_add_tcase(suite, tests);
     return world_run(suite);
