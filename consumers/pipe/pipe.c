@@ -287,8 +287,10 @@ int main(int argc, char **argv) {
         pipe_run_open(&run, &selection)) {
         exit_code = pipe_run(&run);
         print_report(&run, format);
-    } else {
+    } else if (program_is_stopping()) {
         consumer_tell_stopped("written");
+    } else {
+        exit_code = EXIT_DONE; /* nobody reads any more, and there was nothing to write yet */
     }
     pipe_run_close(&run);
     program_close_session(session);

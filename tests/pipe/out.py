@@ -254,6 +254,13 @@ class Out(unittest.TestCase):
         self.assertIn("20000\n", done.stdout)
         self.assertIn("ended by reader", done.stderr)
 
+    def test_a_reader_that_goes_away_before_the_stream_is_there_ends_it_quietly_too(self):
+        there = self.path("fifo")
+        done = self.call(LIVE + " --no-sound", f"mkfifo {there}; exec 3<>{there} 4>{there} 3<&-; "
+                                               "shmframe-pipe demo >&4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("stopped", done.stderr)
+
     def test_a_slow_reader_loses_whole_frames_that_are_counted(self):
         script = ("import sys, time\n"
                   "line = sys.stdin.buffer.readline()\n"
