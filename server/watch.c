@@ -134,17 +134,19 @@ bool watch_is_blocked(struct stream *stream, uint64_t word, int64_t since_ns) {
 
 /* ---- what nobody came back for ---- */
 
-/* Whether its process may still come back to this supervisor with it. */
-static bool may_return(struct server *server, const struct journal_source *source) {
+/* Whether its process may still come back to this supervisor with it. The process is kept in
+ * `inout_last`, until another one is: the next source is mostly of the same. */
+static bool may_return(struct server *server, const struct journal_source *source,
+                       struct process **inout_last) {
     if (shmframe_now_ns() - server->started_ns > ABSENT_NS)
         return false;
     struct process *process = NULL;
     const int code = process_find(server, source->pid, source->start_time, &process);
     if (code < 0)
         return code != -ESRCH; /* for lack of descriptors or memory nobody can tell yet */
-    const bool is_back = process_is_back(process, BACK_NS);
-    process_release(process);
-    return !is_back;
+    process_release(*inout_last);
+    *inout_last = process;
+    return !process_is_back(process, BACK_NS);
 }
 
 static void tell_absent(struct server *server, struct journal_source *source) {
@@ -171,13 +173,15 @@ static void look_at_absent(struct server *server) {
     if (!watch->has_absent || server_is_in_grace(server))
         return;
     watch->has_absent = false;
+    struct process *last = NULL;
     struct journal_source *source = NULL;
     while ((source = journal_absent_source(server, source))) {
-        if (may_return(server, source))
+        if (may_return(server, source, &last))
             watch->has_absent = true;
         else
             tell_absent(server, source);
     }
+    process_release(last);
 }
 
 /* ---- looking ---- */

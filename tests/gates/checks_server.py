@@ -42,6 +42,8 @@ READER = [
     ("server names: who cannot be looked at is dead", S + "names.c", "return code != -ESRCH;", "return false;", "server-followers"),
     ("server link: back again and again without it", S + "stream_link.c", "link->back_ticks >= BACK_NS / TICK_NS ||", "false ||", "server-restart"),
     ("server link: a session that never reads", S + "stream_link.c", "link->back_in_part_ticks >= BACK_IN_PART_NS / TICK_NS;", "false;", "server-inside"),
+    ("server link: a process that is stopped", S + "stream_link.c", "if (!is_over || !process_is_stopped(link->holder))", "if (true)", "server-inside"),
+    ("server watch: each line's process is looked up", S + "watch.c", "    process_release(*inout_last);\n    *inout_last = process;\n    return !process_is_back(process, BACK_NS);", "    (void)inout_last;\n    const bool is_back = process_is_back(process, BACK_NS);\n    process_release(process);\n    return !is_back;", "server-inside"),
     ("server process: starved as it comes back", S + "process.c", "returned < here ? RETURN_PART : RETURN_ALL;", "RETURN_ALL;", "server-restart"),
     ("server process: who says nothing is here", S + "process.c", "if (client->process == process && client_is_here(client)) {", "if (client->process == process && client->socket >= 0) {", "server-inside"),
     ("server process: back by time alone", S + "process.c", "look_at_return(process) == RETURN_ALL && shmframe", "shmframe", "server-inside"),

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { STRANGER = 12345, VICTIM = 12346 };
@@ -116,6 +118,28 @@ START_TEST(a_session_that_never_reads_keeps_its_links_of_its_process_for_a_minut
 }
 END_TEST
 
+static bool is_stopped;
+
+bool __wrap_process_is_stopped(const struct process *process);
+
+bool __wrap_process_is_stopped(const struct process *process) {
+    (void)process;
+    return is_stopped;
+}
+
+/* By a debugger, after one of its sessions has come back: the others had no turn. */
+START_TEST(a_process_that_is_stopped_keeps_its_links) {
+    if (_i)
+        open_peer(&other);
+    return_writer();
+    is_stopped = true;
+    ck_assert_uint_eq(count_ticks(3 * PATIENT_TICKS), 3 * PATIENT_TICKS);
+    is_stopped = false;
+    count_ticks(PATIENT_TICKS + 2);
+    ck_assert(!is_held());
+}
+END_TEST
+
 /* What it has to tell is more than the socket takes at once: it reads on before all is sent. */
 START_TEST(who_tells_of_something_may_tell_of_more) {
     open_peer(&other);
@@ -218,23 +242,54 @@ static bool is_awaited(void) {
     return journal_absent_source(&server, NULL) != NULL;
 }
 
-START_TEST(a_reader_has_not_left_while_its_session_has_not_read_yet) {
-    const struct journal_source wanted = {.id = 5,
-                                          .pid = (int32_t)getpid(),
-                                          .start_time = (uint64_t)start_time_of(getpid()),
+/* A reader of `pid` was there: as long as its source is not given back, by this supervisor's word.
+ */
+static struct journal_source *add_absent(uint32_t number, pid_t pid) {
+    const struct journal_source wanted = {.id = 4 + number,
+                                          .pid = (int32_t)pid,
+                                          .start_time = (uint64_t)start_time_of(pid),
                                           .kind = JOURNAL_READER,
-                                          .number = 1,
+                                          .number = number,
                                           .stream = "test"};
     struct journal_source *source = journal_take_source(&server, &wanted);
     journal_set_mark(&server, source, &(struct journal_mark){.is_present = true});
-    journal_give_source(&server, source);
     server.watch->has_absent = true;
+    return source;
+}
+
+START_TEST(a_reader_has_not_left_while_its_session_has_not_read_yet) {
+    journal_give_source(&server, add_absent(1, getpid()));
     open_peer(&other);
     make_older(2 * BACK_NS);
     for (unsigned i = 0; i < 3; i++)
         ck_assert(is_awaited());
     read_all(&other);
     ck_assert(!is_awaited());
+}
+END_TEST
+
+static unsigned looks;
+
+ssize_t __real_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
+ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
+
+ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes) {
+    looks += strcmp(name, "stat") == 0;
+    return __real_proc_read(pid, name, out, bytes);
+}
+
+START_TEST(a_process_is_looked_up_once_for_all_its_readers) {
+    const pid_t child = fork_bound();
+    if (child == 0)
+        for (;;)
+            pause();
+    struct journal_source *one = add_absent(1, child);
+    journal_give_source(&server, add_absent(2, child));
+    journal_give_source(&server, one);
+    ck_assert(is_awaited());
+    ck_assert_uint_eq(looks, 1);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
 }
 END_TEST
 
@@ -379,6 +434,8 @@ int main(void) {
     tcase_add_test(cases, connections_that_say_nothing_keep_no_link);
     tcase_add_test(cases, a_next_writer_waits_for_a_session_that_has_not_read_yet);
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
+    tcase_add_loop_test(cases, a_process_that_is_stopped_keeps_its_links, 0, 2);
+    tcase_add_test(cases, a_process_is_looked_up_once_for_all_its_readers);
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
     tcase_add_test(cases, the_memory_of_a_ring_is_nobodys_descriptor);
     tcase_add_loop_test(cases, links_that_a_stranger_tells_of_are_measured, 0, 2);
