@@ -171,7 +171,6 @@ class Out(unittest.TestCase):
 
     def test_sox_has_nothing_to_say_of_floats(self):
         done = self.call(FILE + " --duration 0.1 --sample-format flt --channels 2",
-                         f"shmframe-pipe demo {self.path('a.nut')}",
                          f"shmframe-pipe demo.sound {self.path('a.wav')}")
         self.assertEqual(done.returncode, 0, done.stderr)
         done = subprocess.run(["sox", self.path("a.wav"), "-t", "raw", self.path("raw")], text=True,
