@@ -141,7 +141,6 @@ START_TEST(a_picture_that_is_refused_for_its_size_is_taken_again) {
 }
 END_TEST
 
-/* As much of it as there is; nothing while there is nothing. */
 /* What changes while the producer asks about the change before comes with the answers, and nothing
  * comes by the connection after that. */
 START_TEST(a_screen_that_changes_again_at_once_is_not_missed) {
@@ -169,6 +168,7 @@ START_TEST(a_screen_that_changes_again_at_once_is_not_missed) {
 }
 END_TEST
 
+/* As much of it as there is; nothing while there is nothing. */
 START_TEST(an_area_shrinks_with_the_screen_and_comes_back) {
     desktop_start(&desktop, "640x480x24", NULL);
     const pid_t pid = START("--display", desktop.name, "--no-cursor", "--area", "300x200+200+100");
