@@ -101,6 +101,29 @@ static unsigned count_ticks(unsigned most) {
     return ticks;
 }
 
+static bool has_mail(const struct peer *peer) {
+    struct pollfd polled = {.fd = peer->socket, .events = POLLIN};
+    return poll(&polled, 1, 0) == 1;
+}
+
+/* All that follows from its last link has been done: what is not there now does not come. */
+START_TEST(who_waits_for_a_stream_is_linked_before_its_writer_hears_that_it_is_open) {
+    struct channel_mail mail;
+    open_peer(&other);
+    peer_send_reader(&other, "test", &(struct reader_options){.reader = 1});
+    open_peer(&writer);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    turn();
+    ck_assert_msg(has_mail(&writer), "the writer hears neither of its reader nor of its ring");
+    peer_expect(&writer, MESSAGE_READER_EVENT, &mail);
+    ck_assert_msg(has_mail(&writer), "the writer does not hear that its ring is open");
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    peer_expect(&other, MESSAGE_READER_OK, &mail);
+    ck_assert_msg(has_mail(&other), "the reader has no link");
+    peer_expect_link(&other);
+}
+END_TEST
+
 START_TEST(a_link_whose_process_is_back_without_it_ends_soon) {
     return_writer();
     ck_assert_uint_le(count_ticks(PATIENT_TICKS), BACK_NS / TICK_NS + 2);
@@ -426,6 +449,7 @@ int main(void) {
     TCase *cases = tcase_create("inside");
     tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_test(cases, who_waits_for_a_stream_is_linked_before_its_writer_hears_that_it_is_open);
     tcase_add_test(cases, a_link_whose_process_is_back_without_it_ends_soon);
     tcase_add_test(cases, a_session_that_never_reads_keeps_its_links_of_its_process_for_a_minute);
     tcase_add_test(cases, who_tells_of_something_may_tell_of_more);
