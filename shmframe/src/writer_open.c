@@ -128,25 +128,38 @@ static bool is_unknown(const struct shmframe_session *session, const struct writ
     return session->is_welcome && session->notice != ring->notice;
 }
 
-/* `*deadline_ns`: 0 becomes the default one once the ring has its memory, for the supervisor.
- * `*out_is_in_vain`: the supervisor died, and it is worth trying with the next one. */
+/* When an opening is given up. By default the supervisor has a time, and memory takes as long as it
+ * takes: each ring that is made moves the deadline. */
+struct open_deadline {
+    int64_t ns;
+    bool is_default;
+};
+
+static int create_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
+                       struct open_deadline *deadline, struct writer_ring **out_ring) {
+    const int64_t begun_ns = clock_now_ns();
+    const int code = writer_ring_create(writer, format, out_ring);
+    if (deadline->is_default)
+        deadline->ns += clock_now_ns() - begun_ns;
+    return code;
+}
+
+/* `*out_is_in_vain`: the supervisor died, and it is worth trying with the next one. */
 static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
-                         int64_t *deadline_ns, bool *out_is_in_vain) {
+                         struct open_deadline *deadline, bool *out_is_in_vain) {
     struct shmframe_session *session = writer->object.session;
     struct writer_ring *ring;
     *out_is_in_vain = false;
-    int code = writer_ring_create(writer, format, &ring);
+    int code = create_ring(writer, format, deadline, &ring);
     if (code < 0)
         return code;
-    if (*deadline_ns == 0)
-        *deadline_ns = shmframe_deadline_ns(OPEN_NS);
     writer_lock(writer);
     ledger_show(&writer->ledger, ring->core.ring, &ring->format, ring->core.warm);
     writer_unlock(writer);
     session_lock(session);
-    code = register_ring(writer, ring, *deadline_ns);
+    code = register_ring(writer, ring, deadline->ns);
     if (code == -ENOTCONN) {
-        const int pause = pause_before_retry(session, code, *deadline_ns);
+        const int pause = pause_before_retry(session, code, deadline->ns);
         *out_is_in_vain = pause == 0;
         code = pause == 0 ? code : pause;
     }
@@ -172,10 +185,13 @@ static int try_open_ring(struct shmframe_writer *writer, const struct shmframe_f
 /* Each attempt with a ring of its own: a former one may have readers that nobody knows of. */
 static int open_ring(struct shmframe_writer *writer, const struct shmframe_format *format,
                      int64_t deadline_ns) {
+    struct open_deadline deadline = {.ns = deadline_ns, .is_default = deadline_ns == 0};
+    if (deadline.is_default)
+        deadline.ns = shmframe_deadline_ns(OPEN_NS);
     bool is_in_vain;
     int code;
     do {
-        code = try_open_ring(writer, format, &deadline_ns, &is_in_vain);
+        code = try_open_ring(writer, format, &deadline, &is_in_vain);
     } while (is_in_vain);
     return code;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "futex.h"
 #include "layout.h"
 #include "link.h"
 #include "region.h"
@@ -82,6 +83,7 @@ static void want_links(const struct false_page *page, uint32_t writer) {
 static void ring_bell(const struct false_page *page) {
     atomic_fetch_add(&page->page->mail, 1);
     atomic_fetch_add(&page->page->word, 1);
+    futex_wake(&page->page->word, 1);
 }
 
 /* The page grants the first link to a former one's serial, and the second one as it should be. */
@@ -201,6 +203,44 @@ static void supervise_by_another_clock(void) {
     const int session = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     receive(session, MESSAGE_HELLO, &hello);
     refuse_clock(session);
+}
+
+/* The writer's first ring, or its second one, takes its memory a long time. */
+static bool is_second_slow;
+
+/* The first one dies with the word that the stream is to be opened, where there is to be a second
+ * ring. The next one comes when that has been made, and answers who waits for it: what is there
+ * already would be taken by who is too late, too. */
+static void supervise_slow_memory(void) {
+    struct false_page page;
+    union message open;
+    char byte;
+    if (is_second_slow) {
+        welcome(&page);
+        receive_open_ring(&page, &open);
+        close(page.socket);
+        must(read(opened[0], &byte, 1) == 1, 60);
+    }
+    welcome(&page);
+    receive_open_ring(&page, &open);
+    world_await_asleep(getppid());
+    send_opened(&page, &open.open_ring, 1);
+    ring_bell(&page);
+    must(read(opened[0], &byte, 1) == 1, 61);
+    close(page.socket);
+}
+
+/* ---- the library's clock ---- */
+
+static time_t ahead_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out_time);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out_time) {
+    const int code = __real_clock_gettime(clock, out_time);
+    out_time->tv_sec += ahead_s;
+    return code;
 }
 
 /* ---- a supervisor that passes on what was never written ---- */
@@ -371,6 +411,58 @@ START_TEST(a_hello_that_was_read_too_late_is_said_again) {
 }
 END_TEST
 
+static void await_supervisor(struct shmframe_session *session) {
+    const int64_t deadline_ns = world_deadline();
+    while (!shmframe_session_is_connected(session)) {
+        ck_assert_msg(shmframe_now_ns() < deadline_ns, "the session did not come back");
+        struct pollfd mail = {.fd = shmframe_session_fd(session), .events = POLLIN};
+        poll(&mail, 1, 1000);
+        ck_assert_int_eq(shmframe_session_dispatch(session), 0);
+    }
+}
+
+struct slowness {
+    struct shmframe_session *session;
+    unsigned rings;
+};
+
+/* Longer than a supervisor is waited for by default. It is there by then: what it has said is not
+ * measured by this clock. */
+static int take_long(void *user, int ring_fd, const struct shmframe_ring_map *map) {
+    struct slowness *slowness = user;
+    (void)ring_fd, (void)map;
+    if (slowness->rings++ != is_second_slow)
+        return 0;
+    if (is_second_slow) {
+        ck_assert_int_eq(write(opened[1], "", 1), 1);
+        await_supervisor(slowness->session);
+    }
+    ahead_s += 11;
+    return 0;
+}
+
+START_TEST(by_default_the_time_that_memory_takes_does_not_count) {
+    listen_falsely();
+    is_second_slow = _i;
+    const pid_t supervisor = world_fork(supervise_slow_memory);
+    const struct shmframe_session_params at = {.socket = path, .deadline_ns = world_deadline()};
+    struct slowness slowness = {.rings = 0};
+    ck_assert_int_eq(shmframe_session_open(&at, &slowness.session), 0);
+    struct shmframe_writer_params params = world_writer_params("s");
+    params.before_seal = take_long;
+    params.user = &slowness;
+    struct shmframe_writer *writer;
+    const int code = shmframe_writer_open(slowness.session, &params, &writer);
+    ck_assert_msg(code == 0, "not opened (%d): %s", code, shmframe_last_error());
+    ck_assert_uint_eq(slowness.rings, 1 + is_second_slow);
+    ck_assert_int_eq(write(opened[1], "", 1), 1);
+    world_join(supervisor);
+    shmframe_writer_close(writer);
+    shmframe_session_close(slowness.session);
+    stop_listening();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("impostor");
     TCase *tests = tcase_create("impostor");
@@ -383,6 +475,7 @@ int main(void) {
         a_supervisor_that_ends_as_the_stream_is_back_leaves_the_change_of_format_to_the_next);
     tcase_add_loop_test(tests, memory_that_is_no_ring_and_no_record_is_refused, 0, 2);
     tcase_add_loop_test(tests, a_hello_that_was_read_too_late_is_said_again, 0, 2);
+    tcase_add_loop_test(tests, by_default_the_time_that_memory_takes_does_not_count, 0, 2);
     suite_add_tcase(suite, tests);
     return world_run(suite);
 }

@@ -130,6 +130,7 @@ SESSION = [
     ("reader: evicted, asks the next supervisor", S + "reader_mail.c", "!is_evicted(reader) && send_open", "send_open", "api-restart api-events"),
     ("reader: losses told, and not counted", S + "reader.c", "    record_lost(&reader->record, overrun);\n", "", "api-policy api-restart"),
     ("reader: descriptors without room for them, not told", S + "session_wire.c", "    if (reader)\n        reader->ops->take_mail", "    if (reader && reader->is_opening)\n        reader->ops->take_mail", "api-limits"),
+    ("writer: memory takes of the supervisor's time", S + "writer_open.c", *never("if (deadline->is_default)"), "api-impostor"),
     ("writer: a lost stream in another format", S + "writer_open.c", "return writer->is_lost ? writer_say_lost(writer) : code;", "return code;", "api-calls"),
     ("writer: events without limit", S + "writer_mail.c", *never("if (writer->event_count == WRITER_EVENTS_MAX)"), "api-capacity"),
     ("writer: answer too long", S + "writer_mail.c", *never("if (text && strlen(text) >= SHMFRAME_ARGUMENT_BYTES)"), "api-request api-errors"),
