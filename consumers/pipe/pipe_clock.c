@@ -1,17 +1,18 @@
 #include "pipe_clock.h"
 
+#include <libavutil/common.h>
 #include <libavutil/mathematics.h>
 
 static const AVRational nanosecond = {1, 1000000000};
 
 /* Stamps are another program's: sums of these fit. */
 static int64_t bound(int64_t time_ns) {
-    const int64_t most_ns = INT64_MAX / 8;
-    return time_ns > most_ns ? most_ns : time_ns < -most_ns ? -most_ns : time_ns;
+    return av_clip64(time_ns, -STAMPS_MAX_NS, STAMPS_MAX_NS);
 }
 
 static int64_t to_ns(int64_t time, struct shmframe_rational unit) {
-    return bound(av_rescale_q(time, (AVRational){unit.num, unit.den}, nanosecond));
+    const int64_t time_ns = av_rescale_q(time, (AVRational){unit.num, unit.den}, nanosecond);
+    return bound(time_ns == INT64_MIN && time > 0 ? INT64_MAX : time_ns); /* MIN: too large */
 }
 
 void pipe_clock_begin(struct pipe_clock *clock, const struct shmframe_lease *first) {
