@@ -26,7 +26,7 @@ bool wav_can_carry(const char *sample_format);
  * what follows. -ENOTSUP: no such samples. */
 int wav_print(const struct shmframe_format *format, uint8_t out_header[WAV_HEADER_MAX]);
 
-/* Reading: give it what wav_wanted() asks for, until wav_is_complete(). */
+/* Reading: give it what wav_wanted() asks for, until that is nothing. */
 enum wav_state { WAV_RIFF = 0, WAV_CHUNK, WAV_FORMAT, WAV_SKIP, WAV_DATA };
 struct wav_parser {
     enum wav_state state;

@@ -2,9 +2,10 @@
  *
  *   track_open()             finds what it is; the decoder is not running yet
  *   track_probe()            packet by packet, until the format is known from a decoded frame
- *   track_start()            opens the decoder that plays; probed packets are decoded once more,
- * into slots this time, since the writer could not be opened before track_step()             a
- * frame, or what is missing for one track_close()
+ *   track_start()            opens the decoder that plays; the packets probed are decoded again,
+ *                            into slots now, since no writer could be opened before
+ *   track_step()             a frame, or what is missing for one
+ *   track_close()
  *
  * Threads: one at a time.
  */

@@ -3,7 +3,8 @@
  *   lane_open()
  *     lane_take()          a frame, if there is one
  *     lane_publish_due()   those whose time has come; lane_due_ns() tells when to come back
- *   lane_drain()           what is held when nothing more comes, or nobody is to wait any more
+ *   lane_settle()          nothing more comes: what waited for a successor does not any more
+ *   lane_abandon()         nobody is to wait any more: what is held is given back
  *   lane_close()
  */
 #ifndef CONSUMERS_DELAY_LANE_H

@@ -1,7 +1,7 @@
 /* Container: what stands around frames in a pipe: y4m, NUT, wav, or nothing.
  *
- *   pipe_container_choose()   by name, by the path's ending, or by what there is to carry
- *   pipe_container_prepare()  what each stream has to become
+ *   pipe_container_find()     by name; else by the path's ending, or by what there is to carry
+ *   pipe_container_adapt()    what each stream has to become
  *   pipe_container_begin()    again for each reader of a FIFO
  *     pipe_container_add()
  *   pipe_container_end()

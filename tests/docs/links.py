@@ -1,4 +1,4 @@
-"""What the pages point to is there, and no file holds two forms of itself."""
+"""What pages and comments point to is there, and no file holds two forms of itself."""
 
 import os
 import re
@@ -11,6 +11,13 @@ import page
 PATH = re.compile(r"`((?:\.ci|bench|common|consumers|demos|docs|producers|server|shmframe|tests|tools)"
                   r"/[\w./-]+\.\w+)`")
 
+
+# A comment or a string of a C file; and a function that is named.
+SPOKEN = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', flags=re.S)
+FUNCTION = re.compile(r"(?<!\.)\b([A-Za-z_]\w*)\(\)")
+# Of the kernel, of libc and of other libraries: nothing here calls them.
+FOREIGN = {"av_log", "avutil_license", "ff_reget_buffer", "initgroups", "memblock_wait",
+           "pa_memimport_free", "vmsplice"}
 
 # What a merge leaves where two have changed the same.
 CONFLICT = re.compile(rb"^(<{7}|\|{7}|>{7})( .*)?$", flags=re.M)
@@ -60,6 +67,21 @@ class Links(unittest.TestCase):
         for path in pages():
             for name in PATH.findall(page.without_code(page.read(path))):
                 self.assertTrue(os.path.exists(os.path.join(page.TOP, name)), f"{path}: {name}")
+
+    def test_functions_that_are_named_are_there(self):
+        named, called = {}, set()
+        for path in files():
+            if path.endswith((".c", ".h")):
+                text = page.read(path)
+                called.update(re.findall(r"\w+", SPOKEN.sub(" ", text)))
+                spoken = "\n".join(part for part in SPOKEN.findall(text) if part[0] == "/")
+            elif path.endswith(".md"):
+                spoken = page.read(path)
+            else:
+                continue
+            named.update((name, path) for name in FUNCTION.findall(spoken))
+        self.assertGreater(len(named), 200)
+        self.assertEqual({name: path for name, path in named.items() if name not in called | FOREIGN}, {})
 
     def test_every_page_can_be_reached_from_the_readme(self):
         reached, todo = set(), ["README.md"]

@@ -210,7 +210,6 @@ START_TEST(both_signals_end_it_cleanly) {
 }
 END_TEST
 
-/* As a service manager does it: the socket is made by us and passed as descriptor 3. */
 /* Whoever it was, it did not become this supervisor. */
 START_TEST(what_another_process_has_kept_open_is_not_taken) {
     struct peer peer;
@@ -221,7 +220,7 @@ START_TEST(what_another_process_has_kept_open_is_not_taken) {
 }
 END_TEST
 
-/* As the service manager starts it. */
+/* As a service manager does it: the socket is made by us and passed as descriptor 3. */
 static void start_with_passed(int passed, unsigned count, int errors) {
     supervisor.pid = fork_bound();
     if (supervisor.pid == 0) {
