@@ -1,4 +1,4 @@
-"""Includes of the library point one way, as docs/architecture.md says."""
+"""Rooms are those of docs/architecture.md; includes of the library point one way."""
 
 import os
 import re
@@ -15,6 +15,41 @@ def levels():
             return {room: int(level) for level, rooms in rows
                     for room in re.findall(r"\w+", re.sub(r"\([^)]*\)", "", rooms))}
     return {}
+
+
+def row(folder):
+    """What is told of a folder, without what is in brackets."""
+    for heading, _, rows in page.tables("docs/architecture.md"):
+        if heading == "Rooms":
+            for name, text in rows:
+                if name.startswith(f"[{folder}]"):
+                    return re.sub(r"\([^)]*\)", "", text)
+    return ""
+
+
+def stems(folder):
+    return {name.rsplit(".", 1)[0] for name in os.listdir(os.path.join(page.TOP, folder))
+            if name.endswith((".c", ".h"))}
+
+
+class Folders(unittest.TestCase):
+    def test_every_file_of_the_supervisor_is_in_its_row(self):
+        told = set(re.findall(r"\w+(?=[,;]|$)", re.sub(" +(?=[,;]|$)", "", row("server"))))
+        files = stems("server")
+        self.assertEqual(told - files, set())
+        self.assertEqual({stem for stem in files - {"main"} if stem not in told
+                          and not any(stem.startswith(noun + "_") for noun in told)}, set())
+
+    def test_every_command_is_in_its_row(self):
+        told = set(re.findall(r"\w+", row("tools")))
+        commands = set(re.findall(r"\btool_(\w+)\(", page.read("tools/tool.h")))
+        self.assertEqual(commands - told, set())
+
+    def test_every_program_is_in_the_table_of_threads(self):
+        told = {name for heading, _, rows in page.tables("docs/architecture.md")
+                if heading == "Threads" for names, _ in rows for name in names.split(", ")}
+        programs = {word.partition("=")[0] for word in os.environ["PROGRAMS"].split()}
+        self.assertEqual(programs, told)
 
 
 class Rooms(unittest.TestCase):
