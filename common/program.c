@@ -250,8 +250,8 @@ void program_stop(void) {
     errno = saved_errno;
 }
 
-/* The same twice is impatience. Of two kinds it is not: shmframe-run sends SIGTERM some time after
- * SIGINT; nor at once: timeout(1) signals the program, and again its process group. */
+/* The same twice is impatience. Of two kinds it is not: `shmframe run` sends SIGTERM some time
+ * after SIGINT; nor at once: timeout(1) signals the program, and again its process group. */
 static const int64_t impatience_ns = 500000000;
 
 static void stop_on_signal(int signal_number) {

@@ -296,8 +296,8 @@ unsigned client_count_fds(const struct client *client) {
     TAILQ_FOREACH (writer, &client->writers, of_client)
         count += stream_writer_count_fds(writer);
     const struct client_mail *mail;
-    STAILQ_FOREACH(mail, &client->queue, next)
-    count += message_fds(mail->message.header.type);
+    STAILQ_FOREACH (mail, &client->queue, next)
+        count += message_fds(mail->message.header.type);
     return count;
 }
 

@@ -240,9 +240,9 @@ static void note_answered(void *user, struct MHD_Connection *http, void **reques
 static void end_slow_connections(void) {
     const int64_t now_ns = shmframe_now_ns();
     struct connection *connection;
-    LIST_FOREACH(connection, &server.connections, next)
-    if (now_ns - connection->since_ns > REQUEST_NS)
-        shutdown(connection->fd, SHUT_RDWR);
+    LIST_FOREACH (connection, &server.connections, next)
+        if (now_ns - connection->since_ns > REQUEST_NS)
+            shutdown(connection->fd, SHUT_RDWR);
 }
 
 /* ---- life ---- */

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What a sound server has got is played to its end, which takes up to two seconds; shmframe-run
- * kills after five. */
+/* What a sound server has got is played to its end, which takes up to two seconds;
+ * `shmframe run` kills after five. */
 static const struct timespec patience = {.tv_sec = 4};
 
 enum phase {

@@ -220,8 +220,8 @@ static void check_client(const struct client *client) {
         check_reader(reader);
         readers++;
     }
-    STAILQ_FOREACH(mail, &client->queue, next)
-    queued++;
+    STAILQ_FOREACH (mail, &client->queue, next)
+        queued++;
     fuzz_must(writers == client->writer_count && within(QUOTA_STREAMS, writers),
               "writers are not counted");
     fuzz_must(readers == client->reader_count && within(QUOTA_READERS, readers),
