@@ -193,24 +193,44 @@ static void ask(struct size_question *question) {
 
 /* ---- the answer ---- */
 
+static uint32_t at_least_one(uint32_t count) {
+    return count ? count : 1;
+}
+
+/* Slots of so many bytes that get memory though nobody needs them, with such a history. */
+static uint32_t count_spare(uint64_t slot_bytes, uint32_t depth) {
+    enum { PAGE_BYTES = 4096 };
+    struct shmframe_writer_params params = {.loans = 1};
+    struct shmframe_ring_plan ring;
+    /* Whole pages: one less would not do, and there is padding behind. */
+    if (shmframe_format_data(&params.format, NULL, slot_bytes - (PAGE_BYTES - 1)) < 0 ||
+        shmframe_ring_plan(&params, depth, 1, &ring) < 0)
+        return 0;
+    return ring.slots_used - (1 + depth + 1);
+}
+
 /* What the ring of a stream that runs grows by, from what its own readers ask for. */
 static bool plan_growth(const struct size_question *question, struct sizing_demand demand,
                         struct size_ring *ring, char *why, size_t bytes) {
     const struct sizing_demand now =
         sizing_add_up(question->reader, question->running, question->period_ns, false);
-    const uint32_t depth = now.depth ? now.depth : 1;
-    const uint32_t more =
-        (demand.depth > depth ? demand.depth - depth : 0) + demand.leases - now.leases;
+    const uint32_t depth = at_least_one(now.depth);
+    const uint32_t deeper = demand.depth > depth ? demand.depth - depth : 0;
+    /* The first reader's slot is there before it. */
+    const uint32_t more = deeper + at_least_one(demand.leases) - at_least_one(now.leases);
     *ring = question->ring;
-    ring->slots_used += more;
-    ring->memory_bytes += more * ring->slot_bytes;
-    if (ring->slots_used < ring->slots) /* one is to spare */
+    const uint32_t spare = count_spare(ring->slot_bytes, depth);
+    const uint32_t needed = (ring->slots_used > spare ? ring->slots_used - spare : 0) + more;
+    const uint32_t used = needed + count_spare(ring->slot_bytes, depth + deeper);
+    ring->slots_used = used < ring->slots ? used : ring->slots;
+    ring->memory_bytes += (ring->slots_used - question->ring.slots_used) * ring->slot_bytes;
+    if (needed < ring->slots) /* one is free */
         return true;
     snprintf(
         why, bytes,
         "%u slots are needed, the ring has %u: fewer readers, less depth, or a writer with more "
         "ring_bytes",
-        ring->slots_used + 1, ring->slots);
+        needed + 1, ring->slots);
     return false;
 }
 

@@ -38,13 +38,16 @@ int shmframe_ring_plan(const struct shmframe_writer_params *params, uint32_t dep
                        loans + history + WRITER_READER_SLOTS + WRITER_SPARE_SLOTS);
     if (code < 0)
         return code;
-    const uint32_t used = loans + at_least(history, depth) + at_least(leases, WRITER_READER_SLOTS);
-    if (used + WRITER_SPARE_SLOTS > geometry.slots)
+    const uint32_t kept = at_least(history, depth);
+    const uint32_t needed = loans + kept + at_least(leases, WRITER_READER_SLOTS);
+    if (needed + WRITER_SPARE_SLOTS > geometry.slots)
         return error_set(-ENOSPC,
                          "%u slots are needed, %llu bytes have room for %u: fewer readers, less "
                          "depth, or more ring_bytes",
-                         used + WRITER_SPARE_SLOTS, (unsigned long long)geometry.ring_bytes,
+                         needed + WRITER_SPARE_SLOTS, (unsigned long long)geometry.ring_bytes,
                          geometry.slots);
+    const uint32_t used =
+        writer_ring_count_warm(loans, kept, leases, geometry.slot_stride, geometry.slots);
     const uint64_t headers_bytes = offsetof(struct ring, slot[used]);
     *out_plan = (struct shmframe_ring_plan){
         .ring_bytes = geometry.ring_bytes,

@@ -118,7 +118,12 @@ void writer_ring_destroy(struct shmframe_writer *writer, struct writer_ring *rin
 /* Backs slots up to `end` with memory: their headers and their payload. Errors: -ENOMEM. */
 int writer_ring_warm(struct writer_ring *ring, uint32_t end) __attribute__((cold));
 
-/* How many slots loans, history and leases need at once. */
+/* How many of a ring's slots get memory: as many as loans, history and leases (of a first reader at
+ * least) need at once, and of small ones an eighth of the history to spare. */
+uint32_t writer_ring_count_warm(uint32_t loans, uint32_t history, uint32_t leases,
+                                uint64_t slot_stride, uint32_t slots);
+
+/* The same for a ring as it is now. */
 uint32_t writer_ring_warm_target(const struct shmframe_writer *writer,
                                  const struct writer_ring *ring);
 

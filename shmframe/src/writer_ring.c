@@ -27,19 +27,24 @@ int writer_ring_warm(struct writer_ring *ring, uint32_t end) {
 
 /* Small slots beyond what is needed let the writer go on for so many frames without a look at its
  * readers' leases. */
-static uint32_t count_spare(const struct writer_ring *ring) {
+static uint32_t count_spare(uint32_t history, uint64_t slot_stride) {
     enum { FRAMES_A_SPARE = 8, BYTES_MAX = 65536 };
-    const uint32_t most = (uint32_t)(BYTES_MAX / ring->slot_stride);
-    const uint32_t spare = ring->core.history / FRAMES_A_SPARE;
+    const uint32_t most = (uint32_t)(BYTES_MAX / slot_stride);
+    const uint32_t spare = history / FRAMES_A_SPARE;
     return spare < most ? spare : most;
+}
+
+uint32_t writer_ring_count_warm(uint32_t loans, uint32_t history, uint32_t leases,
+                                uint64_t slot_stride, uint32_t slots) {
+    const uint32_t leased = leases > WRITER_READER_SLOTS ? leases : WRITER_READER_SLOTS;
+    const uint32_t warm = loans + history + leased + count_spare(history, slot_stride);
+    return warm < slots ? warm : slots;
 }
 
 uint32_t writer_ring_warm_target(const struct shmframe_writer *writer,
                                  const struct writer_ring *ring) {
-    const uint32_t leased = ring->core.leased_slots > WRITER_READER_SLOTS ? ring->core.leased_slots
-                                                                          : WRITER_READER_SLOTS;
-    const uint32_t target = writer->loans + ring->core.history + leased + count_spare(ring);
-    return target < ring->core.slots ? target : ring->core.slots;
+    return writer_ring_count_warm(writer->loans, ring->core.history, ring->core.leased_slots,
+                                  ring->slot_stride, ring->core.slots);
 }
 
 static void describe_ring(const struct shmframe_writer *writer, struct ring_geometry *geometry) {

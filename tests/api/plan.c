@@ -27,10 +27,13 @@ static struct shmframe_stream_info look(void) {
     return info;
 }
 
+/* Longer than upkeep waits before it gives memory. */
+#define SETTLING_NS INT64_C(100000000)
+
 /* Until upkeep has given memory to all slots that are due, and the links are as many as they stay.
  */
 static void settle(struct shmframe_writer *writer, uint32_t slots) {
-    const int64_t deadline_ns = world_deadline();
+    const int64_t deadline_ns = world_deadline(), end_ns = shmframe_deadline_ns(SETTLING_NS);
     struct shmframe_writer_counters counters;
     do {
         ck_assert_int_lt(shmframe_now_ns(), deadline_ns);
@@ -40,7 +43,7 @@ static void settle(struct shmframe_writer *writer, uint32_t slots) {
         shmframe_session_dispatch(world.session);
         shmframe_writer_counters(writer, &counters);
         ck_assert_uint_le(counters.slots_used, slots);
-    } while (counters.slots_used < slots);
+    } while (counters.slots_used < slots || shmframe_now_ns() < end_ns);
 }
 
 /* Memory of what belongs to the ring but is no ring: its links, in use or waiting for a reader. */
@@ -88,6 +91,26 @@ START_TEST(memory_and_slots_of_a_stream_are_those_foretold) {
 }
 END_TEST
 
+/* Small slots: an eighth of the history more of them get memory. */
+START_TEST(slots_to_spare_are_foretold) {
+    for (uint32_t depth = 7; depth <= 64; depth += 57) {
+        struct shmframe_writer_params params = {.stream = "s"};
+        ck_assert_int_eq(shmframe_format_data(&params.format, NULL, 64), 0);
+        struct shmframe_writer *writer;
+        ck_assert_int_eq(shmframe_writer_open(world.session, &params, &writer), 0);
+        struct shmframe_reader *reader = join(SHMFRAME_IN_ORDER, depth, 1);
+        const struct shmframe_ring_plan foretold = plan(&params, depth, 1);
+        ck_assert_uint_eq(foretold.slots_used, 1 + depth + 1 + depth / 8);
+        settle(writer, foretold.slots_used);
+        ck_assert_uint_eq(look().slots, foretold.slots_used);
+        shmframe_reader_close(reader);
+        params.history = depth;
+        ck_assert_uint_eq(plan(&params, 0, 1).slots_used, foretold.slots_used);
+        shmframe_writer_close(writer);
+    }
+}
+END_TEST
+
 struct follower {
     struct shmframe_reader *reader;
     uint32_t leases, held;
@@ -116,8 +139,7 @@ START_TEST(a_lossless_reader_takes_a_slot_less_than_it_has_leases) {
     const uint32_t slots = plan(&params, 1, 2).slots_used;
     ck_assert_uint_eq(slots, 1 + 1 + 2);
     struct shmframe_writer_counters counters = {0};
-    /* Longer than upkeep waits before it gives memory. */
-    const int64_t end_ns = shmframe_deadline_ns(INT64_C(100000000));
+    const int64_t end_ns = shmframe_deadline_ns(SETTLING_NS);
     while (shmframe_now_ns() < end_ns || counters.slots_used < slots) {
         struct shmframe_loan loan;
         ck_assert_int_eq(shmframe_writer_loan(writer, SHMFRAME_NOW, &loan), 0);
@@ -206,6 +228,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, world_begin, world_end);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, memory_and_slots_of_a_stream_are_those_foretold);
+    tcase_add_test(tests, slots_to_spare_are_foretold);
     tcase_add_test(tests, a_lossless_reader_takes_a_slot_less_than_it_has_leases);
     tcase_add_test(tests, address_space_and_slots_are_those_of_the_ring);
     tcase_add_test(tests, what_does_not_fit_is_refused_as_it_will_be);

@@ -144,7 +144,7 @@ PLAN = [
     ("plan: depth", S + "ring_plan.c", *never("if (depth > SHMFRAME_DEPTH_MAX)"), "api-plan"),
     ("plan: leases", S + "ring_plan.c", *never("if (leases > RING_SLOTS_MAX)"), "api-plan"),
     ("plan: counts", S + "ring_plan.c", "const int code = writer_check_counts(params);", "const int code = 0;", "api-plan"),
-    ("plan: room", S + "ring_plan.c", *never("if (used + WRITER_SPARE_SLOTS > geometry.slots)"), "api-plan"),
+    ("plan: room", S + "ring_plan.c", *never("if (needed + WRITER_SPARE_SLOTS > geometry.slots)"), "api-plan"),
     ("plan: format", S + "ring_plan.c", "        code = shmframe_format_complete(&format);\n    if (code < 0)\n        return code;", "        shmframe_format_complete(&format);", "api-plan"),
 ]
 

@@ -125,6 +125,7 @@ class Stream(unittest.TestCase):
         cls.run_ = subprocess.Popen(
             [SHMFRAME, "run", f"sh -c 'echo $SHMFRAME_SOCKET > {told}; exec sleep 300'",
              "shmframe-pattern --stream cam --size 320x240 --rate 100 --no-sound",
+             "shmframe-pattern --stream small --size 64x48 --rate 100 --no-sound",
              "shmframe-latency cam --interval 0 --policy in-order --depth 9 --leases 2",
              "shmframe-latency cam --interval 0 --policy in-order --depth 5",
              "shmframe-latency cam --interval 0 --policy latest"],
@@ -167,8 +168,8 @@ class Stream(unittest.TestCase):
         # A slot more would be seen.
         self.assertGreater(ring["slot_bytes"], (3 + SPARE_LINKS) * LINK_BYTES)
 
-    def size_of(self, *arguments):
-        done = call("size", "--of", "cam", "--format", "json", *arguments, env=self.env)
+    def size_of(self, *arguments, stream="cam"):
+        done = call("size", "--of", stream, "--format", "json", *arguments, env=self.env)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return json.loads(done.stdout)
 
@@ -207,6 +208,22 @@ class Stream(unittest.TestCase):
                     env=self.env)
         self.assertEqual(done.returncode, 1)
         self.assertIn("slots are needed, the ring has 256", done.stderr)
+
+    def test_small_slots_to_spare_are_counted_but_not_needed(self):
+        """Of a history of 64 frames 8."""
+        paper = ["--size", "64x48", "--rate", "100"]
+        deep = ["--reader", "in-order,depth=64"]
+        while self.size_of(stream="small")["ring"]["slots"] < 3:
+            self.assertLess(time.monotonic(), self.end)
+            time.sleep(0.05)
+        foretold = size(*paper, *deep)["ring"]["slots"]
+        self.assertEqual(foretold, 1 + 64 + 1 + 64 // 8)
+        self.assertEqual(self.size_of(*deep, stream="small")["ring"]["slots"], foretold)
+        for readers, code in (256 - 1 - 1 - 192, 0), (256 - 1 - 192, 1):
+            many = ["--reader", f"in-order,depth=192,count={readers}"]
+            for where, environ in (paper, None), (["--of", "small"], self.env):
+                done = call("size", *where, *many, env=environ)
+                self.assertEqual(done.returncode, code, (readers, where, done.stderr))
 
     def test_holds_are_judged_by_the_rate(self):
         """At so high a rate nobody keeps up, as each hold takes some time."""

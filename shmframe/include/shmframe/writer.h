@@ -66,7 +66,8 @@ struct shmframe_ring_plan {
     uint64_t slot_bytes;   /**< memory of a slot: whole pages */
     uint64_t memory_bytes; /**< of the ring, once `slots_used` slots have theirs */
     uint32_t slots;        /**< that there is room for */
-    uint32_t slots_used;   /**< that get memory: loans, history and leases */
+    uint32_t slots_used;   /**< that get memory: for loans, history and leases, and of small slots
+                                an eighth of the history more, at most 64 KiB of them */
 };
 
 /** Tells what ring an open with `params` makes (stream, group and deadline do not matter), and what of
