@@ -276,14 +276,14 @@ bool session_answer_call(struct shmframe_session *session, struct channel_mail *
     return false;
 }
 
-void session_drop_calls(struct shmframe_session *session) {
+void session_drop_calls(struct shmframe_session *session, int code, const char *text) {
     struct session_call *call;
     TAILQ_FOREACH (call, &session->calls, next) {
         if (call->is_done)
             continue;
         call->is_done = true;
-        call->code = -ENOTCONN;
-        message_put_text(call->text, sizeof(call->text), "the supervisor went away meanwhile");
+        call->code = code;
+        message_put_text(call->text, sizeof(call->text), text);
     }
 }
 

@@ -129,8 +129,8 @@ void session_kick(struct shmframe_session *session);
 
 /* Hands a message to whoever asked what it answers. False: nobody did. */
 bool session_answer_call(struct shmframe_session *session, struct channel_mail *mail);
-/* Tells all who wait for an answer that there will be none: the supervisor went away. */
-void session_drop_calls(struct shmframe_session *session);
+/* Tells all who wait for an answer that there will be none, and why. */
+void session_drop_calls(struct shmframe_session *session, int code, const char *text);
 
 /* ---- session_wire.c; with the mutex held ---- */
 
@@ -164,7 +164,7 @@ void session_break(struct shmframe_session *session);
 int session_check_stream(const char *stream);
 
 /* Sends a question and hands its answers to `take`. Errors: the answer's; -ENOTCONN; -ETIMEDOUT;
- * -EINTR. */
+ * -EINTR; -ENOMEM; -EPROTO, -EPROTONOSUPPORT, -EMFILE what was received has ended the connection. */
 int session_ask(struct shmframe_session *session, union message *message, const int *fds,
                 int64_t deadline_ns, bool (*take)(void *user, struct channel_mail *mail),
                 void *user);

@@ -141,7 +141,8 @@ static void retry(struct shmframe_session *session, int64_t now_ns) {
     }
 }
 
-static void disconnect(struct shmframe_session *session) {
+/* `code` and `text` are for who waits for an answer. */
+static void disconnect(struct shmframe_session *session, int code, const char *text) {
     if (session->socket < 0)
         return;
     close(session->socket);
@@ -152,7 +153,7 @@ static void disconnect(struct shmframe_session *session) {
     session_notice_unref(session->notice);
     session->notice = NULL;
     clear_out(session);
-    session_drop_calls(session);
+    session_drop_calls(session, code, text);
     STEP(SESSION_LOST);
     if (was_welcome) {
         session->backoff_ns = BACKOFF_FIRST_NS;
@@ -366,7 +367,10 @@ static unsigned receive(struct shmframe_session *session) {
                 message_put_text(session->refusal_text, sizeof(session->refusal_text),
                                  shmframe_last_error());
             }
-            disconnect(session);
+            if (code == -EPIPE)
+                disconnect(session, -ENOTCONN, "the supervisor went away meanwhile");
+            else
+                disconnect(session, code, shmframe_last_error());
         }
     }
     return taken;
@@ -388,7 +392,7 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns) {
     if (session->is_timer_set && read(session->timer, &ticks, sizeof(ticks)) > 0)
         session->is_timer_set = false;
     if (session->is_broken)
-        disconnect(session);
+        disconnect(session, -ENOTCONN, "the connection to the supervisor is being made anew");
     if (session->is_watch_due)
         watch_sending(session);
     flush(session);
@@ -397,7 +401,7 @@ unsigned session_do_upkeep(struct shmframe_session *session, int64_t now_ns) {
     if (session->socket >= 0 && !session->is_welcome &&
         now_ns - session->hello_ns > SESSION_HELLO_TIMEOUT_NS) {
         session->refusal = -ETIMEDOUT;
-        disconnect(session);
+        disconnect(session, -ETIMEDOUT, "the supervisor does not answer in time");
     }
     if (session->socket < 0 && now_ns >= session->reconnect_ns &&
         session_connect(session, now_ns) == 0)

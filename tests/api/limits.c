@@ -615,6 +615,45 @@ START_TEST(garbage_ends_the_connection_and_the_session_comes_back) {
 }
 END_TEST
 
+static void answer_a_question_with_garbage(void) {
+    struct message_hello hello;
+    const int fd = accept_session(false_listener, &hello);
+    const struct message_welcome welcome = make_welcome(&hello);
+    const int notice = make_notice(true);
+    send_with(fd, &welcome, sizeof(welcome), notice, 1);
+    close(notice);
+    struct pollfd question = {.fd = fd, .events = POLLIN};
+    union message message;
+    if (poll(&question, 1, 20000) != 1 || recv(fd, &message, sizeof(message), 0) <= 0)
+        _exit(9);
+    send_garbage(fd, &hello);
+    expect_hang_up(fd);
+}
+
+static const struct {
+    enum garbage kind;
+    const char *told;
+} told_garbage[] = {
+    {A_SECOND_WELCOME, "WELCOME came twice"},
+    {FROM_A_SESSION, "not for a supervisor to send"},
+    {LONG, "longer than any may be"},
+};
+
+START_TEST(who_asks_hears_why_the_connection_was_ended) {
+    garbage_kind = told_garbage[_i].kind;
+    false_listener = listen_falsely();
+    const pid_t pid = world_fork(answer_a_question_with_garbage);
+    struct shmframe_session *session;
+    ck_assert_int_eq(open_falsely(world_deadline(), &session), 0);
+    struct shmframe_answer answer;
+    expect_error(shmframe_session_request(session, "s", "verb", NULL, world_deadline(), &answer),
+                 -EPROTO, told_garbage[_i].told);
+    shmframe_session_close(session);
+    world_join(pid);
+    stop_listening(false_listener);
+}
+END_TEST
+
 /* ---- paths ---- */
 
 static int open_at(const char *path) {
@@ -690,6 +729,8 @@ int main(void) {
     tcase_add_test(tests, a_notice_page_that_could_shrink_is_refused);
     tcase_add_loop_test(tests, garbage_ends_the_connection_and_the_session_comes_back, 0,
                         GARBAGE_KINDS);
+    tcase_add_loop_test(tests, who_asks_hears_why_the_connection_was_ended, 0,
+                        sizeof(told_garbage) / sizeof(told_garbage[0]));
     tcase_add_test(tests, a_path_that_cannot_be_one_is_refused);
     tcase_add_test(tests, a_path_without_a_supervisor_is_named);
     tcase_add_loop_test(tests, a_supervisor_that_does_not_answer_is_named, 0, 2);

@@ -3,6 +3,8 @@
  * Life: open, then writers and readers, which must be closed before it; close.
  * Threads: any thread may use a session; its calls take turns. Each writer and reader belongs to
  *   one thread at a time. Not usable after fork() in the child: open a new one there.
+ * Errors: whatever asks the supervisor may also fail with -EPROTO or -EPROTONOSUPPORT (what it sent
+ *   breaks the protocol), -EMFILE (no descriptor left for what it sent) or -ENOMEM.
  * Timing: the session notices a supervisor that went away and comes back to the next one by itself,
  *   in dispatch and, five times a second, from the frame path. Frames flow meanwhile.
  */
