@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the mutants take out is in the source, once, and the tests that are to miss it exist.
+"""What the mutants take out is in the source, once and by whole words, and the tests that are to miss
+it exist.
 
 usage: fit.py BUILD
 
@@ -8,6 +9,7 @@ mutants are run. Exit: 0 all fit, 1 some do not, 2 usage.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -39,10 +41,21 @@ def changes():
         yield "broken.py", name, read(file), text, instead
 
 
+def cut_words(source, text, instead):
+    """Of both ends: what is left of a word of the source, where another word than before would join it."""
+    before, after = source.split(text)
+    ends = [re.search(r"\w*$", before), re.match(r"\w*", after)]
+    words = [[re.match(r"\w*", part).group(), re.search(r"\w*$", part).group()] for part in (text, instead)]
+    return [end.group() for end, was, now in zip(ends, *words) if end.group() and was and was != now]
+
+
 def unfit():
     for script, name, source, text, instead in changes():
         if source.count(text) != 1:
             yield "%s, '%s': the text to change is there %d times" % (script, name, source.count(text))
+            continue
+        for rest in cut_words(source, text, instead):
+            yield "%s, '%s': leaves '%s' of a word" % (script, name, rest)
         if text == instead:
             yield "%s, '%s': changes nothing" % (script, name)
 

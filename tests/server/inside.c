@@ -258,6 +258,20 @@ START_TEST(a_next_writer_waits_for_a_session_that_has_not_read_yet) {
 }
 END_TEST
 
+START_TEST(a_next_writer_waits_for_a_session_beside_one_that_is_just_back) {
+    load_names();
+    const struct stream *stream = TAILQ_FIRST(&server.streams);
+    open_peer(&other);
+    server.started_ns = shmframe_now_ns() + FOLLOWERS_NS; /* it is not waited for for ever */
+    make_older(-FOLLOWERS_NS);                            /* however slow the machine is */
+    ck_assert(names_await_reader(stream)); /* and asks it whether it has read so far */
+    read_all(&other);
+    ck_assert(names_await_reader(stream));
+    make_older(FOLLOWERS_NS + 2 * GRACE_NS);
+    ck_assert(!names_await_reader(stream));
+}
+END_TEST
+
 /* Looks for those who were there under the former supervisor. */
 static bool is_awaited(void) {
     server.started_ns = shmframe_now_ns() - 2 * GRACE_NS; /* nor is it here */
@@ -457,6 +471,7 @@ int main(void) {
     tcase_add_test(cases, a_process_of_which_no_session_reads_keeps_its_links);
     tcase_add_test(cases, connections_that_say_nothing_keep_no_link);
     tcase_add_test(cases, a_next_writer_waits_for_a_session_that_has_not_read_yet);
+    tcase_add_test(cases, a_next_writer_waits_for_a_session_beside_one_that_is_just_back);
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
     tcase_add_loop_test(cases, a_process_that_is_stopped_keeps_its_links, 0, 2);
     tcase_add_test(cases, a_process_is_looked_up_once_for_all_its_readers);

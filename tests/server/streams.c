@@ -524,6 +524,17 @@ START_TEST(a_writer_that_comes_back_to_what_others_have_written_since_is_refused
 }
 END_TEST
 
+START_TEST(a_writer_that_comes_back_does_not_use_up_the_numbers) {
+    static const uint64_t told[] = {UINT64_C(1) << 44, (UINT64_C(1) << 44) + 1, UINT64_MAX};
+    const struct ring_options back = {
+        .links = 2, .flags = MESSAGE_RESYNC, .generation = 1, .sequence = told[_i]};
+    peer_send_ring(&writer, &ring, "test", &back);
+    struct channel_mail mail;
+    peer_expect(&writer, MESSAGE_OPENED, &mail);
+    ck_assert_uint_eq(mail.message.opened.sequence, _i == 0 ? told[0] : 0);
+}
+END_TEST
+
 START_TEST(a_poisoned_head_does_not_use_up_the_numbers) {
     peer_open_ring(&writer, &ring, "test", &TWO_LINKS);
     atomic_store(&ring.memory->head, UINT64_MAX);
@@ -986,6 +997,7 @@ int main(void) {
     tcase_add_test(cases, who_comes_while_the_writer_is_still_dying_hears_not_yet);
     tcase_add_test(cases, a_writer_that_closes_is_gone_and_the_name_is_free);
     tcase_add_test(cases, a_writer_that_comes_back_to_what_others_have_written_since_is_refused);
+    tcase_add_loop_test(cases, a_writer_that_comes_back_does_not_use_up_the_numbers, 0, 3);
     tcase_add_test(cases, a_poisoned_head_does_not_use_up_the_numbers);
     tcase_add_test(cases, followers_are_linked_to_the_next_ring_before_its_open_returns);
     tcase_add_test(cases, a_refused_next_ring_leaves_the_former_as_it_was);
