@@ -63,13 +63,17 @@ class Copy:
     def fails(self, name):
         """What the test complains of, or None."""
         test = self.tests[name]
+        so_far = os.path.join(self.build_folder, "so-far")
+        write(so_far, "")
         try:
             result = subprocess.run(
-                test["cmd"], cwd=test.get("workdir") or self.build_folder, env={**os.environ, **test["env"]},
+                test["cmd"], cwd=test.get("workdir") or self.build_folder,
+                env={**os.environ, **test["env"], "CK_LOG_FILE_NAME": so_far},
                 capture_output=True, text=True, errors="replace", timeout=LIMIT_S, stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired:
-            return "does not end"
+            with open(so_far, encoding="utf-8", errors="replace") as said:
+                return "does not end; " + first_complaint(said.read(), self.folder)
         return first_complaint(result.stdout + result.stderr, self.folder) if result.returncode else None
 
 
