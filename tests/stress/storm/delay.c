@@ -112,6 +112,8 @@ static void check_flow(const struct reading *reading, const struct shmframe_leas
     if (is_disturbed || delay_ns < FLOW_NS)
         return;
     delay_ns -= payload->awake_ns + board_awake_ns() - reading->awake_ns;
+    /* It is the supervisor who links the two, once it has a processor. */
+    delay_ns -= board_supervisor_awake_ns() - reading->supervisor_awake_ns;
     delay_ns -= held_ns(reading, writer_ns);
     if (delay_ns - board_stalled_ns(writer_ns) < FLOW_NS)
         board_count(TOTAL_SLOW_MACHINE, 1);
