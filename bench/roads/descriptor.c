@@ -1,8 +1,11 @@
 #include "descriptor.h"
 
+#include "program.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 union passed {
     struct cmsghdr header;
@@ -39,4 +42,17 @@ ssize_t descriptor_receive(int socket, void *data, size_t bytes, int *out_descri
     }
     memcpy(out_descriptor, CMSG_DATA(header), sizeof(*out_descriptor));
     return done;
+}
+
+void descriptor_pairs_open(int pair[][2], uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair[i]) < 0)
+            program_fail("no sockets: %m");
+}
+
+void descriptor_pairs_close(int pair[][2], uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        close(pair[i][0]);
+        close(pair[i][1]);
+    }
 }

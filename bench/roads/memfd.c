@@ -48,21 +48,15 @@ static void *prepare(const struct road_plan *plan) {
     if (!sockets)
         program_fail("no memory for sockets");
     sockets->plan = plan;
-    for (uint32_t i = 0; i < plan->readers; i++) {
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets->end[i]) < 0)
-            program_fail("no sockets: %m");
-        if (plan->bytes >= LARGE_BYTES)
-            setsockopt(sockets->end[i][1], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few));
-    }
+    descriptor_pairs_open(sockets->end, plan->readers);
+    for (uint32_t i = 0; plan->bytes >= LARGE_BYTES && i < plan->readers; i++)
+        setsockopt(sockets->end[i][1], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few));
     return sockets;
 }
 
 static void finish(void *prepared) {
     struct sockets *sockets = prepared;
-    for (uint32_t i = 0; i < sockets->plan->readers; i++) {
-        close(sockets->end[i][0]);
-        close(sockets->end[i][1]);
-    }
+    descriptor_pairs_close(sockets->end, sockets->plan->readers);
     free(sockets);
 }
 

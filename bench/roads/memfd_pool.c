@@ -53,18 +53,13 @@ static void *prepare(const struct road_plan *plan) {
     pool->plan = plan;
     pool->slots = road_depth(plan, SLOTS_MAX - plan->held - 1) + plan->held + 1;
     pool->slot_bytes = (plan->bytes + 4095) / 4096 * 4096;
-    for (uint32_t i = 0; i < plan->readers; i++)
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pool->end[i]) < 0)
-            program_fail("no sockets: %m");
+    descriptor_pairs_open(pool->end, plan->readers);
     return pool;
 }
 
 static void finish(void *prepared) {
     struct pool *pool = prepared;
-    for (uint32_t i = 0; i < pool->plan->readers; i++) {
-        close(pool->end[i][0]);
-        close(pool->end[i][1]);
-    }
+    descriptor_pairs_close(pool->end, pool->plan->readers);
     free(pool);
 }
 
