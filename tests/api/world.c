@@ -1,6 +1,5 @@
 #include "world.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "../built.h"
+#include "../folder.h"
 #include "../region/descriptors.h"
 
 struct world world;
@@ -130,24 +130,13 @@ void world_begin(void) {
     world.session = world_open_session();
 }
 
-static void clear_folder(void) {
-    DIR *files = opendir(world.folder);
-    ck_assert_ptr_nonnull(files);
-    const struct dirent *file;
-    while ((file = readdir(files)))
-        if (file->d_name[0] != '.')
-            unlinkat(dirfd(files), file->d_name, 0);
-    closedir(files);
-}
-
 void world_end(void) {
     shmframe_session_close(world.session);
     descriptors_end();
     ck_assert_int_eq(count_mappings(), mappings_before);
     if (world.supervisor > 0)
         world_kill_supervisor();
-    clear_folder();
-    ck_assert_int_eq(rmdir(world.folder), 0);
+    ck_assert_int_eq(folder_remove(world.folder), 0);
     close(word[0]);
     close(word[1]);
 }

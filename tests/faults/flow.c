@@ -1,6 +1,5 @@
 #include "flow.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,15 +95,4 @@ void flow_take(struct shmframe_reader *reader, uint64_t *sequence) {
     flow_check(&lease);
     ++*sequence;
     TRY(shmframe_reader_release(reader, &lease));
-}
-
-void flow_remove_folder(const char *folder) {
-    DIR *files = opendir(folder);
-    const struct dirent *file;
-    while (files && (file = readdir(files)))
-        if (file->d_name[0] != '.')
-            unlinkat(dirfd(files), file->d_name, 0);
-    if (files)
-        closedir(files);
-    rmdir(folder);
 }

@@ -28,7 +28,4 @@ void flow_publish(struct shmframe_writer *writer, uint64_t *sequence);
 /* Takes the next frame, which must be `*sequence` + 1 with nothing lost. */
 void flow_take(struct shmframe_reader *reader, uint64_t *sequence);
 
-/* With the files in it. */
-void flow_remove_folder(const char *folder);
-
 #endif

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../folder.h"
+
 static char folder[64], place[96];
 static pid_t supervisor;
 
@@ -57,7 +59,7 @@ static void begin(void) {
 
 static void end(void) {
     kill_supervisor();
-    flow_remove_folder(folder);
+    folder_remove(folder);
 }
 
 static struct shmframe_session *open_session(void) {

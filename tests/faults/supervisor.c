@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../folder.h"
+
 enum { ERRORS_MAX = 5, NTH_MAX = 64, START_MS = 20000, STOP_MS = 10000 };
 
 static const struct {
@@ -491,7 +493,7 @@ static void begin(void) {
 
 static void end(void) {
     stop_supervisor();
-    flow_remove_folder(folder);
+    folder_remove(folder);
 }
 
 int main(void) {

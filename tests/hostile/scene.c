@@ -2,7 +2,6 @@
 
 #include "board.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../folder.h"
 #include "../region/descriptors.h"
 
 static const int64_t PATIENCE_NS = INT64_C(20000000000);
@@ -65,17 +65,6 @@ int scene_start(const char *program) {
     return 0;
 }
 
-static void clear_folder(void) {
-    DIR *files = opendir(folder);
-    const struct dirent *file;
-    while (files && (file = readdir(files)))
-        if (file->d_name[0] != '.')
-            unlinkat(dirfd(files), file->d_name, 0);
-    if (files)
-        closedir(files);
-    rmdir(folder);
-}
-
 void scene_look(void) {
     int status;
     if (board->supervisor > 0 &&
@@ -96,7 +85,7 @@ void scene_stop(void) {
             board_fault("the supervisor does not end well: status 0x%x", (unsigned)status);
         kill(board->supervisor, SIGKILL); /* if it is still there */
     }
-    clear_folder();
+    folder_remove(folder);
 }
 
 /* ---- what it holds ---- */

@@ -527,43 +527,37 @@ START_TEST(long_bars_keep_no_search_busy) {
 }
 END_TEST
 
-START_TEST(marks_beside_and_below_long_bars_are_found) {
-    static const uint32_t cells[] = {2, 3, 4, 6, 8};
+/* In each of three columns and so many `rows`, over what is painted with cells of each size. */
+static void find_everywhere(void (*cover)(const struct shmframe_format *format, uint32_t cell,
+                                          uint8_t *slot),
+                            const uint32_t *cells, uint32_t sizes, uint32_t rows) {
+    const uint32_t places = 3 * rows;
     struct easel small, large;
     ck_assert_int_eq(set_up(&small, "gray", 320, 180), 0);
-    ck_assert_int_eq(set_up(&large, "gray", 3 * 320, 3 * 180), 0);
+    ck_assert_int_eq(set_up(&large, "gray", 3 * 320, rows * 180), 0);
     struct mark mark = find_mark(5);
-    for (uint32_t i = 0; i < sizeof(cells) / sizeof(cells[0]) * 9; i++) {
+    for (uint32_t i = 0; i < sizes * places; i++) {
         struct mark_sight sight;
-        paint_stripes(&large.format, cells[i / 9], large.slot);
+        cover(&large.format, cells[i / places], large.slot);
         mark.number = i;
-        place(&small, &large, &mark, i % 3 * 320, i / 3 % 3 * 180);
+        place(&small, &large, &mark, i % 3 * 320, i / 3 % rows * 180);
         ck_assert_msg(look(&large, &sight) && sight.copies == 3, "cells of %u, place %u",
-                      cells[i / 9], i % 9);
+                      cells[i / places], i % places);
         ck_assert_uint_eq(sight.mark.number, i);
     }
     tear_down(&small);
     tear_down(&large);
 }
+
+START_TEST(marks_beside_and_below_long_bars_are_found) {
+    static const uint32_t cells[] = {2, 3, 4, 6, 8};
+    find_everywhere(paint_stripes, cells, sizeof(cells) / sizeof(cells[0]), 3);
+}
 END_TEST
 
 START_TEST(marks_below_a_thousand_guards_are_found) {
     static const uint32_t cells[] = {2, 3, 5};
-    struct easel small, large;
-    ck_assert_int_eq(set_up(&small, "gray", 320, 180), 0);
-    ck_assert_int_eq(set_up(&large, "gray", 3 * 320, 4 * 180), 0);
-    struct mark mark = find_mark(5);
-    for (uint32_t i = 0; i < sizeof(cells) / sizeof(cells[0]) * 12; i++) {
-        struct mark_sight sight;
-        paint_guards(&large.format, cells[i / 12], large.slot);
-        mark.number = i;
-        place(&small, &large, &mark, i % 3 * 320, i / 3 % 4 * 180);
-        ck_assert_msg(look(&large, &sight) && sight.copies == 3, "cells of %u, place %u",
-                      cells[i / 12], i % 12);
-        ck_assert_uint_eq(sight.mark.number, i);
-    }
-    tear_down(&small);
-    tear_down(&large);
+    find_everywhere(paint_guards, cells, sizeof(cells) / sizeof(cells[0]), 4);
 }
 END_TEST
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "raw.h"
 
 static int side[2];
 
@@ -27,25 +28,8 @@ static void close_pair(void) {
     descriptors_end();
 }
 
-/* Sends bytes and descriptors that channel_send() would not. */
-static void send_raw(const void *bytes, size_t length, unsigned fds) {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(16 * sizeof(int))];
-    } control = {0};
-    struct iovec place = {.iov_base = (void *)bytes, .iov_len = length};
-    struct msghdr parts = {.msg_iov = &place, .msg_iovlen = 1};
-    if (fds) {
-        parts.msg_control = control.bytes;
-        parts.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-        struct cmsghdr *item = CMSG_FIRSTHDR(&parts);
-        item->cmsg_level = SOL_SOCKET;
-        item->cmsg_type = SCM_RIGHTS;
-        item->cmsg_len = CMSG_LEN(fds * sizeof(int));
-        for (unsigned i = 0; i < fds; i++)
-            memcpy(CMSG_DATA(item) + i * sizeof(int), &side[0], sizeof(int));
-    }
-    ck_assert_int_eq(sendmsg(side[0], &parts, 0), (ssize_t)length);
+static void send_to_other(const void *bytes, size_t length, unsigned fds) {
+    send_raw(side[0], bytes, length, side[0], fds);
 }
 
 /* channel_receive() answers `code` and leaves nothing open. */
@@ -120,17 +104,17 @@ START_TEST(short_and_long_messages_are_refused) {
     message_init(&message, MESSAGE_HELLO, 0);
     char longer[2 * sizeof(union message)] = {0};
     memcpy(longer, &message, sizeof(message));
-    send_raw(longer, sizeof(longer), 0);
+    send_to_other(longer, sizeof(longer), 0);
     receive_fails(-EPROTO);
-    send_raw(longer, sizeof(longer), 2);
+    send_to_other(longer, sizeof(longer), 2);
     receive_fails(-EPROTO);
-    send_raw(&message, message_bytes(MESSAGE_HELLO) - 1, 0);
+    send_to_other(&message, message_bytes(MESSAGE_HELLO) - 1, 0);
     receive_fails(-EPROTO);
-    send_raw(&message, 1, 0);
+    send_to_other(&message, 1, 0);
     receive_fails(-EPROTO);
-    send_raw(&message, 1, 3);
+    send_to_other(&message, 1, 3);
     receive_fails(-EPROTO);
-    send_raw(&message, 1, 16);
+    send_to_other(&message, 1, 16);
     receive_fails(-EPROTO);
 }
 END_TEST
@@ -146,7 +130,7 @@ START_TEST(a_message_that_was_cut_is_refused) {
     union message message;
     message_init(&message, type, 0);
     memcpy(longer, &message, sizeof(message));
-    send_raw(longer, sizeof(longer), 0);
+    send_to_other(longer, sizeof(longer), 0);
     receive_fails(-EPROTO);
 }
 END_TEST
@@ -157,7 +141,7 @@ START_TEST(too_many_and_too_few_descriptors_are_refused_and_closed) {
     for (unsigned fds = 0; fds <= 16; fds++) {
         if (fds == message_fds(MESSAGE_OFFER_LINK))
             continue;
-        send_raw(&message, message_bytes(MESSAGE_OFFER_LINK), fds);
+        send_to_other(&message, message_bytes(MESSAGE_OFFER_LINK), fds);
         receive_fails(-EPROTO);
     }
 }
@@ -167,7 +151,7 @@ START_TEST(another_version_is_refused_with_its_own_error) {
     union message message;
     message_init(&message, MESSAGE_HELLO, 0);
     message.header.abi++;
-    send_raw(&message, message_bytes(MESSAGE_HELLO), 0);
+    send_to_other(&message, message_bytes(MESSAGE_HELLO), 0);
     receive_fails(-EPROTONOSUPPORT);
 }
 END_TEST

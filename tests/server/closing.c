@@ -29,6 +29,7 @@ enum { STRANGER_UID = 12345 };
 
 static const struct peer_user root = {0}, stranger = {.uid = STRANGER_UID, .gid = STRANGER_UID};
 static struct supervisor supervisor;
+static char config[96]; /* of its nodes, if it has any */
 /* The silent file system, see below: whether it is late, and how many questions it holds back. */
 static bool is_late;
 static atomic_uint *held_back;
@@ -39,6 +40,7 @@ static void begin(void) {
 }
 
 static void end(void) {
+    unlink(config);
     supervisor_clean(&supervisor);
 }
 
@@ -47,6 +49,37 @@ static void open_to_stranger(void) {
     supervisor_start(&supervisor);
     ck_assert_int_eq(chmod(supervisor.folder, 0711), 0);
     ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
+}
+
+/* Until SIGCONT. */
+static void hold_supervisor(void) {
+    int status;
+    kill(supervisor.pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+}
+
+static void send_command(struct peer *peer, const char *verb) {
+    union message message;
+    message_init(&message, MESSAGE_COMMAND, 9);
+    strcpy(message.command.verb, verb);
+    peer_send(peer, &message, NULL);
+}
+
+/* By a peer that has asked for it. */
+static void expect_upgrade(struct peer *peer) {
+    struct channel_mail mail;
+    peer_expect(peer, MESSAGE_DONE, &mail);
+    peer_expect_end(peer);
+    peer_vanish(peer);
+    peer_open(peer, &supervisor, "with the new one");
+    peer_close(peer);
+}
+
+static void upgrade(void) {
+    struct peer peer;
+    peer_open(&peer, &supervisor, "asks for an upgrade");
+    send_command(&peer, "upgrade");
+    expect_upgrade(&peer);
 }
 
 /* ---- what is refused or ignored ---- */
@@ -176,10 +209,8 @@ static bool send_loaded_link(struct peer *peer, const struct sockaddr_in *addres
 /* As many as fit into the peer's socket. */
 static bool send_some(struct peer *peer, const struct sockaddr_in *address) {
     enum { SOME = 32 };
-    int status;
     bool goes_on = true;
-    kill(supervisor.pid, SIGSTOP);
-    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    hold_supervisor();
     for (unsigned i = 0; i < SOME && goes_on; i++)
         goes_on = send_loaded_link(peer, address);
     kill(supervisor.pid, SIGCONT);
@@ -394,19 +425,6 @@ START_TEST(a_file_that_is_never_closed_holds_up_no_other) {
 }
 END_TEST
 
-static void send_command(struct peer *peer, const char *verb) {
-    union message message;
-    message_init(&message, MESSAGE_COMMAND, 9);
-    strcpy(message.command.verb, verb);
-    peer_send(peer, &message, NULL);
-}
-
-static void command_upgrade(struct peer *peer) {
-    struct channel_mail mail;
-    send_command(peer, "upgrade");
-    peer_expect(peer, MESSAGE_DONE, &mail);
-}
-
 START_TEST(a_program_is_not_run_anew_while_a_file_is_not_closed) {
     struct silent silent;
     struct peer peer, other;
@@ -479,7 +497,6 @@ static void await_check(void) {
 /* What is slow to close comes while the supervisor tries the program, which then would close it. */
 START_TEST(what_is_not_read_does_not_hold_up_the_new_program) {
     struct sockaddr_in address;
-    struct channel_mail mail;
     struct peer peer, other;
     const int listener = listen_silently(&address, 1);
     if (listener < 0)
@@ -492,11 +509,7 @@ START_TEST(what_is_not_read_does_not_hold_up_the_new_program) {
     await_check();
     send_file(&peer, lingering);
     close(lingering);
-    peer_expect(&other, MESSAGE_DONE, &mail);
-    peer_expect_end(&other);
-    peer_vanish(&other);
-    peer_open(&other, &supervisor, "with the new one");
-    peer_close(&other);
+    expect_upgrade(&other);
     peer_vanish(&peer);
     close(listener);
 }
@@ -532,19 +545,14 @@ static void open_with_loaded_link(struct peer *peer, struct test_ring *ring, boo
 START_TEST(a_link_that_nobody_uses_does_not_hold_up_the_new_program) {
     struct sockaddr_in address;
     struct test_ring ring;
-    struct peer peer, other;
+    struct peer peer;
     const int listener = listen_silently(&address, 1);
     if (listener < 0)
         return; /* no network at all */
     supervisor_start(&supervisor);
     peer_open(&peer, &supervisor, "with a link of its own");
     open_with_loaded_link(&peer, &ring, _i == 1, &address);
-    peer_open(&other, &supervisor, "asks for an upgrade");
-    command_upgrade(&other);
-    peer_expect_end(&other);
-    peer_vanish(&other);
-    peer_open(&other, &supervisor, "with the new one");
-    peer_close(&other);
+    upgrade();
     peer_vanish(&peer);
     ring_drop(&ring);
     close(listener);
@@ -625,9 +633,7 @@ static void end_hanging(struct silent *silent, const pid_t *pid, unsigned count)
  * not stop with the others. */
 static void start_hanging_peers(struct silent *silent, const struct peer_user *user, pid_t *out_pid,
                                 unsigned count) {
-    int status;
-    kill(supervisor.pid, SIGSTOP);
-    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    hold_supervisor();
     for (unsigned i = 0; i < count; i++)
         out_pid[i] = start_hanging(silent, user);
     kill(supervisor.pid, SIGCONT);
@@ -694,25 +700,22 @@ END_TEST
 
 START_TEST(a_program_is_run_anew_while_a_peer_hangs) {
     struct silent silent;
-    struct peer peer;
     pid_t hanging;
     supervisor_start(&supervisor);
     if (!silent_mount(&silent))
         return;
     start_hanging_peers(&silent, &root, &hanging, 1);
-    peer_open(&peer, &supervisor, "asks for an upgrade");
-    command_upgrade(&peer);
-    peer_expect_end(&peer);
-    peer_vanish(&peer);
-    peer_open(&peer, &supervisor, "with the new one");
-    peer_close(&peer);
+    upgrade();
     end_hanging(&silent, &hanging, 1);
 }
 END_TEST
 
-/* One that writes its number into a file, after whatever else it is to do `first`. The caller
- * removes `config`. */
-static pid_t start_node(const char *config, const char *number, const char *first) {
+/* A supervisor with a node that writes its number into a file, after whatever else it is to do
+ * `first`. */
+static pid_t start_node(const char *first) {
+    char number[96];
+    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
+    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
     FILE *file = fopen(config, "we");
     ck_assert_ptr_nonnull(file);
     fprintf(file, "[consumer a]\ncommand = %secho $$ > %s.new; mv %s.new %s; exec sleep 60\n",
@@ -737,11 +740,7 @@ START_TEST(a_node_ends_while_somebody_hangs_as_he_runs_a_program) {
     struct silent silent;
     struct peer peer;
     struct channel_mail mail;
-    char config[96], number[96];
-    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
-    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
-    const pid_t node = start_node(config, number, "");
-    unlink(config);
+    const pid_t node = start_node("");
     if (!silent_mount(&silent))
         return;
     const pid_t hanging = start_hanging(&silent, NULL);
@@ -763,9 +762,7 @@ END_TEST
 
 /* The supervisor finds both when it goes on. */
 static void upgrade_and_end(struct peer *peer) {
-    int status;
-    kill(supervisor.pid, SIGSTOP);
-    ck_assert_int_eq(waitpid(supervisor.pid, &status, WUNTRACED), supervisor.pid);
+    hold_supervisor();
     send_command(peer, "upgrade");
     kill(supervisor.pid, SIGTERM);
     kill(supervisor.pid, SIGCONT);
@@ -783,14 +780,10 @@ END_TEST
 
 START_TEST(who_is_to_end_after_its_nodes_runs_no_program_anew) {
     struct peer peer;
-    char config[96], number[96];
-    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
-    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
-    const pid_t node = start_node(config, number, "");
+    const pid_t node = start_node("");
     peer_open(&peer, &supervisor, "asks for an upgrade");
     upgrade_and_end(&peer);
     supervisor_expect_end(&supervisor);
-    unlink(config);
     ck_assert_int_eq(kill(node, 0), -1);
     peer_vanish(&peer);
 }
@@ -811,10 +804,7 @@ static void await_ending(struct peer *peer) {
 
 START_TEST(who_ends_does_not_say_that_a_program_is_run_anew) {
     struct peer peer;
-    char config[96], number[96];
-    snprintf(config, sizeof(config), "%s/nodes", supervisor.folder);
-    snprintf(number, sizeof(number), "%s/number", supervisor.folder);
-    start_node(config, number, "trap '' TERM; ");
+    start_node("trap '' TERM; ");
     peer_open(&peer, &supervisor, "asks for an upgrade");
     kill(supervisor.pid, SIGTERM);
     await_ending(&peer);
@@ -822,7 +812,6 @@ START_TEST(who_ends_does_not_say_that_a_program_is_run_anew) {
     peer_expect_error(&peer, -EBUSY);
     kill(supervisor.pid, SIGTERM); /* once more: then the node is killed */
     supervisor_expect_end(&supervisor);
-    unlink(config);
     peer_vanish(&peer);
 }
 END_TEST
