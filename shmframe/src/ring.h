@@ -129,7 +129,7 @@ void ring_announce(struct ring_writer *writer);
 /* Says that nothing follows in this ring, and wakes who sleeps. */
 void ring_end(struct ring_writer *writer, enum ring_state state);
 
-/* ---- reading ---- */
+/* ---- reading: ring_read.c ---- */
 
 enum ring_begin {
     RING_BEGIN_NEWEST = 0, /* with the newest complete frame */

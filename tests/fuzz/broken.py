@@ -28,7 +28,7 @@ BREAKS = [
      "    if ((seals & ~F_SEAL_EXEC) != wanted)\n", "    if (seals < 0)\n"),
     ("control", "a descriptor that is not closed: a ring's", "server/stream_ring.c",
      "    closer_close_memory(ring->fd);\n", ""),
-    ("attach", "a bounds check: slots of head", "shmframe/src/ring.c",
+    ("attach", "a bounds check: slots of head", "shmframe/src/ring_read.c",
      "        if (place_slot(place) >= reader->slots || sequence > SEQUENCE_MAX)\n",
      "        if (sequence > SEQUENCE_MAX)\n"),
     ("attach", "an overflow check: slots that do not fill their memory", "shmframe/src/layout.c",

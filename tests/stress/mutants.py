@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../gates"))
 from mutation import Unfit, first_complaint, report, weaken, without_steps
 
-SOURCES = ["ring.c", "bell.c", "futex.c", "clock.c"]
+SOURCES = ["ring.c", "ring_read.c", "bell.c", "futex.c", "clock.c"]
 MORE_SOURCES = {"record": ["record.c", "record_read.c", "histogram.c", "region.c", "error.c"]}
 LUCK_S = 60  # for a race
 LIMIT_S = 60  # for one run
@@ -64,15 +64,15 @@ MUTANTS = [
     ),
     (
         "P head load relaxed",
-        "ring.c",
+        "ring_read.c",
         *relax("head = atomic_load_explicit(&reader->ring->head, memory_order_acquire);\n        is_moving"),
         "edges",
         "",
     ),
-    ("P index load relaxed", "ring.c", *relax("&reader->ring->index[sequence % RING_INDEX], memory_order_acquire"), "edges", ""),
+    ("P index load relaxed", "ring_read.c", *relax("&reader->ring->index[sequence % RING_INDEX], memory_order_acquire"), "edges", ""),
     (
         "P state load relaxed",
-        "ring.c",
+        "ring_read.c",
         *relax("atomic_load_explicit(&reader->ring->slot[frame->slot].state, memory_order_acquire)"),
         "edges",
         "",
@@ -88,7 +88,7 @@ MUTANTS = [
     ("P end store relaxed", "ring.c", *relax("&writer->ring->state, (uint32_t)state, memory_order_release"), "edges", ""),
     (
         "P end load relaxed",
-        "ring.c",
+        "ring_read.c",
         *relax("const uint32_t state = atomic_load_explicit(&reader->ring->state, memory_order_acquire)"),
         "edges",
         "",
@@ -96,7 +96,7 @@ MUTANTS = [
     # R
     (
         "R clear relaxed",
-        "ring.c",
+        "ring_read.c",
         *relax("/* R: from here on the writer may have the slot. */\n    atomic_store_explicit(&reader->lease->lease[cell], 0, memory_order_release)"),
         "edges",
         "",
@@ -104,7 +104,7 @@ MUTANTS = [
     ("R scan relaxed", "ring.c", *relax("&link->lease->lease[cell], memory_order_acquire"), "edges", ""),
     (
         "R find_cells relaxed",
-        "ring.c",
+        "ring_read.c",
         *relax("if (!atomic_load_explicit(&reader->held[cell], memory_order_acquire))\n            frames"),
         "edges",
         "",
@@ -138,11 +138,11 @@ MUTANTS = [
         "ring",
         "",
     ),
-    ("L reader's fence", "ring.c", FENCE + "\n    for (; taken", "for (; taken", "races", "lease"),
-    ("L reader's fence, batch", "ring.c", FENCE + "\n    for (; taken", "for (; taken", "races", "batch"),
+    ("L reader's fence", "ring_read.c", FENCE + "\n    for (; taken", "for (; taken", "races", "lease"),
+    ("L reader's fence, batch", "ring_read.c", FENCE + "\n    for (; taken", "for (; taken", "races", "batch"),
     (
         "L a batch is fenced after its first lease",
-        "ring.c",
+        "ring_read.c",
         "lease_word(frames[i].sequence, frames[i].slot), memory_order_release);\n    /* L, with the one in ring_announce(): all leases before the first look at a state. */\n    " + FENCE,
         "(i == 1 ? atomic_thread_fence(memory_order_seq_cst) : (void)0, lease_word(frames[i].sequence, frames[i].slot)), memory_order_release);",
         "races",
@@ -150,7 +150,7 @@ MUTANTS = [
     ),
     (
         "L only the first state of a batch is looked at",
-        "ring.c",
+        "ring_read.c",
         "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
         "if (taken == 0 && state != slot_word(frame->sequence, SLOT_PUBLISHED))",
         "ring",
@@ -158,7 +158,7 @@ MUTANTS = [
     ),
     (
         "a batch keeps leases of what it does not get",
-        "ring.c",
+        "ring_read.c",
         "for (uint32_t i = taken; i < count; i++)\n        drop_lease",
         "for (uint32_t i = count; i < count; i++)\n        drop_lease",
         "ring",
@@ -170,7 +170,7 @@ MUTANTS = [
     ("I1 what is lent stays spare while few frames are kept", "ring.c", "ring_set_remove(&writer->spare, out_slots[i]);", "if (keeps_many(writer))\n            ring_set_remove(&writer->spare, out_slots[i]);", "ring", ""),
     (
         "C the writer is woken too late",
-        "ring.c",
+        "ring_read.c",
         "if (!reader->is_lossless)\n        return;\n    /* C, with",
         "if (!reader->is_lossless || place_sequence(reader->head) > sequence + reader->depth / 2)\n        return;\n    /* C, with",
         "bell",
@@ -194,7 +194,7 @@ MUTANTS = [
     ),
     (
         "L no look at the state",
-        "ring.c",
+        "ring_read.c",
         "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
         "if (!state)",
         "races",
@@ -209,10 +209,10 @@ MUTANTS = [
     ("W the same episode", "bell.c", "wait_word(++reader->episode, mode)", "wait_word(1, mode)", "bell", ""),
     ("W rung twice", "bell.c", "if (waiting == 0 || waiting == link->rung)", "if (waiting == 0)", "bell", ""),
     # C
-    ("C reader's fence", "ring.c", FENCE + "\n    if (!atomic_load_explicit(&reader->bell->writer_waiting", "if (!atomic_load_explicit(&reader->bell->writer_waiting", "races", "space"),
+    ("C reader's fence", "ring_read.c", FENCE + "\n    if (!atomic_load_explicit(&reader->bell->writer_waiting", "if (!atomic_load_explicit(&reader->bell->writer_waiting", "races", "space"),
     ("C writer's fence", "bell.c", "/* C, with the one in acquire. */\n    " + FENCE, "", "races", "space"),
     ("C no second look at the cursor", "bell.c", "ring_writer_behind(writer) == link ?", "ring_writer_behind(writer) != writer->links ?", "bell", ""),
-    ("C space not bumped", "ring.c", "space + 1, memory_order_relaxed); /* only", "space, memory_order_relaxed); /* only", "bell", ""),
+    ("C space not bumped", "ring_read.c", "space + 1, memory_order_relaxed); /* only", "space, memory_order_relaxed); /* only", "bell", ""),
     # E
     (
         "E WRITING not stored",
@@ -224,7 +224,7 @@ MUTANTS = [
     ),
     (
         "E no last look at the state",
-        "ring.c",
+        "ring_read.c",
         "return is_whole ? 0 : -ESTALE;",
         "(void)is_whole;\n    return 0;",
         "ring",
@@ -263,7 +263,7 @@ MUTANTS = [
         "steps",
         "",
     ),
-    ("B4 the reader decides where it begins", "ring.c", "*out_base = max_u64(start, first) - 1;\n        return start != 0 && *out_base < newest;", "*out_base = newest - 1 + 0 * start;\n        return true;", "ring", ""),
+    ("B4 the reader decides where it begins", "ring_read.c", "*out_base = max_u64(start, first) - 1;\n        return start != 0 && *out_base < newest;", "*out_base = newest - 1 + 0 * start;\n        return true;", "ring", ""),
     (
         "B5 tail does not wait",
         "ring.c",
@@ -272,7 +272,7 @@ MUTANTS = [
         "ring",
         "",
     ),
-    ("B6 no second look at the state", "ring.c", "return state == RING_OPEN ? RING_NOTHING : RING_OVER;", "return state == RING_OPEN || !out_state ? RING_NOTHING : RING_OVER;", "bell", ""),
+    ("B6 no second look at the state", "ring_read.c", "return state == RING_OPEN ? RING_NOTHING : RING_OVER;", "return state == RING_OPEN || !out_state ? RING_NOTHING : RING_OVER;", "bell", ""),
     (
         "B8 own loans count",
         "ring.c",
@@ -301,9 +301,9 @@ MUTANTS = [
     # I8
     ("I8 lease slot not masked", "layout.h", "return (uint32_t)(lease & 0xff);", "return (uint32_t)(lease & 0xfff);", "hostile", ""),
     ("I8 grant not cut", "ring.c", "if (grant.leases > SHMFRAME_LEASES_MAX)", "if (false)", "hostile", ""),
-    ("I8 slot not checked", "ring.c", "if (place_slot(place) >= reader->slots || sequence", "if (sequence", "hostile", ""),
+    ("I8 slot not checked", "ring_read.c", "if (place_slot(place) >= reader->slots || sequence", "if (sequence", "hostile", ""),
     ("I8 cursor not cut", "ring.c", "max_u64(min_u64(told, *writer->sequence),", "max_u64(told,", "hostile", ""),
-    ("I8 a head that goes back", "ring.c", "== base ? -EAGAIN : -EPROTO", "== base ? -EAGAIN : -EAGAIN", "hostile", ""),
+    ("I8 a head that goes back", "ring_read.c", "== base ? -EAGAIN : -EPROTO", "== base ? -EAGAIN : -EAGAIN", "hostile", ""),
     ("I1 what is pinned is lent", "ring.c", " | writer->pinned.word[i];", ";", "ring", ""),
     # the flight recorder
     (
@@ -391,14 +391,14 @@ MUTANTS = [
     (
         "steps: nobody hears of the end",
         "ring.c",
-        "ring_writer_refresh(writer);\n    bell_ring(writer);\n}\n\n/* ---- acquire",
-        "ring_writer_refresh(writer);\n}\n\n/* ---- acquire",
+        "/* W: as for head. */\n    " + FENCE + "\n    ring_writer_refresh(writer);\n    bell_ring(writer);\n",
+        "/* W: as for head. */\n    " + FENCE + "\n    ring_writer_refresh(writer);\n",
         "stepkill",
         "--only 'end of the stream'",
     ),
     (
         "steps: the slot is not looked at once it is leased",
-        "ring.c",
+        "ring_read.c",
         "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
         "if (!state)",
         "stepkill",
@@ -406,7 +406,7 @@ MUTANTS = [
     ),
     (
         "steps: the lease ends before the last look",
-        "ring.c",
+        "ring_read.c",
         "/* E: our last look at the payload comes before this look at the state. */\n",
         "atomic_store_explicit(&reader->lease->lease[cell], 0, memory_order_release);\n",
         "stepkill",
@@ -414,7 +414,7 @@ MUTANTS = [
     ),
     (
         "steps: no last look",
-        "ring.c",
+        "ring_read.c",
         "return is_whole ? 0 : -ESTALE;",
         "(void)is_whole;\n    return 0;",
         "stepkill",
@@ -422,7 +422,7 @@ MUTANTS = [
     ),
     (
         "steps: the last look takes another frame for it",
-        "ring.c",
+        "ring_read.c",
         "state == slot_word(sequence, SLOT_PUBLISHED) || state ==",
         "(state & 3) == SLOT_PUBLISHED || state ==",
         "stepkill",
@@ -454,7 +454,7 @@ MUTANTS = [
     ),
     (
         "steps: a lossless reader takes, and its writer sleeps on",
-        "ring.c",
+        "ring_read.c",
         "        return;\n    wake_writer(page);\n}\n\n/* More frames",
         "        return;\n}\n\n/* More frames",
         "stepkill",
@@ -462,7 +462,7 @@ MUTANTS = [
     ),
     (
         "steps: a lossless reader leaves, and its writer sleeps on",
-        "ring.c",
+        "ring_read.c",
         "    wake_writer(page);\n}\n\nbool ring_reader_holds",
         "}\n\nbool ring_reader_holds",
         "stepkill",
@@ -470,7 +470,7 @@ MUTANTS = [
     ),
     (
         "steps: who leaves keeps a lease",
-        "ring.c",
+        "ring_read.c",
         "atomic_store_explicit(&page->lease[cell], 0, memory_order_release); /* R */",
         "if (cell)\n            atomic_store_explicit(&page->lease[cell], 0, memory_order_release);",
         "stepkill",
@@ -484,7 +484,7 @@ MUTANTS = [
         "stepkill",
         "--only 'wait, '",
     ),
-    ("I8 lies never end", "ring.c", "is_moving ? -EAGAIN : -EPROTO", "is_moving ? -EAGAIN : -EAGAIN", "hostile", ""),
+    ("I8 lies never end", "ring_read.c", "is_moving ? -EAGAIN : -EPROTO", "is_moving ? -EAGAIN : -EAGAIN", "hostile", ""),
 ]
 
 

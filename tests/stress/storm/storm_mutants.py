@@ -33,7 +33,7 @@ MUTANTS = {
     ],
     "no look at the state once it is leased": [
         (
-            "shmframe/src/ring.c",
+            "shmframe/src/ring_read.c",
             "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
             "if (!state)",
         )
@@ -46,7 +46,7 @@ MUTANTS = {
         )
     ],
     "release does not look at the state": [
-        ("shmframe/src/ring.c", "return is_whole ? 0 : -ESTALE;", "(void)is_whole;\n    return 0;")
+        ("shmframe/src/ring_read.c", "return is_whole ? 0 : -ESTALE;", "(void)is_whole;\n    return 0;")
     ],
     "only the first lease of a reader counts": [
         (
@@ -66,7 +66,7 @@ MUTANTS = {
     "who polls is not woken": [
         ("shmframe/src/bell.c", "        wake_socket(link);\n", "        (void)wake_socket;\n")
     ],
-    "a lossless reader does not wake its writer": [("shmframe/src/ring.c", "    futex_wake(&page->space, SPACE_SLEEPERS_MAX);\n", "")],
+    "a lossless reader does not wake its writer": [("shmframe/src/ring_read.c", "    futex_wake(&page->space, SPACE_SLEEPERS_MAX);\n", "")],
     "a filter is its frames' origin": [
         ("shmframe/src/loan.c", "    if (from->flags & SHMFRAME_HAS_ORIGIN) {\n", "    if (from->flags & SHMFRAME_HAS_ORIGIN && !from->sequence) {\n")
     ],
