@@ -135,6 +135,9 @@ void writer_destroy(struct shmframe_writer *writer);
 /* Says why the stream is lost; returns -ESTALE. */
 int writer_say_lost(const struct shmframe_writer *writer);
 
+/* Whether so many loans and so much history can be asked for. Errors: -EINVAL. */
+int writer_check_counts(const struct shmframe_writer_params *params);
+
 /* ---- writer_mail.c; with the session's mutex held ---- */
 
 extern const struct session_ops writer_ops;
@@ -147,6 +150,9 @@ int writer_send_open(struct shmframe_writer *writer, struct writer_ring *ring, b
  * that are over and rings that nobody needs. Needs both mutexes. */
 void writer_settle(struct shmframe_writer *writer);
 
+/* Sees at once to what the supervisor has granted since, or taken back. Needs both mutexes. */
+void writer_read_links(struct shmframe_writer *writer);
+
 /* Says CLOSE_WRITER, where a supervisor is there to hear it: with MESSAGE_ENDED nothing follows,
  * with 0 another writer may go on with the stream. */
 void writer_send_close(struct shmframe_writer *writer, uint32_t flags);
@@ -157,7 +163,12 @@ void writer_ring_set_notice(struct writer_ring *ring, struct session_notice *not
 /* Destroys the links of a ring that was never opened. */
 void writer_drop_links(struct shmframe_writer *writer, struct writer_ring *ring);
 
-/* Whether so many loans and so much history can be asked for. Errors: -EINVAL. */
-int writer_check_counts(const struct shmframe_writer_params *params);
+/* ---- writer_events.c; with the session's mutex held ---- */
+
+/* Makes events of what the supervisor says: a reader joins or leaves, somebody asks. Without room
+ * for one more the first are kept; a request is refused then. */
+void writer_take_reader_event(struct shmframe_writer *writer,
+                              const struct message_reader_event *event);
+void writer_take_request(struct shmframe_writer *writer, const struct message_request *request);
 
 #endif
