@@ -4,165 +4,9 @@
 #include "clock.h"
 #include "error.h"
 #include "format.h"
-#include "step.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-/* ---- attention ---- */
-
-static void tell(struct shmframe_reader *reader, enum shmframe_reader_event_type type) {
-    const struct shmframe_reader_event event = {
-        .type = type, .generation = reader->link ? reader->link->generation : 0};
-    reader_add_event(reader, &event);
-}
-
-/* What the supervisor says of us: rings that have lost their writer, eviction. */
-static void read_entry(struct shmframe_reader *reader) {
-    if (!reader->notice)
-        return;
-    const struct notice_page *page = reader->notice->page;
-    /* G: the word carries the entry. */
-    reader->notice_seen = atomic_load_explicit(&page->word, memory_order_acquire);
-    const uint64_t word =
-        atomic_load_explicit(&page->entry[reader->object.number].word, memory_order_acquire);
-    if (reader_word_gone(word) > reader->gone_generation)
-        reader->gone_generation = reader_word_gone(word);
-    if ((word & 3) == ENTRY_EVICTED && reader->failure == 0) {
-        tell(reader, SHMFRAME_EVICTED);
-        reader->failure = error_set(-ESTALE, "the reader '%s' of stream '%s' was evicted",
-                                    reader->name, reader->stream);
-        message_put_text(reader->failure_text, sizeof(reader->failure_text), shmframe_last_error());
-    }
-}
-
-static bool has_notice(const struct shmframe_reader *reader) {
-    /* Relaxed: only tells that it is worth a look. */
-    return reader->object.is_upkeep_due ||
-           (reader->notice && atomic_load_explicit(&reader->notice->page->word,
-                                                   memory_order_relaxed) != reader->notice_seen);
-}
-
-/* Leases of older rings that are still held: more than one lease is out then, whatever was granted.
- */
-static void note_astride(struct shmframe_reader *reader) {
-    atomic_store_explicit(&reader->is_astride, !TAILQ_EMPTY(&reader->left), memory_order_relaxed);
-}
-
-static void destroy_left(struct shmframe_reader *reader) {
-    struct link_reader *next;
-    for (struct link_reader *link = TAILQ_FIRST(&reader->left); link; link = next) {
-        next = TAILQ_NEXT(link, next);
-        if (ring_reader_holds(&link->core))
-            continue;
-        TAILQ_REMOVE(&reader->left, link, next);
-        link_reader_destroy(link);
-    }
-    note_astride(reader);
-}
-
-/* What is not on the way of most frames. Errors: as reader_take_mail(), told once. */
-static __attribute__((noinline, cold)) int look_after(struct shmframe_reader *reader,
-                                                      int64_t now_ns) {
-    const bool is_noticed = has_notice(reader);
-    if (is_noticed)
-        read_entry(reader);
-    reader->object.is_upkeep_due =
-        !session_upkeep(reader->object.session, now_ns, is_noticed || reader->object.is_upkeep_due);
-    destroy_left(reader);
-    if (!atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
-        return 0;
-    /* What the page says by then is for the next look, which asks for mail again. */
-    return reader_take_mail(reader);
-}
-
-static inline int attend(struct shmframe_reader *reader, int64_t now_ns) {
-    if (has_notice(reader) || session_upkeep_is_due(reader->object.session, now_ns) ||
-        atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
-        return look_after(reader, now_ns);
-    return 0;
-}
-
-/* ---- from ring to ring ---- */
-
-static int64_t rung_ns(const struct link_reader *link) {
-    /* Relaxed: a time to measure from. */
-    return atomic_load_explicit(&link->core.bell->rung_ns, memory_order_relaxed);
-}
-
-static bool is_gone(const struct shmframe_reader *reader) {
-    return reader->gone_generation >= reader->link->generation;
-}
-
-/* Leaves the ring, which is drained and over, for the next one, if that is there. */
-static __attribute__((noinline, cold)) bool move_on(struct shmframe_reader *reader, bool is_ended) {
-    struct link_reader *next = TAILQ_FIRST(&reader->next);
-    struct link_reader *former = reader->link;
-    if (!next)
-        return false;
-    /* The former writer may have died since, and still be the one who made both. */
-    const bool is_restart = is_ended || next->gone_generation >= former->generation;
-    TAILQ_REMOVE(&reader->next, next, next);
-    TAILQ_INSERT_TAIL(&reader->left, former, next);
-    overrun_moved(&reader->clock, rung_ns(former));
-    reader->link = next;
-    reader_forget_rings(reader);
-    if (reader->epoll >= 0)
-        reader_unwatch(reader, former); /* the next one is watched once it is waited for */
-    reader->is_end_told = reader->is_gone_told = false;
-    if (is_restart) {
-        reader->lease_flags |= SHMFRAME_LEASE_RESTARTED;
-        record_count(&reader->record, RECORD_RESTARTS, 1);
-        tell(reader, SHMFRAME_RESTARTED);
-    }
-    if (!shmframe_format_is_equal(&former->geometry.format, &next->geometry.format)) {
-        reader->lease_flags |= SHMFRAME_LEASE_NEW_FORMAT;
-        record_count(&reader->record, RECORD_FORMATS, 1);
-        tell(reader, SHMFRAME_FORMAT);
-    }
-    destroy_left(reader);
-    STEP(RING_LEFT);
-    return true;
-}
-
-/* What acquire finds when it looks: 0 a frame; -EAGAIN; -ENODATA, which `may_tell` marks as told;
- * or the reader's failure. Moves on to the next ring where this one is over. */
-static int look(struct shmframe_reader *reader, bool may_tell) {
-    for (;;) {
-        reader->is_at_end = false;
-        if (reader->failure)
-            return reader->failure;
-        enum ring_state state;
-        enum ring_sight sight = ring_look(&reader->link->core, &state);
-        const bool gone = is_gone(reader);
-        /* What was published before the death was known comes first. */
-        if (sight == RING_NOTHING && gone)
-            sight = ring_look(&reader->link->core, &state) == RING_FRAME ? RING_FRAME : RING_OVER;
-        if (sight == RING_FRAME)
-            return 0;
-        if (sight == RING_NOTHING)
-            return -EAGAIN;
-        const bool is_ended = state == RING_ENDED;
-        if (is_ended && !reader->is_end_told) {
-            if (may_tell) {
-                reader->is_end_told = true;
-                tell(reader, SHMFRAME_ENDED);
-            }
-            return -ENODATA;
-        }
-        if (!is_ended && gone && !reader->is_gone_told) {
-            reader->is_gone_told = true;
-            tell(reader, SHMFRAME_WRITER_GONE);
-        }
-        if (!move_on(reader, is_ended)) {
-            reader->is_at_end = state != RING_OPEN;
-            return -EAGAIN;
-        }
-    }
-}
 
 /* ---- taking ---- */
 
@@ -250,7 +94,8 @@ static inline struct overrun_sight see(const struct shmframe_reader *reader,
                                        const struct ring_frame *frame, bool is_first,
                                        int64_t now_ns, int64_t publish_ns) {
     return (struct overrun_sight){.now_ns = now_ns,
-                                  .rung_ns = reader->clock.looked_ns ? rung_ns(reader->link) : 0,
+                                  .rung_ns =
+                                      reader->clock.looked_ns ? reader_rung_ns(reader->link) : 0,
                                   .publish_ns = publish_ns,
                                   .is_holding = !is_first || is_holding(reader),
                                   .is_newest = frame->is_newest && is_open(reader->link)};
@@ -334,11 +179,6 @@ static inline __attribute__((always_inline)) int deliver_all(struct shmframe_rea
     return (int)count;
 }
 
-static void note_looked(struct shmframe_reader *reader, int64_t now_ns) {
-    overrun_looked(&reader->clock, now_ns);
-    record_looked(&reader->record, now_ns);
-}
-
 /* Takes frames that are there, of one ring; returns how many. */
 static inline __attribute__((always_inline)) int take(struct shmframe_reader *reader,
                                                       int64_t now_ns,
@@ -352,7 +192,7 @@ static inline __attribute__((always_inline)) int take(struct shmframe_reader *re
         reader->untold = 0;
         return error_set(untold, "%s", reader->untold_text);
     }
-    int code = attend(reader, now_ns);
+    int code = reader_attend(reader, now_ns);
     for (unsigned turns = 0; code == 0 && turns < TURNS_MAX; turns++) {
         if (reader->failure)
             return error_set(reader->failure, "%s", reader->failure_text);
@@ -370,223 +210,11 @@ static inline __attribute__((always_inline)) int take(struct shmframe_reader *re
                              reader->name, reader->stream, reader->link->core.leases);
         if (code == -EPROTO)
             return error_set(code, "the ring of stream '%s' contradicts itself", reader->stream);
-        code = look(reader, true);
+        code = reader_look(reader, true);
     }
     if (code == -EAGAIN)
-        note_looked(reader, now_ns);
+        reader_note_looked(reader, now_ns);
     return code ? code : -EAGAIN;
-}
-
-/* ---- waiting ---- */
-
-/* True: acquire would not answer -EAGAIN. */
-static bool is_ready(struct shmframe_reader *reader, int64_t now_ns) {
-    if (reader->untold == 0) {
-        reader->untold = attend(reader, now_ns);
-        if (reader->untold < 0)
-            message_put_text(reader->untold_text, sizeof(reader->untold_text),
-                             shmframe_last_error());
-    }
-    if (reader->untold < 0)
-        return true;
-    const int code = look(reader, false);
-    if (code == -EAGAIN)
-        note_looked(reader, now_ns);
-    return code != -EAGAIN;
-}
-
-static uint64_t find_ready(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns) {
-    uint64_t ready = 0;
-    for (uint32_t i = 0; i < count; i++)
-        ready |= (uint64_t)is_ready(readers[i], now_ns) << i;
-    return ready;
-}
-
-static struct bell_others find_others(const struct shmframe_reader *reader) {
-    return (struct bell_others){.notice = reader->notice ? reader->notice->page : NULL,
-                                .notice_seen = reader->notice_seen,
-                                .interrupt = &reader->object.session->interrupt};
-}
-
-static int64_t min_ns(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t max_ns(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
-/* Whether a wait goes on. Errors: -EINTR, -EAGAIN, -ETIMEDOUT. */
-static int may_sleep(const struct shmframe_reader *reader, int64_t now_ns, int64_t deadline_ns) {
-    if (session_is_interrupted(reader->object.session))
-        return -EINTR;
-    if (now_ns < deadline_ns)
-        return 0;
-    return deadline_ns == SHMFRAME_NOW ? -EAGAIN : -ETIMEDOUT;
-}
-
-static void note_waiting(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns) {
-    for (uint32_t i = 0; i < count; i++)
-        record_set_doing(&readers[i]->record, SHMFRAME_DOING_ASLEEP, now_ns);
-}
-
-static void note_woke(struct shmframe_reader *const *readers, uint32_t count, int64_t now_ns) {
-    for (uint32_t i = 0; i < count; i++) {
-        overrun_woke(&readers[i]->clock, now_ns);
-        record_set_doing(&readers[i]->record, SHMFRAME_DOING_AWAY, now_ns);
-    }
-}
-
-/* Until when a wait that begins now spins. News that concern nobody's frame do not end it. */
-static int64_t find_spin_end(struct shmframe_reader *const *readers, uint32_t count,
-                             int64_t now_ns) {
-    int64_t spin_ns = 0, until_ns;
-    for (uint32_t i = 0; i < count; i++)
-        spin_ns = max_ns(spin_ns, readers[i]->spin_ns);
-    return __builtin_add_overflow(now_ns, spin_ns, &until_ns) ? SHMFRAME_FOREVER : until_ns;
-}
-
-/* One sleep, or a spin. Notes when it ended, `*now_ns` from then on. 1: something woke it; 0: it
- * lasted as long as one may, or did not sleep. Errors: -EINTR. */
-static __attribute__((hot)) int sleep_once(struct shmframe_reader *const *readers, uint32_t count,
-                                           int64_t *now_ns, int64_t deadline_ns,
-                                           int64_t spin_until_ns) {
-    enum { PAUSE_MIN_NS = 1000000 };
-    struct ring_reader *cores[SHMFRAME_WAIT_MAX];
-    uint32_t open = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!readers[i]->is_at_end)
-            cores[open++] = &readers[i]->link->core;
-        /* Another thread was at the session: soon again. */
-        if (readers[i]->object.is_upkeep_due)
-            deadline_ns = min_ns(deadline_ns, *now_ns + PAUSE_MIN_NS);
-    }
-    struct bell_others others = find_others(readers[0]);
-    others.is_frame_due = count == 1 && readers[0]->is_frame_due;
-    /* Not past the next upkeep: soon, where a supervisor is awaited or has just come. */
-    const int64_t upkeep_ns = session_upkeep_ns(readers[0]->object.session);
-    deadline_ns = min_ns(deadline_ns, max_ns(upkeep_ns, *now_ns + PAUSE_MIN_NS));
-    note_waiting(readers, count, *now_ns);
-    if (*now_ns < spin_until_ns) {
-        const int64_t until_ns = min_ns(spin_until_ns, deadline_ns);
-        if (bell_spin(cores, open, &others, until_ns) || until_ns == deadline_ns) {
-            *now_ns = clock_now_ns();
-            note_woke(readers, count, *now_ns);
-            return 0;
-        }
-    }
-    const int code = bell_wait(cores, open, &others, deadline_ns);
-    if (code == -ETIMEDOUT)
-        readers[0]->is_frame_due = false;
-    *now_ns = clock_now_ns();
-    note_woke(readers, count, *now_ns);
-    for (uint32_t i = 0; i < count; i++) {
-        readers[i]->wake_ns = *now_ns;
-        record_count(&readers[i]->record, RECORD_SLEEPS, 1);
-    }
-    return code == -EINTR ? code : code == 0;
-}
-
-static __attribute__((noinline)) void disarm(struct shmframe_reader *reader) {
-    reader->is_armed = false;
-    bell_disarm(&reader->link->core);
-    reader->wake_ns = clock_now_ns();
-    record_set_doing(&reader->record, SHMFRAME_DOING_AWAY, reader->wake_ns);
-}
-
-/* A reader waits in one way at a time. Its descriptor is readable then, and armed again as ever. */
-static void stop_polling(struct shmframe_reader *const *readers, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!readers[i]->is_armed)
-            continue;
-        disarm(readers[i]);
-        eventfd_write(readers[i]->mail_event, 1);
-    }
-}
-
-static int wait_for(struct shmframe_reader *const *readers, uint32_t count, int64_t deadline_ns,
-                    uint64_t *out_ready) {
-    int64_t now_ns = clock_now_ns();
-    int woken = 0;
-    stop_polling(readers, count);
-    const int64_t spin_until_ns = find_spin_end(readers, count, now_ns);
-    for (;;) {
-        const uint64_t ready = find_ready(readers, count, now_ns);
-        if (ready) {
-            *out_ready = ready;
-            return 0;
-        }
-        record_count(&readers[0]->record, RECORD_SPURIOUS, (uint64_t)woken);
-        int code = may_sleep(readers[0], now_ns, deadline_ns);
-        if (code < 0)
-            return code;
-        woken = sleep_once(readers, count, &now_ns, deadline_ns, spin_until_ns);
-        if (woken < 0)
-            return woken;
-    }
-}
-
-__attribute__((hot)) int shmframe_reader_wait(struct shmframe_reader *reader, int64_t deadline_ns) {
-    uint64_t ready;
-    return wait_for(&reader, 1, deadline_ns, &ready);
-}
-
-int shmframe_readers_wait(struct shmframe_reader *const *readers, uint32_t count,
-                          int64_t deadline_ns, uint64_t *out_ready) {
-    if (count == 0 || count > SHMFRAME_WAIT_MAX)
-        return error_set(-EINVAL, "1 to %d readers can be waited for, not %u", SHMFRAME_WAIT_MAX,
-                         count);
-    for (uint32_t i = 1; i < count; i++)
-        if (readers[i]->object.session != readers[0]->object.session)
-            return error_set(-EINVAL, "the readers '%s' and '%s' are of different sessions",
-                             readers[0]->stream, readers[i]->stream);
-    uint64_t ready;
-    int code = wait_for(readers, count, deadline_ns, &ready);
-    if (code < 0)
-        return code;
-    *out_ready = ready;
-    return __builtin_popcountll(ready);
-}
-
-/* ---- the descriptor to poll ---- */
-
-/* Takes the bytes. At the end of the file, or of whatever a socket that is none of the right kind
- * says, it is of no more use. */
-static void drain_wake(struct shmframe_reader *reader) {
-    enum { BYTES_A_TURN = 16 };
-    struct link_reader *link = reader->link;
-    for (unsigned i = 0; i < BYTES_A_TURN && link->is_watched; i++) {
-        char bytes[64];
-        const ssize_t taken = recv(link->wake, bytes, sizeof(bytes), MSG_DONTWAIT);
-        if (taken < 0 && (errno == EAGAIN || errno == ENOMEM))
-            break; /* of the latter the descriptor stays readable */
-        if (taken == 0 || (taken < 0 && errno != EINTR)) {
-            reader_unwatch(reader, link);
-            close(link->wake);
-            link->wake = -1;
-        }
-    }
-    uint64_t count;
-    eventfd_read(reader->mail_event, &count);
-}
-
-/* Nothing was there: makes the descriptor readable for what comes. False: look again. */
-static bool arm(struct shmframe_reader *reader) {
-    drain_wake(reader);
-    if (!reader_watch(reader, reader->link)) /* readable until it is */
-        eventfd_write(reader->mail_event, 1);
-    session_lock(reader->object.session);
-    session_do_upkeep(reader->object.session, clock_now_ns());
-    session_unlock(reader->object.session);
-    destroy_left(reader); /* no upkeep is due after this one: look_after() has none to see to it */
-    if (has_notice(reader) || atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
-        return false;
-    reader->is_armed = true;
-    record_set_doing(&reader->record, SHMFRAME_DOING_POLLING, clock_now_ns());
-    if (reader->is_at_end || bell_arm(&reader->link->core))
-        return true;
-    disarm(reader);
-    return false;
 }
 
 /* ---- acquire ---- */
@@ -595,10 +223,10 @@ static inline __attribute__((always_inline)) int
 take_or_arm(struct shmframe_reader *reader, struct shmframe_lease *out_leases, uint32_t count) {
     int code;
     if (reader->is_armed)
-        disarm(reader);
+        reader_disarm(reader);
     do {
         code = take(reader, clock_now_ns(), out_leases, count);
-    } while (code == -EAGAIN && reader->epoll >= 0 && !arm(reader));
+    } while (code == -EAGAIN && reader->epoll >= 0 && !reader_arm(reader));
     return code;
 }
 
@@ -608,15 +236,15 @@ static __attribute__((noinline, hot)) int await_frames(struct shmframe_reader *r
                                                        struct shmframe_lease *out_leases,
                                                        uint32_t count) {
     int code = -EAGAIN;
-    stop_polling(&reader, 1);
+    reader_stop_polling(&reader, 1);
     int64_t now_ns = clock_now_ns();
-    const int64_t spin_until_ns = find_spin_end(&reader, 1, now_ns);
+    const int64_t spin_until_ns = reader_find_spin_end(&reader, 1, now_ns);
     for (; code == -EAGAIN; now_ns = clock_now_ns()) {
         /* Asked each time: no writer that recycles every slot under our hands keeps us longer. */
-        code = may_sleep(reader, now_ns, deadline_ns);
+        code = reader_may_sleep(reader, now_ns, deadline_ns);
         if (code < 0)
             return code;
-        const int woken = sleep_once(&reader, 1, &now_ns, deadline_ns, spin_until_ns);
+        const int woken = reader_sleep_once(&reader, 1, &now_ns, deadline_ns, spin_until_ns);
         if (woken < 0)
             return woken;
         code = take(reader, now_ns, out_leases, count);

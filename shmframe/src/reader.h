@@ -91,4 +91,66 @@ void reader_add_event(struct shmframe_reader *reader, const struct shmframe_read
 bool reader_watch(struct shmframe_reader *reader, struct link_reader *link);
 void reader_unwatch(struct shmframe_reader *reader, struct link_reader *link);
 
+/* ---- reader_look.c: what there is beside frames; own thread, without the mutex ---- */
+
+/* Whether the supervisor has written, or another thread was at the session when it had. */
+static inline bool reader_has_notice(const struct shmframe_reader *reader) {
+    /* Relaxed: only tells that it is worth a look. */
+    return reader->object.is_upkeep_due ||
+           (reader->notice && atomic_load_explicit(&reader->notice->page->word,
+                                                   memory_order_relaxed) != reader->notice_seen);
+}
+
+/* What is not on the way of most frames. Errors: as reader_take_mail(), told once. */
+int reader_look_after(struct shmframe_reader *reader, int64_t now_ns)
+    __attribute__((noinline, cold));
+
+/* Looks after what is due. Errors: as reader_look_after(). */
+static inline int reader_attend(struct shmframe_reader *reader, int64_t now_ns) {
+    if (reader_has_notice(reader) || session_upkeep_is_due(reader->object.session, now_ns) ||
+        atomic_load_explicit(&reader->object.has_mail, memory_order_relaxed))
+        return reader_look_after(reader, now_ns);
+    return 0;
+}
+
+/* What acquire finds when it looks: 0 a frame; -EAGAIN; -ENODATA, which `may_tell` marks as told;
+ * or the reader's failure. Moves on to the next ring where this one is over. */
+int reader_look(struct shmframe_reader *reader, bool may_tell);
+
+/* Destroys the links to former rings of which no lease is left. */
+void reader_destroy_left(struct shmframe_reader *reader);
+
+/* When its bell was last rung; 0: never. */
+static inline int64_t reader_rung_ns(const struct link_reader *link) {
+    /* Relaxed: a time to measure from. */
+    return atomic_load_explicit(&link->core.bell->rung_ns, memory_order_relaxed);
+}
+
+/* It looked, and there was nothing. */
+static inline void reader_note_looked(struct shmframe_reader *reader, int64_t now_ns) {
+    overrun_looked(&reader->clock, now_ns);
+    record_looked(&reader->record, now_ns);
+}
+
+/* ---- reader_wait.c; own thread, without the mutex ---- */
+
+/* Whether a wait goes on. Errors: -EINTR, -EAGAIN, -ETIMEDOUT. */
+int reader_may_sleep(const struct shmframe_reader *reader, int64_t now_ns, int64_t deadline_ns);
+
+/* Until when a wait that begins now spins. News that concern nobody's frame do not end it. */
+int64_t reader_find_spin_end(struct shmframe_reader *const *readers, uint32_t count,
+                             int64_t now_ns);
+
+/* One sleep, or a spin. Notes when it ended, `*now_ns` from then on. 1: something woke it; 0: it
+ * lasted as long as one may, or did not sleep. Errors: -EINTR. */
+int reader_sleep_once(struct shmframe_reader *const *readers, uint32_t count, int64_t *now_ns,
+                      int64_t deadline_ns, int64_t spin_until_ns) __attribute__((hot));
+
+/* A reader waits in one way at a time. Its descriptor is readable then, and armed again as ever. */
+void reader_stop_polling(struct shmframe_reader *const *readers, uint32_t count);
+
+/* Nothing was there: makes the descriptor readable for what comes. False: look again. */
+bool reader_arm(struct shmframe_reader *reader);
+void reader_disarm(struct shmframe_reader *reader) __attribute__((noinline));
+
 #endif

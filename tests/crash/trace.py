@@ -10,7 +10,7 @@ import unittest
 
 TOP, BUILD, LIBRARY, SUPERVISOR, STEPS_SUPERVISOR = sys.argv[1:6]
 # All that runs between a loan and a release.
-FRAME_PATH = ("ring.c", "ring_read.c", "bell.c", "writer.c", "reader.c")
+FRAME_PATH = ("ring.c", "ring_read.c", "bell.c", "writer.c", "reader_look.c")
 
 
 def command_of(name):
