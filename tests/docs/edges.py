@@ -126,7 +126,7 @@ class Mutants(unittest.TestCase):
             if head[:2] != ["edge", "weakened"]:
                 continue
             for edge, _, code, model in table:
-                self.assertRegex(code + model, r"\((edges|races|steps|ring|bell|x86|TSan|Spin)\b|"
+                self.assertRegex(code + model, r"\((edges|races|steps|ring|ring_read|bell|x86|TSan|Spin)\b|"
                                                r"only a litmus program|nobody")
                 seen.add(edge)
         self.assertEqual(seen, set(rows()))

@@ -153,7 +153,7 @@ MUTANTS = [
         "ring_read.c",
         "if (state != slot_word(frame->sequence, SLOT_PUBLISHED))",
         "if (taken == 0 && state != slot_word(frame->sequence, SLOT_PUBLISHED))",
-        "ring",
+        "ring_read",
         "",
     ),
     (
@@ -161,7 +161,7 @@ MUTANTS = [
         "ring_read.c",
         "for (uint32_t i = taken; i < count; i++)\n        drop_lease",
         "for (uint32_t i = count; i < count; i++)\n        drop_lease",
-        "ring",
+        "ring_read",
         "",
     ),
     ("I1 what is kept is spare", "ring.c", "~busy->word[i] & mask;", "(~busy->word[i] | writer->kept.word[i]) & mask;", "races", "spare"),
@@ -227,7 +227,7 @@ MUTANTS = [
         "ring_read.c",
         "return is_whole ? 0 : -ESTALE;",
         "(void)is_whole;\n    return 0;",
-        "ring",
+        "ring_read",
         "",
     ),
     # what the models found
