@@ -75,6 +75,12 @@ void world_join(pid_t pid) {
                   (unsigned)status);
 }
 
+void world_await_stopped(pid_t pid) {
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+    ck_assert(WIFSTOPPED(status));
+}
+
 /* ---- the supervisor ---- */
 
 void world_start_supervisor(const char *option, const char *value) {

@@ -29,8 +29,8 @@ int64_t world_deadline(void);
 struct shmframe_session *world_open_session(void);
 /* Dispatches until the session has a supervisor, or has none any more. */
 void world_await_connected(bool is_connected);
-/* Waits until the thread, or process of one thread, sleeps in a system call: what it was to do until
- * then is done. */
+/* Waits until the thread, or process of one thread, sleeps in a system call: what it was to do
+ * until then is done. */
 void world_await_asleep(pid_t thread);
 
 struct shmframe_writer_params world_writer_params(const char *stream); /* 8 bytes of data a frame */
@@ -70,6 +70,8 @@ void world_await(void);
 void world_kill(pid_t pid);
 /* Waits until the child ends by itself, with status 0. */
 void world_join(pid_t pid);
+/* Waits until the child is stopped. */
+void world_await_stopped(pid_t pid);
 
 int world_run(Suite *suite);
 

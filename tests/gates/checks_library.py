@@ -127,7 +127,7 @@ SESSION = [
     ("reader: leases", S + "reader_mail.c", *never("if (params->leases > SHMFRAME_LEASES_MAX)"), "api-errors api-policy"),
     ("reader: events overwrite each other", S + "reader_mail.c", *never("if (reader->event_count == READER_EVENTS_MAX) {"), "api-waiting"),
     ("reader: rings kept without limit", S + "reader_mail.c", *never("if (reader->rings == HELD_RINGS_MAX)"), "api-follow api-restart"),
-    ("reader: evicted, asks the next supervisor", S + "reader_mail.c", "!is_evicted(reader) && send_open", "send_open", "api-restart api-events"),
+    ("reader: evicted, asks the next supervisor", S + "reader_mail.c", "!is_evicted(reader) && send_open", "send_open", "api-restart api-events-losses"),
     ("reader: losses told, and not counted", S + "reader.c", "    record_lost(&reader->record, overrun);\n", "", "api-policy api-restart"),
     ("reader: descriptors without room for them, not told", S + "session_wire.c", "    if (reader)\n        reader->ops->take_mail", "    if (reader && reader->is_opening)\n        reader->ops->take_mail", "api-limits"),
     ("writer: memory takes of the supervisor's time", S + "writer_open.c", *never("if (deadline->is_default)"), "api-impostor"),
