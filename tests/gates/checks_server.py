@@ -104,14 +104,14 @@ WRITER = [
     ("server writer: name is taken", S + "stream_writer.c", "    return refuse_taken(client, other);", "    (void)refuse_taken;\n    return 0;", "server-streams"),
     ("server writer: name is kept for its owner", S + "stream_writer.c", *never("if (is_kept && server_is_in_grace(server))"), "server-restart"),
     ("server writer: readers who know more are waited for", S + "stream_writer.c", *never("if (!(open->flags & MESSAGE_RESYNC) && stream_waits_for_followers(stream))"), "server-restart"),
-    ("server names: readers are waited for so long", S + "names.c", *never("if (!may_come_back(server))"), "server-followers"),
+    ("server names: readers are waited for so long", S + "names.c", *never("if (!may_come_back(server))"), "server-inside"),
     ("server names: a process is back without its reader", S + "names.c", "is_awaited = !process_is_back(process, GRACE_NS);", "is_awaited = true;", "server-followers"),
     ("server writer: another one since", S + "stream_writer.c", " &&\n        open->generation < stream->generation)", " && false)", "server-restart server-streams"),
     ("server writer: generations are used up", S + "stream_writer.c", " && stream->generation >= LIMIT_GENERATION_TOLD)", " && false)", "server-restart"),
     ("streams: names in all", S + "stream.c", "if (server->stream_count < LIMIT_STREAMS_KNOWN)", "if (true)", "server-streams"),
     ("request: unanswered", S + "request.c", *never("if (writer->request_count >= LIMIT_REQUESTS) {"), "server-streams"),
     ("request: its writer is gone", S + "request.c", *never("if (!writer || !client_is_here(writer->client)) {"), "server-streams"),
-    ("request: its asker is gone", S + "request.c", *never("if (request->asker == client)"), "server-streams"),
+    ("request: its asker is gone", S + "request.c", *never("if (request->asker == client)"), "server-inside"),
     ("request: answered by another", S + "request.c", *never("if (request->cookie != mail->message.header.cookie)"), "server-streams"),
 ]
 

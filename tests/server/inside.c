@@ -124,6 +124,27 @@ START_TEST(who_waits_for_a_stream_is_linked_before_its_writer_hears_that_it_is_o
 }
 END_TEST
 
+/* Its memory may be another's by the time of the answer. */
+START_TEST(who_asked_and_is_gone_is_not_kept_for_the_answer) {
+    union message ask;
+    open_peer(&writer);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 3});
+    turn();
+    open_peer(&other);
+    message_init(&ask, MESSAGE_REQUEST, 1);
+    strcpy(ask.request.stream, "test");
+    strcpy(ask.request.verb, "pause");
+    peer_send(&other, &ask, NULL);
+    turn();
+    const struct stream_request *request =
+        TAILQ_FIRST(&TAILQ_FIRST(&server.streams)->writer->requests);
+    ck_assert_ptr_nonnull(request->asker);
+    peer_vanish(&other);
+    turn();
+    ck_assert_ptr_null(request->asker);
+}
+END_TEST
+
 START_TEST(a_link_whose_process_is_back_without_it_ends_soon) {
     return_writer();
     ck_assert_uint_le(count_ticks(PATIENT_TICKS), BACK_NS / TICK_NS + 2);
@@ -253,6 +274,9 @@ START_TEST(a_next_writer_waits_for_a_session_that_has_not_read_yet) {
     server.started_ns = shmframe_now_ns() + FOLLOWERS_NS; /* it is not waited for for ever */
     for (unsigned i = 0; i < 3; i++)
         ck_assert(names_await_reader(stream));
+    server.started_ns -= 3 * FOLLOWERS_NS;
+    ck_assert(!names_await_reader(stream));
+    server.started_ns += 3 * FOLLOWERS_NS;
     read_all(&other);
     ck_assert(!names_await_reader(stream));
 }
@@ -464,6 +488,7 @@ int main(void) {
     tcase_set_timeout(cases, 60);
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_test(cases, who_waits_for_a_stream_is_linked_before_its_writer_hears_that_it_is_open);
+    tcase_add_test(cases, who_asked_and_is_gone_is_not_kept_for_the_answer);
     tcase_add_test(cases, a_link_whose_process_is_back_without_it_ends_soon);
     tcase_add_test(cases, a_session_that_never_reads_keeps_its_links_of_its_process_for_a_minute);
     tcase_add_test(cases, who_tells_of_something_may_tell_of_more);
