@@ -136,11 +136,11 @@ static void clear_queue(struct client *client) {
     client->queued = 0;
 }
 
-static struct client_mail *copy_mail(const struct client *client, const union message *message,
-                                     const int *fds, uid_t fds_uid) {
+static int copy_mail(const struct client *client, const union message *message, const int *fds,
+                     uid_t fds_uid, struct client_mail **out_mail) {
     struct client_mail *mail = malloc(sizeof(*mail));
     if (!mail)
-        return NULL;
+        return -ENOMEM;
     const uint32_t count = message_fds(message->header.type);
     memcpy(&mail->message, message, message->header.bytes);
     mail->fds_uid = fds_uid;
@@ -151,10 +151,11 @@ static struct client_mail *copy_mail(const struct client *client, const union me
         if (mail->fd[i] < 0 ||
             server_is_short_of_fds(client->server, mail->fd[i], LIMIT_FDS_LAST)) {
             free_mail(mail);
-            return NULL;
+            return -EMFILE;
         }
     }
-    return mail;
+    *out_mail = mail;
+    return 0;
 }
 
 static int send_now(struct client *client, const union message *message, const int *fds) {
@@ -189,10 +190,16 @@ void client_send_of(struct client *client, const union message *message, const i
         if (code == 0 || code == -EPIPE)
             return;
     }
-    struct client_mail *mail =
-        client->queued < LIMIT_MAIL_QUEUED ? copy_mail(client, message, fds, fds_uid) : NULL;
-    if (!mail) {
+    if (client->queued >= LIMIT_MAIL_QUEUED) {
         client_drop(client, "it does not read what it is sent");
+        return;
+    }
+    struct client_mail *mail;
+    const int code = copy_mail(client, message, fds, fds_uid, &mail);
+    if (code < 0) {
+        client_drop(client, code == -ENOMEM ? "the supervisor has no memory"
+                                            : "the supervisor has no descriptor left: raise its "
+                                              "limit, `ulimit -n`");
         return;
     }
     STAILQ_INSERT_TAIL(&client->queue, mail, next);

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "server.h"
+#include "state_file.h"
 #include "step.h"
 
 #include <errno.h>
@@ -14,16 +15,6 @@
 #include <unistd.h>
 
 static const char MAGIC[16] = "shmframe-log 2\n";
-
-static void read_boot(char out[40]) {
-    memset(out, 0, 40);
-    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (read(fd, out, 36) < 0)
-        out[0] = '\0';
-    close(fd);
-}
 
 /* ---- what is in it ---- */
 
@@ -229,7 +220,7 @@ static void read_file(struct journal_file *file, int fd) {
 
 static void take_or_begin(struct server *server, struct journal_file *file, int *fd) {
     char boot[40];
-    read_boot(boot);
+    state_file_read_boot(boot);
     static const char nothing[sizeof(file->magic)];
     const bool is_new = memcmp(file->magic, nothing, sizeof(nothing)) == 0;
     const char *fault = find_fault(file, boot);

@@ -6,22 +6,19 @@
  */
 #include "stream.h"
 
-#include "error.h"
 #include "limits.h"
 #include "server.h"
+#include "state_file.h"
 #include "step.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static const char HEAD[] = "shmframe-names 3\n";
-enum { LINE_BYTES = 256, LINES_MAX = 65536 };
+static const char HEAD[] = "shmframe-names 3";
+enum { LINES_MAX = 65536 };
 
 static void find_owner(const struct stream *stream, pid_t *out_pid, uint64_t *out_start_time) {
     const struct process *owner = stream->writer ? stream->writer->client->process : stream->owner;
@@ -71,42 +68,33 @@ static void write_readers(FILE *file, const struct server *server) {
             write_former(file, &server->former_reader[i]);
 }
 
-/* Always a new file: a pipe or a device that was put in its place would hold the loop up. */
-static int write_file(struct server *server, const char *name) {
-    const int folder = server->listener.folder;
-    if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
-        return -errno;
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!file) {
-        int code = -errno;
-        if (fd >= 0)
-            close(fd);
-        return code;
+static int make_text(struct server *server, char **out_text, size_t *out_bytes) {
+    FILE *file = open_memstream(out_text, out_bytes);
+    if (file) {
+        fprintf(file, "%s\n", HEAD);
+        struct stream *stream;
+        TAILQ_FOREACH (stream, &server->streams, all)
+            if (stream->generation > 0)
+                write_stream(file, stream);
+        write_readers(file, server);
     }
-    fputs(HEAD, file);
-    struct stream *stream;
-    TAILQ_FOREACH (stream, &server->streams, all)
-        if (stream->generation > 0)
-            write_stream(file, stream);
-    write_readers(file, server);
-    const bool is_bad = ferror(file);
-    return fclose(file) != 0 || is_bad ? -EIO : 0;
+    return state_file_finish_text(file, out_text);
 }
 
-/* Never half a file: written beside, then renamed. Not forced to disk: it outlives us, not the
- * machine, and waiting for a disk is not for this loop. */
 void names_save(struct server *server) {
     server->names_changed = false;
     const struct listener *listener = &server->listener;
     if (listener->folder < 0)
         return;
-    char beside[sizeof(listener->names) + 4];
-    snprintf(beside, sizeof(beside), "%s.new", listener->names);
-    int code = write_file(server, beside);
+    char *text = NULL;
+    size_t bytes;
+    int code = make_text(server, &text, &bytes);
+    if (code == 0)
+        code = state_file_write(listener->folder, listener->names, text, bytes);
+    free(text);
     STEP(NAMES_WRITTEN);
-    if (code == 0 && renameat(listener->folder, beside, listener->folder, listener->names) < 0)
-        code = -errno;
+    if (code == 0)
+        code = state_file_replace(listener->folder, listener->names);
     if (code == 0)
         return;
     struct stream *stream;
@@ -236,32 +224,20 @@ bool names_await_reader(const struct stream *stream) {
     return false;
 }
 
-/* NULL: there is none, or something else is in its place, which is not waited for. */
-static FILE *open_file(const struct listener *listener) {
-    int fd = openat(listener->folder, listener->names,
-                    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return NULL;
-    struct stat info;
-    const bool is_ours = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid();
-    FILE *file = is_ours ? fdopen(fd, "r") : NULL;
-    if (!file)
-        close(fd);
-    return file;
-}
-
 void names_load(struct server *server) {
     const struct listener *listener = &server->listener;
-    FILE *file = listener->folder < 0 ? NULL : open_file(listener);
-    if (!file)
-        return;
-    char line[LINE_BYTES];
-    if (fgets(line, sizeof(line), file) && strcmp(line, HEAD) == 0)
-        for (unsigned i = 0; i < LINES_MAX && fgets(line, sizeof(line), file); i++) {
+    size_t bytes;
+    char *text = NULL;
+    if (listener->folder >= 0)
+        text = state_file_read(listener->folder, listener->names, &bytes);
+    char *rest = text;
+    const char *line = strsep(&rest, "\n");
+    if (line && strcmp(line, HEAD) == 0)
+        for (unsigned i = 0; i < LINES_MAX && (line = strsep(&rest, "\n")); i++) {
             if (line[0] == '=')
                 load_reader(server, line);
             else
                 load_stream(server, line);
         }
-    fclose(file);
+    free(text);
 }

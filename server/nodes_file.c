@@ -11,20 +11,17 @@
 
 #include "log.h"
 #include "server.h"
+#include "state_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { BOOT_ID_BYTES = 40, FILE_BYTES_MAX = 4 << 20 };
-
 struct head {
-    char boot_id[BOOT_ID_BYTES];
+    char boot_id[STATE_FILE_BOOT_BYTES];
     char path[4096];
 };
 
@@ -33,15 +30,6 @@ static void make_name(const struct server *server, const char *kind, char *out, 
     const char *path = server->listener.path;
     const char *slash = strrchr(path, '/');
     snprintf(out, out_bytes, "%s.%s", slash ? slash + 1 : path, kind);
-}
-
-static void read_boot_id(char out[BOOT_ID_BYTES]) {
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (!file || !fgets(out, BOOT_ID_BYTES, file))
-        strcpy(out, "unknown");
-    out[strcspn(out, "\n")] = '\0';
-    if (file)
-        fclose(file);
 }
 
 /* ---- saving ---- */
@@ -61,56 +49,35 @@ static void write_node(FILE *file, const struct node *node) {
     fprintf(file, "; %s\n", node->reason);
 }
 
-/* Always a new file: a pipe or a device that was put in its place would hold the loop up. */
-static FILE *make_file(const struct server *server, const char *name) {
-    const int folder = server->listener.folder;
-    if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
-        return NULL;
-    const int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!file && fd >= 0) {
-        const int number = errno;
-        close(fd);
-        errno = number;
-    }
-    return file;
-}
-
-static int finish_file(const struct server *server, FILE *file, const char *beside,
-                       const char *kind) {
-    char name[256];
+static int save(const struct server *server, const char *kind, const char *text, size_t bytes) {
+    char name[STATE_FILE_NAME_BYTES];
     make_name(server, kind, name, sizeof(name));
-    if (!file)
-        return -errno;
-    const bool is_bad = ferror(file);
-    if (fclose(file) != 0 || is_bad)
-        return -EIO;
     const int folder = server->listener.folder;
-    return renameat(folder, beside, folder, name) < 0 ? -errno : 0;
+    const int code = state_file_write(folder, name, text, bytes);
+    return code < 0 ? code : state_file_replace(folder, name);
 }
 
 static int save_nodes(const struct server *server) {
-    char beside[256], boot_id[BOOT_ID_BYTES];
-    make_name(server, "nodes.new", beside, sizeof(beside));
-    read_boot_id(boot_id);
-    FILE *file = make_file(server, beside);
+    char boot_id[STATE_FILE_BOOT_BYTES], *text = NULL;
+    size_t bytes;
+    state_file_read_boot(boot_id);
+    FILE *file = open_memstream(&text, &bytes);
     if (file) {
         fprintf(file, "shmframe-nodes 2 %s %s\n", boot_id, server->pipeline.path);
         const struct node *node;
         TAILQ_FOREACH (node, &server->pipeline.nodes, all)
             write_node(file, node);
     }
-    return finish_file(server, file, beside, "nodes");
+    int code = state_file_finish_text(file, &text);
+    if (code == 0)
+        code = save(server, "nodes", text, bytes);
+    free(text);
+    return code;
 }
 
 static int save_config(const struct server *server) {
-    char beside[256];
     const struct plan *plan = server->pipeline.plan;
-    make_name(server, "config.new", beside, sizeof(beside));
-    FILE *file = make_file(server, beside);
-    if (file)
-        fwrite(plan->text, 1, plan->bytes, file);
-    return finish_file(server, file, beside, "config");
+    return save(server, "config", plan->text, plan->bytes);
 }
 
 /* The nodes' file comes last: with it the other counts. Both are never half a file. */
@@ -131,7 +98,7 @@ void nodes_save(struct server *server) {
 void nodes_forget(struct server *server) {
     static const char *const kinds[] = {"nodes", "config", "notify"};
     for (unsigned i = 0; i < 3 && server->listener.folder >= 0; i++) {
-        char name[256];
+        char name[STATE_FILE_NAME_BYTES];
         make_name(server, kinds[i], name, sizeof(name));
         unlinkat(server->listener.folder, name, 0);
     }
@@ -139,27 +106,10 @@ void nodes_forget(struct server *server) {
 
 /* ---- loading ---- */
 
-/* NULL: there is none, or something else is in its place, which is not waited for. */
 static char *read_file(const struct server *server, const char *kind, size_t *out_bytes) {
-    char name[256];
+    char name[STATE_FILE_NAME_BYTES];
     make_name(server, kind, name, sizeof(name));
-    const int fd = openat(server->listener.folder, name,
-                          O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat info;
-    char *text = NULL;
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
-        info.st_size <= FILE_BYTES_MAX)
-        text = calloc(1, (size_t)info.st_size + 1);
-    const ssize_t length = text ? read(fd, text, (size_t)info.st_size) : -1;
-    close(fd);
-    if (length < 0) {
-        free(text);
-        return NULL;
-    }
-    *out_bytes = (size_t)length;
-    return text;
+    return state_file_read(server->listener.folder, name, out_bytes);
 }
 
 static bool read_head(const char *line, struct head *out_head) {
@@ -332,12 +282,12 @@ static struct plan *load_plan(const struct server *server, const char *path) {
 }
 
 void nodes_load(struct server *server) {
-    char boot_id[BOOT_ID_BYTES];
+    char boot_id[STATE_FILE_BOOT_BYTES];
     struct head head;
     size_t bytes;
     if (server->listener.folder < 0)
         return;
-    read_boot_id(boot_id);
+    state_file_read_boot(boot_id);
     char *text = read_file(server, "nodes", &bytes);
     struct plan *plan = NULL;
     const bool is_known = text && read_head(text, &head) && strcmp(head.boot_id, boot_id) == 0;

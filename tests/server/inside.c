@@ -7,10 +7,12 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -483,6 +485,66 @@ START_TEST(the_memory_of_a_ring_is_nobodys_descriptor) {
 }
 END_TEST
 
+/* ---- what the log says ---- */
+
+static int kept_stderr = -1, log_end = -1;
+
+static void begin_log(void) {
+    int log[2];
+    ck_assert_int_eq(pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
+    kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    ck_assert_int_ge(dup2(log[1], STDERR_FILENO), 0);
+    close(log[1]);
+    log_end = log[0];
+    log_set_level(LOG_EVENTS);
+}
+
+static void expect_log(const char *words) {
+    char text[4096] = "";
+    const ssize_t bytes = read(log_end, text, sizeof(text) - 1);
+    close(log_end);
+    dup2(kept_stderr, STDERR_FILENO);
+    close(kept_stderr);
+    log_set_level(LOG_TROUBLE);
+    ck_assert_int_gt(bytes, 0);
+    ck_assert_msg(strstr(text, words), "no \"%s\" in: %s", words, text);
+}
+
+START_TEST(why_a_connection_is_given_up_is_told_as_it_is) {
+    open_peer(&writer);
+    struct client *client = TAILQ_LAST(&server.clients, client_list);
+    begin_log();
+    while (client->queued == 0)
+        client_done(client, 1);
+    if (_i == 0) {
+        while (client->socket >= 0)
+            client_done(client, 1);
+        expect_log("does not read what it is sent");
+    } else {
+        union message message;
+        message_init(&message, MESSAGE_RECORD, 1);
+        const int fds = STDIN_FILENO;
+        server.fds_limit = 0;
+        client_send(client, &message, &fds);
+        ck_assert_int_eq(client->socket, -1);
+        expect_log("no descriptor left");
+    }
+}
+END_TEST
+
+START_TEST(why_names_are_not_saved_is_told_as_the_kernel_does) {
+    struct rlimit before, none;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    begin_log();
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+    names_save(&server);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    expect_log("File too large");
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("inside");
     tcase_set_timeout(cases, 60);
@@ -506,6 +568,8 @@ int main(void) {
     tcase_add_test(cases, a_link_that_a_stranger_tells_of_is_a_reader_and_no_memory);
     tcase_add_loop_test(cases, a_link_that_a_stranger_tells_of_late_is_nobodys, 0, 2);
     tcase_add_test(cases, who_claims_a_link_of_a_stranger_has_what_he_says_himself);
+    tcase_add_loop_test(cases, why_a_connection_is_given_up_is_told_as_it_is, 0, 2);
+    tcase_add_test(cases, why_names_are_not_saved_is_told_as_the_kernel_does);
     Suite *suite = suite_create("inside");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
