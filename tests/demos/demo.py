@@ -4,24 +4,16 @@ import glob
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from kin import find_kin
+
 DEMOS = os.environ["DEMOS"]
 IS_LONG = "LONG" in os.environ
-
-
-def processes_with(word):
-    """The running processes whose environment has it."""
-    found = []
-    for path in glob.glob("/proc/[0-9]*/environ"):
-        try:
-            with open(path, "rb") as file:
-                if word.encode() in file.read():
-                    found.append(int(path.split("/")[2]))
-        except OSError:
-            continue
-    return found
 
 
 class Demo(unittest.TestCase):
@@ -31,7 +23,6 @@ class Demo(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory(dir="/tmp", prefix="t.")
         self.addCleanup(temporary.cleanup)
         self.folder = temporary.name
-        self.word = f"DEMO_OF_TEST={self.folder}"
         self.env = dict(os.environ, DEMO_OF_TEST=self.folder, TMPDIR=self.folder)
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY"):
             self.env.pop(name, None)
@@ -43,8 +34,11 @@ class Demo(unittest.TestCase):
         self.assert_nothing_is_left()
         return done
 
+    def family(self):
+        return find_kin("DEMO_OF_TEST", self.folder)
+
     def assert_nothing_is_left(self):
-        self.assertEqual(processes_with(self.word), [])
+        self.assertEqual(self.family(), [])
         self.assertEqual(glob.glob(os.path.join(self.folder, "shmframe-*")), [])
 
     def figures(self, name, *arguments, **options):

@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from demo import DEMOS, IS_LONG, Demo, processes_with
+from demo import DEMOS, IS_LONG, Demo
 
 NAME = "measure-player"
 # Small, so that other tests have room beside it.
@@ -97,7 +97,7 @@ class MeasurePlayer(Demo):
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(run.kill)
         wait_for(lambda: os.path.exists(os.path.join(self.folder, "hangs")))
-        self.assertGreater(len(processes_with(self.word)), 4)
+        self.assertGreater(len(self.family()), 4)
         run.send_signal(signal.SIGINT)
         self.assertEqual(run.wait(40), 130)
         self.assert_nothing_is_left()

@@ -5,9 +5,14 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from kin import find_kin, is_running
 
 SHMFRAMED = os.environ["SHMFRAMED"]
 ASK = os.environ["ASK"]
@@ -26,14 +31,6 @@ def wait_for(condition, what="it", seconds=DEADLINE_S):
             return value
         time.sleep(0.01)
     raise AssertionError(f"waited in vain for {what}")
-
-
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def children_of(pid):
@@ -81,16 +78,7 @@ class Place(unittest.TestCase):
 
     def family(self):
         """All processes that this test's supervisors started: they know its socket."""
-        mark = ("SHMFRAME_SOCKET=" + self.socket).encode()
-        found = []
-        for entry in os.listdir("/proc"):
-            try:
-                with open(f"/proc/{entry}/environ", "rb") as file:
-                    if mark in file.read().split(b"\0") and is_running(int(entry)):
-                        found.append(int(entry))
-            except (OSError, ValueError):
-                pass
-        return found
+        return find_kin("SHMFRAME_SOCKET", self.socket)
 
     def kill_family(self):
         for pid in self.family():

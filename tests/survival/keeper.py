@@ -9,21 +9,17 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import textwrap
 import unittest
 
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from kin import find_kin, is_running
 from manager import COMMAND, DEADLINE_S, PATTERN, SHMFRAME, wait_for
 
 CAMERA = f"{PATTERN} --no-sound --stream cam --size 64x64 --rate 60"
-
-
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Keeper(unittest.TestCase):
@@ -48,17 +44,7 @@ class Keeper(unittest.TestCase):
             self.run.communicate()
 
     def family(self):
-        mark = ("XDG_RUNTIME_DIR=" + self.folder).encode()
-        found = []
-        for entry in glob.glob("/proc/[0-9]*/environ"):
-            pid = int(entry.split("/")[2])
-            try:
-                with open(entry, "rb") as file:
-                    if mark in file.read().split(b"\0") and is_running(pid):
-                        found.append(pid)
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                pass
-        return found
+        return find_kin("XDG_RUNTIME_DIR", self.folder)
 
     def write(self, text, name="pipeline.ini"):
         path = os.path.join(self.folder, name)

@@ -6,9 +6,14 @@ import pty
 import shlex
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from kin import find_kin, is_running
 
 SHMFRAME = os.environ["SHMFRAME"]
 
@@ -60,14 +65,6 @@ def wait_for(condition, seconds=20):
     raise AssertionError("waited in vain")
 
 
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def end(run):
     """For tests that fail half-way."""
     if run.poll() is None:
@@ -97,17 +94,7 @@ class Run(unittest.TestCase):
 
     def family(self):
         """All processes that this test's run started: they know its folder by their environment."""
-        mark = ("XDG_RUNTIME_DIR=" + self.folder).encode()
-        found = []
-        for entry in glob.glob("/proc/[0-9]*/environ"):
-            pid = int(entry.split("/")[2])
-            try:
-                with open(entry, "rb") as file:
-                    if mark in file.read().split(b"\0") and is_running(pid):
-                        found.append(pid)
-            except OSError:
-                pass
-        return found
+        return find_kin("XDG_RUNTIME_DIR", self.folder)
 
     def start(self, *lines):
         run = subprocess.Popen([SHMFRAME, "run", *lines], env=self.env, text=True,
