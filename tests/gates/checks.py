@@ -22,6 +22,8 @@ from checks_server import SERVER
 from mutation import Unfit, first_complaint, report, weaken, write
 
 LIMIT_S = 240  # for one test
+# Then what a test that does not end has started ends too.
+FAMILY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "family.py")
 MUTANTS = LIBRARY + SERVER
 
 
@@ -67,7 +69,7 @@ class Copy:
         write(so_far, "")
         try:
             result = subprocess.run(
-                test["cmd"], cwd=test.get("workdir") or self.build_folder,
+                [sys.executable, "-IS", FAMILY, *test["cmd"]], cwd=test.get("workdir") or self.build_folder,
                 env={**os.environ, **test["env"], "CK_LOG_FILE_NAME": so_far},
                 capture_output=True, text=True, errors="replace", timeout=LIMIT_S, stdin=subprocess.DEVNULL,
             )
