@@ -464,8 +464,8 @@ void client_put_name(char out[SHMFRAME_NAME_BYTES], const char *text) {
  * first, and from the WELCOME on nothing is granted on the strength of it. */
 static void finish_former_connections(struct client *client) {
     struct client *other;
-    TAILQ_FOREACH (other, &client->server->clients, all) {
-        if (other == client || other->process != client->process || other->socket < 0)
+    TAILQ_FOREACH (other, &client->process->sessions, of_process) {
+        if (other == client || other->socket < 0)
             continue;
         struct pollfd poll_other = {.fd = other->socket};
         if (poll(&poll_other, 1, 0) > 0 && (poll_other.revents & (POLLHUP | POLLERR)))
@@ -590,6 +590,7 @@ void client_accept(struct server *server, int socket) {
     TAILQ_INIT(&client->writers);
     TAILQ_INIT(&client->readers);
     TAILQ_INSERT_TAIL(&server->clients, client, all);
+    TAILQ_INSERT_TAIL(&process->sessions, client, of_process);
     server->client_count++;
     if (start_listening(client) < 0)
         client_drop(client, "the supervisor has no memory");
@@ -626,6 +627,7 @@ void client_release(struct client *client, const char *reason) {
     client_log(client, "event=client-released reason=%s", log_quote(reason).text);
     notice_destroy(&client->notice);
     TAILQ_REMOVE(&server->clients, client, all);
+    TAILQ_REMOVE(&client->process->sessions, client, of_process);
     server->client_count--;
     process_release(client->process);
     permission_destroy(&client->permission);

@@ -54,6 +54,7 @@ struct client_listing {
 
 struct client {
     TAILQ_ENTRY(client) all;
+    TAILQ_ENTRY(client) of_process;
     struct server *server;
     struct process *process;
     uid_t uid;

@@ -56,6 +56,65 @@ static bool may_come_back(const struct server *server) {
     return shmframe_now_ns() - server->started_ns < FOLLOWERS_NS;
 }
 
+/* ---- readers of before ---- */
+
+static int compare_streams(const void *a, const void *b) {
+    const struct names_reader *former_a = a, *former_b = b;
+    return strcmp(former_a->stream, former_b->stream);
+}
+
+static unsigned find_first(const struct server *server, const char *stream) {
+    unsigned first = 0, end = server->former_readers;
+    while (first < end) {
+        const unsigned middle = first + (end - first) / 2;
+        if (strcmp(server->former_reader[middle].stream, stream) < 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return first;
+}
+
+/* The one of `stream` behind `former` (NULL: the first one) that may come back; NULL: none. */
+static struct names_reader *next_of(const struct server *server, const char *stream,
+                                    const struct names_reader *former) {
+    unsigned i =
+        former ? (unsigned)(former - server->former_reader) + 1 : find_first(server, stream);
+    for (; i < server->former_readers; i++) {
+        struct names_reader *next = &server->former_reader[i];
+        if (strcmp(next->stream, stream) != 0)
+            break;
+        if (next->number != 0)
+            return next;
+    }
+    return NULL;
+}
+
+static void stop_watching(struct names_reader *former) {
+    process_release(former->process);
+    former->process = NULL;
+}
+
+void names_forget(struct server *server, const struct process *process) {
+    for (unsigned i = 0; i < server->former_readers; i++) {
+        struct names_reader *former = &server->former_reader[i];
+        if (former->pid != process->pid || former->start_time != process->start_time)
+            continue;
+        stop_watching(former);
+        former->number = 0;
+    }
+}
+
+void names_end_return(struct server *server) {
+    if (!server->watches_former || may_come_back(server))
+        return;
+    for (unsigned i = 0; i < server->former_readers; i++)
+        stop_watching(&server->former_reader[i]);
+    server->watches_former = false;
+}
+
+/* ---- the file ---- */
+
 static void write_readers(FILE *file, const struct server *server) {
     const struct stream *stream;
     const struct stream_reader *reader;
@@ -167,6 +226,7 @@ uint32_t names_number_reader(struct stream_reader *reader) {
         if (former->number == 0 || !is_of(former, process, reader->record_id))
             continue;
         const uint32_t number = former->number;
+        stop_watching(former);
         former->number = 0;
         reader->is_known = strcmp(former->stream, reader->stream->name) == 0;
         return number;
@@ -176,47 +236,43 @@ uint32_t names_number_reader(struct stream_reader *reader) {
 
 bool names_know_reader(const struct server *server, const struct process *process,
                        uint64_t record_id, const char *stream) {
-    for (unsigned i = 0; i < server->former_readers; i++) {
-        const struct names_reader *former = &server->former_reader[i];
-        if (former->number != 0 && is_of(former, process, record_id) &&
-            strcmp(former->stream, stream) == 0)
+    const struct names_reader *former = NULL;
+    while ((former = next_of(server, stream, former)))
+        if (is_of(former, process, record_id))
             return true;
-    }
     return false;
 }
 
 unsigned names_count_links(const struct server *server, const struct process *process,
                            const char *stream) {
     unsigned count = 0;
-    for (unsigned i = 0; may_come_back(server) && i < server->former_readers; i++) {
-        const struct names_reader *former = &server->former_reader[i];
-        count += former->number != 0 && is_of(former, process, former->record_id) &&
-                 strcmp(former->stream, stream) == 0;
-    }
+    const struct names_reader *former = NULL;
+    while (may_come_back(server) && (former = next_of(server, stream, former)))
+        count += is_of(former, process, former->record_id);
     return count;
 }
 
-/* Whether it lives, and may tell of it yet. */
-static bool is_awaited(struct server *server, const struct names_reader *reader) {
-    struct process *process;
-    const int code = process_find(server, reader->pid, reader->start_time, &process);
+/* Whether it lives, and may tell of it yet. It is looked up once: there may be thousands. */
+static bool is_awaited(struct server *server, struct names_reader *former) {
+    int code = 0;
+    if (!former->process)
+        code = process_find(server, former->pid, former->start_time, &former->process);
+    if (code == -ESRCH)
+        former->number = 0;
     if (code < 0) /* nobody knows whether it lives, but one whose session is back would be known */
         return code != -ESRCH;
-    const bool is_awaited = !process_is_back(process, GRACE_NS);
-    process_release(process);
-    return is_awaited;
+    server->watches_former = true;
+    return !process_is_back(former->process, GRACE_NS) && !process_is_dead(former->process);
 }
 
 bool names_await_reader(const struct stream *stream) {
     struct server *server = stream->server;
     if (!may_come_back(server))
         return false;
-    for (unsigned i = 0; i < server->former_readers; i++) {
-        const struct names_reader *former = &server->former_reader[i];
-        if (former->number != 0 && strcmp(former->stream, stream->name) == 0 &&
-            is_awaited(server, former))
+    struct names_reader *former = NULL;
+    while ((former = next_of(server, stream->name, former)))
+        if (is_awaited(server, former))
             return true;
-    }
     const struct stream_reader *reader;
     TAILQ_FOREACH (reader, &stream->readers, of_stream)
         if (stream_reader_is_to_show(reader) && !process_is_back(reader->client->process, GRACE_NS))
@@ -239,5 +295,8 @@ void names_load(struct server *server) {
             else
                 load_stream(server, line);
         }
+    if (server->former_readers > 0)
+        qsort(server->former_reader, server->former_readers, sizeof(*server->former_reader),
+              compare_streams);
     free(text);
 }

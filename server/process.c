@@ -95,6 +95,10 @@ static int reference_pidfd(struct server *server, const struct process *found,
     struct process *process = lookup(server, found->pid, found->start_time);
     if (process) {
         close(pidfd);
+        if (!process->has_uid && found->has_uid) {
+            process->uid = found->uid;
+            process->has_uid = true;
+        }
         *out_process = process_reference(process);
         return 0;
     }
@@ -106,6 +110,8 @@ static int reference_pidfd(struct server *server, const struct process *found,
     *process = *found;
     process->server = server;
     process->references = 1;
+    process->looked_turn = UINT64_MAX;
+    TAILQ_INIT(&process->sessions);
     int code = sd_event_add_io(server->event, &process->source, pidfd, EPOLLIN, on_pidfd, process);
     if (code < 0) {
         close(pidfd);
@@ -154,8 +160,11 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
         close(pidfd);
         return code;
     }
-    const struct process found = {
-        .pid = peer.pid, .start_time = status.start_time, .uid = peer.uid, .pidfd = pidfd};
+    const struct process found = {.pid = peer.pid,
+                                  .start_time = status.start_time,
+                                  .has_uid = true,
+                                  .uid = peer.uid,
+                                  .pidfd = pidfd};
     return reference_pidfd(server, &found, out_process);
 }
 
@@ -172,10 +181,8 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
     if (pidfd == -ESRCH || pidfd == -EINVAL) /* the latter: the number is a thread's by now */
         return -ESRCH;
     struct status status;
-    struct process found = {.pid = pid, .start_time = start_time, .pidfd = pidfd};
+    const struct process found = {.pid = pid, .start_time = start_time, .pidfd = pidfd};
     int code = read_status(pid, &status);
-    if (code == 0)
-        code = read_uid(pid, &found.uid);
     if (code == 0 && (status.start_time != start_time || (pidfd >= 0 && pidfd_is_dead(pidfd))))
         code = -ESRCH;
     if (code == 0 && pidfd < 0)
@@ -188,32 +195,42 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
     return reference_pidfd(server, &found, out_process);
 }
 
-static enum process_return look_at_return(const struct process *process) {
+int process_read_uid(struct process *process) {
+    if (process->has_uid)
+        return 0;
+    int code = read_uid(process->pid, &process->uid);
+    if (code == 0 && process_is_dead(process)) /* it may be another's pid by now */
+        code = -ESRCH;
+    process->has_uid = code == 0;
+    return code;
+}
+
+static void look_at_return(struct process *process) {
     unsigned here = 0, returned = 0;
     struct client *client;
-    TAILQ_FOREACH (client, &process->server->clients, all)
-        if (client->process == process && client_is_here(client)) {
+    process->here_ns = INT64_MAX;
+    TAILQ_FOREACH (client, &process->sessions, of_process)
+        if (client_is_here(client)) {
             here++;
             returned += client_has_returned(client);
+            if (client->hello_ns < process->here_ns)
+                process->here_ns = client->hello_ns;
         }
-    return returned == 0 ? RETURN_NONE : returned < here ? RETURN_PART : RETURN_ALL;
+    process->returned = returned == 0 ? RETURN_NONE : returned < here ? RETURN_PART : RETURN_ALL;
 }
 
 enum process_return process_returned(struct process *process) {
-    const uint64_t tick = process->server->ticks;
-    if (process->looked_tick != tick)
-        process->returned = look_at_return(process);
-    process->looked_tick = tick;
+    uint64_t turn = 0;
+    sd_event_get_iteration(process->server->event, &turn);
+    if (process->looked_turn != turn)
+        look_at_return(process);
+    process->looked_turn = turn;
     return process->returned;
 }
 
-bool process_is_back(const struct process *process, int64_t others_ns) {
-    int64_t first_ns = INT64_MAX;
-    const struct client *client;
-    TAILQ_FOREACH (client, &process->server->clients, all)
-        if (client->process == process && client_is_here(client) && client->hello_ns < first_ns)
-            first_ns = client->hello_ns;
-    return look_at_return(process) == RETURN_ALL && shmframe_now_ns() - first_ns > others_ns;
+bool process_is_back(struct process *process, int64_t others_ns) {
+    return process_returned(process) == RETURN_ALL &&
+           shmframe_now_ns() - process->here_ns > others_ns;
 }
 
 struct process *process_reference(struct process *process) {

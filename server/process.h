@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+struct client;
 struct server;
 
 /* How far it has come back, by its sessions that are here: see client_has_returned(). */
@@ -25,14 +26,18 @@ struct process {
     struct server *server;
     pid_t pid;
     uint64_t start_time; /* field 22 of /proc/PID/stat: with the pid, unique since boot */
+    bool has_uid;        /* see process_read_uid() */
     uid_t uid;           /* as it was when it connected, or was looked at */
     int pidfd;           /* readable once the last thread is gone */
+    TAILQ_HEAD(, client) sessions;
     sd_event_source *source;
     unsigned references;
     struct journal_purse purse;
-    bool is_dead;                 /* told to server_process_died() already */
-    enum process_return returned; /* as looked at in tick `looked_tick` */
-    uint64_t looked_tick;         /* of server.ticks */
+    bool is_dead; /* told to server_process_died() already */
+    /* As looked at in this turn of the loop, which has one event. */
+    uint64_t looked_turn;
+    enum process_return returned;
+    int64_t here_ns; /* when the first of its sessions that are here said HELLO */
 };
 TAILQ_HEAD(process_list, process);
 
@@ -48,13 +53,16 @@ int process_of_socket(struct server *server, int socket, struct process **out_pr
 int process_find(struct server *server, pid_t pid, uint64_t start_time,
                  struct process **out_process);
 
-/* As it was when this was first asked in this tick: one process may have much that it is asked for.
- */
+/* Looks who its user is, if that is not known yet. Errors: as process_find(). */
+int process_read_uid(struct process *process);
+
+/* This and the next: as it was when one of them was first asked in this turn of the loop. One
+ * process may have much that it is asked for. */
 enum process_return process_returned(struct process *process);
 
 /* Whether it is back with all that it had: all its sessions that are here have returned, and the
  * first one came longer ago than `others_ns`, in which others had time to come. */
-bool process_is_back(const struct process *process, int64_t others_ns);
+bool process_is_back(struct process *process, int64_t others_ns);
 
 struct process *process_reference(struct process *process);
 /* NULL is allowed. */

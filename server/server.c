@@ -34,22 +34,15 @@ bool server_is_short_of_fds(const struct server *server, int fd, unsigned reserv
 
 /* ---- deaths ---- */
 
-static struct client *find_client_of(const struct server *server, const struct process *process) {
-    struct client *client;
-    TAILQ_FOREACH (client, &server->clients, all)
-        if (client->process == process)
-            return client;
-    return NULL;
-}
-
 void server_process_died(struct server *server, struct process *process) {
     if (process->is_dead)
         return;
     process->is_dead = true;
     STEP(DEATH_SEEN);
     process_reference(process);
+    names_forget(server, process);
     struct client *client;
-    while ((client = find_client_of(server, process))) {
+    while ((client = TAILQ_FIRST(&process->sessions))) {
         client_drain(client); /* it may have left in good order before */
         client_release(client, "its process died");
     }
@@ -74,9 +67,7 @@ static bool came_back_without(const struct client *away) {
     const int64_t now_ns = shmframe_now_ns();
     unsigned aways = 0, backs = 0;
     struct client *client;
-    TAILQ_FOREACH (client, &away->server->clients, all) {
-        if (client->process != away->process)
-            continue;
+    TAILQ_FOREACH (client, &away->process->sessions, of_process) {
         aways += client->socket < 0;
         backs += client_is_here(client) && client->hello_ns > away->away_ns &&
                  now_ns - client->hello_ns > GRACE_NS && client_has_returned(client);
@@ -113,9 +104,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
     (void)usec;
     struct server *server = user;
     (void)source;
-    server->ticks++;
     tick_clients(server);
     tick_streams(server);
+    names_end_return(server);
     return 0;
 }
 
@@ -123,7 +114,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
 static bool needs_tick(const struct server *server) {
     const struct client *client;
     const struct stream *stream;
-    if (server->links_lost || server->has_untold)
+    if (server->links_lost || server->has_untold || server->watches_former)
         return true;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->socket < 0 || client->queued || client->tokens < 1)

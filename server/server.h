@@ -32,7 +32,6 @@ struct server {
     const struct server_params *params;
     struct settings settings;
     sd_event *event;
-    uint64_t ticks; /* so far */
     sd_event_source *accept_source, *rest_source, *tick_source, *after_source;
     struct listener listener;
     int parent_fd;                /* a pidfd; -1: its end is nothing to us */
@@ -49,9 +48,10 @@ struct server {
     struct process_list processes;
     struct stream_list streams; /* sorted by name */
     unsigned stream_count;
-    uint32_t next_reader; /* number */
-    struct names_reader *former_reader;
+    uint32_t next_reader;               /* number */
+    struct names_reader *former_reader; /* sorted by stream */
     unsigned former_readers;
+    bool watches_former;   /* processes of theirs: see names_end_return() */
     uint32_t next_request; /* cookie */
     bool is_draining;      /* a client's last words are being read */
     bool names_changed;

@@ -296,8 +296,9 @@ void list_tell_news(struct client *client);
 /* ---- names.c: what a new supervisor needs to know of its streams ---- */
 /* A reader that the former supervisor had. */
 struct names_reader {
-    uint32_t number; /* 0: it has come back */
+    uint32_t number; /* 0: it has come back, or cannot */
     pid_t pid;
+    struct process *process; /* watched; NULL: it was not needed yet */
     uint64_t record_id, start_time;
     char stream[SHMFRAME_NAME_BYTES]; /* that it had a link to; "": it knows nothing of any */
 };
@@ -314,6 +315,10 @@ unsigned names_count_links(const struct server *server, const struct process *pr
                            const char *stream);
 /* Whether a reader of `stream` lives that may come back, or show its newest ring, yet. */
 bool names_await_reader(const struct stream *stream);
+/* It is dead: none of its readers comes back. */
+void names_forget(struct server *server, const struct process *process);
+/* Once nobody is waited for any more: their processes are watched no longer. */
+void names_end_return(struct server *server);
 void names_load(struct server *server);
 void names_save(struct server *server);
 

@@ -175,6 +175,10 @@ static int add_held(struct stream_writer *writer, const struct message_held_link
                     struct grant grant) {
     struct process *holder = NULL;
     int code = process_find(writer->client->server, (pid_t)held->pid, held->start_time, &holder);
+    if (code == 0)
+        code = process_read_uid(holder);
+    if (code < 0)
+        process_release(holder);
     if (code == -ESRCH) {
         grant.state = ENTRY_GONE;
         tell_entry(writer->client, held, grant);

@@ -38,8 +38,8 @@ kill nanosleep pidfd_send_signal prctl setsid waitid capset capget dup2 close_ra
 THROUGH = """
 fgets fread fwrite fputs fputc putc puts printf fprintf dprintf fflush vfprintf
 ini_parse_stream ini_max_line sd_listen_fds sd_listen_fds_with_names sd_is_socket sd_watchdog_enabled
-sd_event_exit sd_event_loop sd_event_source_disable_unref sd_event_source_get_enabled
-sd_event_source_set_enabled sd_event_source_set_io_events sd_event_source_set_time
+sd_event_exit sd_event_get_iteration sd_event_loop sd_event_source_disable_unref sd_event_source_get_enabled
+sd_event_source_get_io_fd sd_event_source_set_enabled sd_event_source_set_io_events sd_event_source_set_time
 sd_event_source_set_floating sd_event_source_set_time_relative sd_event_source_unref
 """
 # Of files and users as a pipeline, its node or an upgrade finds them: each has tests of its own.

@@ -98,11 +98,13 @@ void host_forget(void) {
     struct stream *stream;
     while ((stream = TAILQ_FIRST(&server.streams)))
         stream_destroy(stream);
+    for (unsigned i = 0; i < server.former_readers; i++)
+        process_release(server.former_reader[i].process);
     free(server.former_reader);
     server.former_reader = NULL;
     server.former_readers = 0;
     server.next_reader = server.next_request = 0;
-    server.links_lost = server.names_changed = server.has_news = false;
+    server.watches_former = server.links_lost = server.names_changed = server.has_news = false;
 }
 
 uint64_t host_start_time(void) {

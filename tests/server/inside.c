@@ -20,14 +20,24 @@ enum { STRANGER = 12345, VICTIM = 12346 };
 enum { ENTRY = 20, SERIAL = 7, PATIENT_TICKS = BACK_IN_PART_NS / TICK_NS };
 
 static struct server server;
+static uint64_t loop_turn;
 static struct supervisor place; /* only where it is */
 static struct peer writer, other;
 static struct test_ring ring;
 
+int __wrap_sd_event_get_iteration(sd_event *event, uint64_t *out_turn);
+
+int __wrap_sd_event_get_iteration(sd_event *event, uint64_t *out_turn) {
+    (void)event;
+    *out_turn = loop_turn;
+    return 0;
+}
+
 /* All that there is to do now, and what follows from it. */
 static void turn(void) {
-    while (sd_event_run(server.event, 0) > 0) {
-    }
+    do
+        loop_turn++;
+    while (sd_event_run(server.event, 0) > 0);
 }
 
 static void begin(void) {
@@ -95,7 +105,7 @@ static bool is_held(void) {
 static unsigned count_ticks(unsigned most) {
     unsigned ticks = 0;
     while (is_held() && ticks < most) {
-        server.ticks++;
+        loop_turn++;
         stream_link_end_held(TAILQ_FIRST(&server.streams), NULL);
         read_all(&writer);
         ticks++;
@@ -231,7 +241,7 @@ END_TEST
 START_TEST(a_process_of_which_no_session_reads_keeps_its_links) {
     return_writer();
     for (unsigned i = 0; i < 2 * PATIENT_TICKS; i++) {
-        server.ticks++;
+        loop_turn++;
         stream_link_end_held(TAILQ_FIRST(&server.streams), NULL);
     }
     ck_assert(is_held());
@@ -256,16 +266,35 @@ static void make_older(int64_t age_ns) {
         client->hello_ns -= age_ns;
 }
 
-/* The former supervisor knew a reader of this process, which alone can tell how far `test` came. */
-static void load_names(void) {
+/* The former supervisor knew readers of a process, which alone can tell how far streams came. */
+static void load_names_of(pid_t pid, unsigned streams, unsigned readers) {
     char path[128];
     snprintf(path, sizeof(path), "%s.names", place.socket);
     FILE *file = fopen(path, "we");
     ck_assert_ptr_nonnull(file);
-    fprintf(file, "shmframe-names 3\ntest 1 1 5 0 0 1\n=1 0 %d %lld test\n", (int)getpid(),
-            (long long)start_time_of(getpid()));
+    fprintf(file, "shmframe-names 3\n");
+    for (unsigned i = 0; i < streams; i++) {
+        char name[16] = "test";
+        if (i > 0)
+            snprintf(name, sizeof(name), "test%u", i);
+        fprintf(file, "%s 1 1 5 0 0 1\n", name);
+        for (unsigned k = 0; k < readers; k++)
+            fprintf(file, "=%u 0 %d %lld %s\n", i * readers + k + 1, (int)pid,
+                    (long long)start_time_of(pid), name);
+    }
     ck_assert_int_eq(fclose(file), 0);
     names_load(&server);
+    ck_assert_uint_eq(server.former_readers, streams * readers);
+}
+
+/* One reader of this process, of `test`. */
+static void load_names(void) {
+    load_names_of(getpid(), 1, 1);
+}
+
+static bool is_waited_for(const struct stream *stream) {
+    loop_turn++;
+    return names_await_reader(stream);
 }
 
 START_TEST(a_next_writer_waits_for_a_session_that_has_not_read_yet) {
@@ -275,12 +304,12 @@ START_TEST(a_next_writer_waits_for_a_session_that_has_not_read_yet) {
     make_older(2 * GRACE_NS);
     server.started_ns = shmframe_now_ns() + FOLLOWERS_NS; /* it is not waited for for ever */
     for (unsigned i = 0; i < 3; i++)
-        ck_assert(names_await_reader(stream));
+        ck_assert(is_waited_for(stream));
     server.started_ns -= 3 * FOLLOWERS_NS;
-    ck_assert(!names_await_reader(stream));
+    ck_assert(!is_waited_for(stream));
     server.started_ns += 3 * FOLLOWERS_NS;
     read_all(&other);
-    ck_assert(!names_await_reader(stream));
+    ck_assert(!is_waited_for(stream));
 }
 END_TEST
 
@@ -290,17 +319,18 @@ START_TEST(a_next_writer_waits_for_a_session_beside_one_that_is_just_back) {
     open_peer(&other);
     server.started_ns = shmframe_now_ns() + FOLLOWERS_NS; /* it is not waited for for ever */
     make_older(-FOLLOWERS_NS);                            /* however slow the machine is */
-    ck_assert(names_await_reader(stream)); /* and asks it whether it has read so far */
+    ck_assert(is_waited_for(stream)); /* and asks it whether it has read so far */
     read_all(&other);
-    ck_assert(names_await_reader(stream));
+    ck_assert(is_waited_for(stream));
     make_older(FOLLOWERS_NS + 2 * GRACE_NS);
-    ck_assert(!names_await_reader(stream));
+    ck_assert(!is_waited_for(stream));
 }
 END_TEST
 
 /* Looks for those who were there under the former supervisor. */
 static bool is_awaited(void) {
     server.started_ns = shmframe_now_ns() - 2 * GRACE_NS; /* nor is it here */
+    loop_turn++;
     watch_finish(&server);
     return journal_absent_source(&server, NULL) != NULL;
 }
@@ -331,28 +361,90 @@ START_TEST(a_reader_has_not_left_while_its_session_has_not_read_yet) {
 }
 END_TEST
 
-static unsigned looks;
+static unsigned looks, looks_at_uid;
 
 ssize_t __real_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
 ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
 
 ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes) {
     looks += strcmp(name, "stat") == 0;
+    looks_at_uid += strcmp(name, "status") == 0;
     return __real_proc_read(pid, name, out, bytes);
 }
 
-START_TEST(a_process_is_looked_up_once_for_all_its_readers) {
+static pid_t fork_sleeper(void) {
     const pid_t child = fork_bound();
     if (child == 0)
         for (;;)
             pause();
+    return child;
+}
+
+static void end_sleeper(pid_t child) {
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+
+START_TEST(a_process_is_looked_up_once_for_all_its_readers) {
+    const pid_t child = fork_sleeper();
     struct journal_source *one = add_absent(1, child);
     journal_give_source(&server, add_absent(2, child));
     journal_give_source(&server, one);
     ck_assert(is_awaited());
     ck_assert_uint_eq(looks, 1);
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert_uint_eq(looks_at_uid, 0);
+    end_sleeper(child);
+}
+END_TEST
+
+enum { STREAMS = 40, READERS_EACH = 50 };
+
+static unsigned returns_looked_at;
+
+bool __real_client_has_returned(struct client *client);
+bool __wrap_client_has_returned(struct client *client);
+
+bool __wrap_client_has_returned(struct client *client) {
+    returns_looked_at++;
+    return __real_client_has_returned(client);
+}
+
+/* Its session is back, and none of its readers. */
+START_TEST(a_session_is_looked_at_once_for_all_lines_of_the_names) {
+    load_names_of(getpid(), STREAMS, READERS_EACH);
+    open_peer(&other);
+    make_older(2 * GRACE_NS);
+    server.started_ns = shmframe_now_ns() - 2 * GRACE_NS;
+    const struct stream *stream = TAILQ_FIRST(&server.streams);
+    ck_assert(is_waited_for(stream));
+    read_all(&other);
+    returns_looked_at = 0;
+    server.started_ns = shmframe_now_ns() - 2 * GRACE_NS;
+    ck_assert(!is_waited_for(stream));
+    names_save(&server);
+    ck_assert_uint_eq(returns_looked_at, 1);
+}
+END_TEST
+
+/* It has no session: while it lives it may come back, for so long. */
+START_TEST(a_process_is_looked_up_once_for_all_lines_of_the_names) {
+    const pid_t child = fork_sleeper();
+    load_names_of(child, STREAMS, READERS_EACH);
+    server.started_ns = shmframe_now_ns() - 2 * GRACE_NS;
+    for (unsigned i = 0; i < 3; i++) {
+        names_save(&server);
+        ck_assert(is_waited_for(TAILQ_FIRST(&server.streams)));
+    }
+    ck_assert_uint_eq(looks, 1);
+    ck_assert_uint_eq(looks_at_uid, 0);
+    if (_i) {
+        server.started_ns = shmframe_now_ns() - 2 * FOLLOWERS_NS;
+        names_end_return(&server);
+    }
+    end_sleeper(child);
+    turn();
+    ck_assert(!is_waited_for(TAILQ_FIRST(&server.streams)));
+    ck_assert(TAILQ_EMPTY(&server.processes));
 }
 END_TEST
 
@@ -562,6 +654,8 @@ int main(void) {
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
     tcase_add_loop_test(cases, a_process_that_is_stopped_keeps_its_links, 0, 2);
     tcase_add_test(cases, a_process_is_looked_up_once_for_all_its_readers);
+    tcase_add_test(cases, a_session_is_looked_at_once_for_all_lines_of_the_names);
+    tcase_add_loop_test(cases, a_process_is_looked_up_once_for_all_lines_of_the_names, 0, 2);
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
     tcase_add_test(cases, the_memory_of_a_ring_is_nobodys_descriptor);
     tcase_add_loop_test(cases, links_that_a_stranger_tells_of_are_measured, 0, 2);
