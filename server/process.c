@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h> /* our own limits.h hides the other */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -110,7 +111,7 @@ static int reference_pidfd(struct server *server, const struct process *found,
     *process = *found;
     process->server = server;
     process->references = 1;
-    process->looked_turn = UINT64_MAX;
+    process->returned_turn = process->stopped_turn = UINT64_MAX;
     TAILQ_INIT(&process->sessions);
     int code = sd_event_add_io(server->event, &process->source, pidfd, EPOLLIN, on_pidfd, process);
     if (code < 0) {
@@ -219,12 +220,18 @@ static void look_at_return(struct process *process) {
     process->returned = returned == 0 ? RETURN_NONE : returned < here ? RETURN_PART : RETURN_ALL;
 }
 
+/* Whether the loop's turn is another one than `*turn`, which it is from now on. */
+static bool is_next_turn(const struct process *process, uint64_t *turn) {
+    uint64_t now = 0;
+    sd_event_get_iteration(process->server->event, &now);
+    const bool is_next = now != *turn;
+    *turn = now;
+    return is_next;
+}
+
 enum process_return process_returned(struct process *process) {
-    uint64_t turn = 0;
-    sd_event_get_iteration(process->server->event, &turn);
-    if (process->looked_turn != turn)
+    if (is_next_turn(process, &process->returned_turn))
         look_at_return(process);
-    process->looked_turn = turn;
     return process->returned;
 }
 
@@ -251,9 +258,47 @@ bool process_is_dead(const struct process *process) {
     return process->is_dead || pidfd_is_dead(process->pidfd);
 }
 
-bool process_is_stopped(const struct process *process) {
+/* The kernel's file: reading it does not wait. */
+static bool is_group_frozen(const char *root, const char *group) {
+    char path[PATH_MAX], text[256];
+    if (snprintf(path, sizeof(path), "%s%s/cgroup.events", root, group) >= (int)sizeof(path))
+        return false;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    const ssize_t length = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    return strstr(text, "frozen 1") != NULL;
+}
+
+/* No state of a process tells: /proc/PID/stat says that it sleeps. See cgroups(7). */
+static bool is_frozen(pid_t pid) {
+    char text[2 * PATH_MAX];
+    const ssize_t length = proc_read(pid, "cgroup", text, sizeof(text) - 1);
+    text[length > 0 ? length : 0] = '\0';
+    char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    char *group = line ? strchr(line, '/') : NULL;
+    if (!group || strncmp(group, "/../", 4) == 0) /* in no group that is seen from here */
+        return false;
+    group[strcspn(group, "\n")] = '\0';
+    /* Where groups of version 2 are, alone or beside those of version 1. */
+    return is_group_frozen("/sys/fs/cgroup", group) ||
+           is_group_frozen("/sys/fs/cgroup/unified", group);
+}
+
+static bool look_whether_stopped(const struct process *process) {
     struct status status;
-    return read_status(process->pid, &status) == 0 && (status.state == 'T' || status.state == 't');
+    if (read_status(process->pid, &status) < 0)
+        return false;
+    return status.state == 'T' || status.state == 't' ||
+           (status.state == 'S' && is_frozen(process->pid));
+}
+
+bool process_is_stopped(struct process *process) {
+    if (is_next_turn(process, &process->stopped_turn))
+        process->is_stopped = look_whether_stopped(process);
+    return process->is_stopped;
 }
 
 bool process_is_dying(const struct process *process) {

@@ -35,9 +35,10 @@ struct process {
     struct journal_purse purse;
     bool is_dead; /* told to server_process_died() already */
     /* As looked at in this turn of the loop, which has one event. */
-    uint64_t looked_turn;
+    uint64_t returned_turn, stopped_turn;
     enum process_return returned;
     int64_t here_ns; /* when the first of its sessions that are here said HELLO */
+    bool is_stopped;
 };
 TAILQ_HEAD(process_list, process);
 
@@ -56,13 +57,16 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
 /* Looks who its user is, if that is not known yet. Errors: as process_find(). */
 int process_read_uid(struct process *process);
 
-/* This and the next: as it was when one of them was first asked in this turn of the loop. One
- * process may have much that it is asked for. */
+/* These three: as it was when this was first asked in this turn of the loop. One process may have
+ * much that it is asked for. */
 enum process_return process_returned(struct process *process);
 
 /* Whether it is back with all that it had: all its sessions that are here have returned, and the
  * first one came longer ago than `others_ns`, in which others had time to come. */
 bool process_is_back(struct process *process, int64_t others_ns);
+
+/* Whether it is stopped: by SIGSTOP, by a debugger, or with its control group, of version 2. */
+bool process_is_stopped(struct process *process);
 
 struct process *process_reference(struct process *process);
 /* NULL is allowed. */
@@ -70,9 +74,6 @@ void process_release(struct process *process);
 
 /* Asks the kernel now, without waiting for the event loop. */
 bool process_is_dead(const struct process *process);
-
-/* Whether it is stopped, by SIGSTOP or a debugger. */
-bool process_is_stopped(const struct process *process);
 
 /* Whether it is dead or on its way: for the many milliseconds in which a large process gives its
  * memory back. Decides nothing but what others are told meanwhile. */

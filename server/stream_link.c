@@ -328,20 +328,18 @@ static bool is_held_silently(const struct stream_link *link) {
 
 /* Whether the holder has been back for long enough, and has not claimed it: sessions that are here
  * have said all they have, and others have had time to come. That is told by ticks, of which there
- * are none while this process is stopped; they begin anew if it is the holder that is. Called once a
- * tick. */
+ * are none while this process is stopped; while the holder is, it has no time, and they do not
+ * count. Called once a tick. */
 static bool came_back_without(struct stream_link *link) {
     if (is_held_silently(link))
         return false;
     const enum process_return returned = process_returned(link->holder);
+    if (returned == RETURN_NONE || process_is_stopped(link->holder))
+        return false;
     link->back_ticks += returned == RETURN_ALL;
-    link->back_in_part_ticks += returned != RETURN_NONE;
-    const bool is_over = link->back_ticks >= BACK_NS / TICK_NS ||
-                         link->back_in_part_ticks >= BACK_IN_PART_NS / TICK_NS;
-    if (!is_over || !process_is_stopped(link->holder))
-        return is_over;
-    link->back_ticks = link->back_in_part_ticks = 0; /* its sessions have had no turn */
-    return false;
+    link->back_in_part_ticks++;
+    return link->back_ticks >= BACK_NS / TICK_NS ||
+           link->back_in_part_ticks >= BACK_IN_PART_NS / TICK_NS;
 }
 
 static bool end_held(struct stream_ring *ring, const struct process *process) {

@@ -57,7 +57,7 @@ int64_t watch_span_ns(int64_t duration_ns, int64_t time_ns) {
     return duration_ns < 0 ? 0 : duration_ns > time_ns ? time_ns : duration_ns;
 }
 
-void watch_put_stopped(struct shmframe_event *event, const struct process *process) {
+void watch_put_stopped(struct shmframe_event *event, struct process *process) {
     if (process_is_stopped(process))
         message_put_text(event->text, sizeof(event->text), "its process is stopped");
 }

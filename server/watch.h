@@ -141,6 +141,6 @@ struct journal_source *watch_take_source(struct server *server, struct journal_s
 int64_t watch_past_ns(int64_t stamp_ns, int64_t now_ns);
 int64_t watch_span_ns(int64_t duration_ns, int64_t time_ns);
 /* Says so in the event's text, if it is. */
-void watch_put_stopped(struct shmframe_event *event, const struct process *process);
+void watch_put_stopped(struct shmframe_event *event, struct process *process);
 
 #endif

@@ -176,9 +176,10 @@ END_TEST
 
 static bool is_stopped;
 
-bool __wrap_process_is_stopped(const struct process *process);
+bool __wrap_process_is_stopped(struct process *process);
+bool __real_process_is_stopped(struct process *process);
 
-bool __wrap_process_is_stopped(const struct process *process) {
+bool __wrap_process_is_stopped(struct process *process) {
     (void)process;
     return is_stopped;
 }
@@ -192,6 +193,24 @@ START_TEST(a_process_that_is_stopped_keeps_its_links) {
     ck_assert_uint_eq(count_ticks(3 * PATIENT_TICKS), 3 * PATIENT_TICKS);
     is_stopped = false;
     count_ticks(PATIENT_TICKS + 2);
+    ck_assert(!is_held());
+}
+END_TEST
+
+/* It has all its time when it goes on, and not what was left when it was stopped. */
+START_TEST(time_in_which_a_process_is_stopped_does_not_count) {
+    const unsigned ticks = BACK_NS / TICK_NS;
+    return_writer();
+    is_stopped = true;
+    ck_assert_uint_eq(count_ticks(ticks - 1), ticks - 1);
+    is_stopped = false;
+    ck_assert_uint_eq(count_ticks(ticks - 1), ticks - 1);
+    for (unsigned i = 0; i < ticks; i++) {
+        is_stopped = true;
+        ck_assert_uint_eq(count_ticks(ticks), ticks);
+    }
+    is_stopped = false;
+    count_ticks(2);
     ck_assert(!is_held());
 }
 END_TEST
@@ -448,6 +467,93 @@ START_TEST(a_process_is_looked_up_once_for_all_lines_of_the_names) {
 }
 END_TEST
 
+/* ---- who is stopped ---- */
+
+static char group[64];
+static bool has_group;
+
+/* A control group of version 2. False: there can be none. */
+static bool make_group(void) {
+    const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+    char path[96];
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/cgroup.procs", roots[i]);
+        snprintf(group, sizeof(group), "%s/shmframe-test-XXXXXX", roots[i]);
+        if (access(path, W_OK) < 0 || !mkdtemp(group))
+            continue;
+        snprintf(path, sizeof(path), "%s/cgroup.freeze", group);
+        if (access(path, W_OK) == 0)
+            return true;
+        rmdir(group);
+    }
+    return false;
+}
+
+/* Once nobody has the other end any more. */
+static void remove_group(int fd) {
+    char byte;
+    setsid(); /* not with the test */
+    while (read(fd, &byte, 1) < 0 && errno == EINTR) {
+    }
+    for (unsigned i = 0; i < 1000 && rmdir(group) < 0; i++)
+        usleep(10000);
+    _exit(0);
+}
+
+/* The supervisor drops what is needed to make a group, and to remove it. */
+static void begin_with_group(void) {
+    int ends[2];
+    has_group = make_group();
+    if (has_group) {
+        ck_assert_int_eq(pipe(ends), 0);
+        if (fork() == 0) {
+            close(ends[1]);
+            remove_group(ends[0]);
+        }
+        close(ends[0]);
+    }
+    begin();
+}
+
+static bool tell_group(const char *name, int word) {
+    char path[96];
+    snprintf(path, sizeof(path), "%s/%s", group, name);
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return false;
+    fprintf(file, "%d\n", word);
+    return fclose(file) == 0;
+}
+
+/* Whether it comes to be, or no more to be, stopped. */
+static bool comes_to_be(struct process *process, bool is_to_be_stopped) {
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(20000000000));
+    for (;;) {
+        loop_turn++;
+        if (__real_process_is_stopped(process) == is_to_be_stopped)
+            return true;
+        if (shmframe_now_ns() > deadline_ns)
+            return false;
+        poll(NULL, 0, 5);
+    }
+}
+
+START_TEST(a_process_is_stopped_by_a_signal_or_with_its_group) {
+    struct process *process;
+    const pid_t child = fork_sleeper();
+    ck_assert_int_eq(process_find(&server, child, (uint64_t)start_time_of(child), &process), 0);
+    ck_assert(comes_to_be(process, false));
+    ck_assert(kill(child, SIGSTOP) == 0 && comes_to_be(process, true));
+    ck_assert(kill(child, SIGCONT) == 0 && comes_to_be(process, false));
+    if (has_group) {
+        ck_assert(tell_group("cgroup.procs", (int)child) && comes_to_be(process, false));
+        ck_assert(tell_group("cgroup.freeze", 1) && comes_to_be(process, true));
+        ck_assert(tell_group("cgroup.freeze", 0) && comes_to_be(process, false));
+    }
+    end_sleeper(child);
+}
+END_TEST
+
 /* ---- what a writer tells of whom nobody trusts ---- */
 
 static struct client *open_as(struct peer *peer, uid_t uid) {
@@ -653,6 +759,7 @@ int main(void) {
     tcase_add_test(cases, a_next_writer_waits_for_a_session_beside_one_that_is_just_back);
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
     tcase_add_loop_test(cases, a_process_that_is_stopped_keeps_its_links, 0, 2);
+    tcase_add_test(cases, time_in_which_a_process_is_stopped_does_not_count);
     tcase_add_test(cases, a_process_is_looked_up_once_for_all_its_readers);
     tcase_add_test(cases, a_session_is_looked_at_once_for_all_lines_of_the_names);
     tcase_add_loop_test(cases, a_process_is_looked_up_once_for_all_lines_of_the_names, 0, 2);
@@ -665,7 +772,12 @@ int main(void) {
     tcase_add_loop_test(cases, why_a_connection_is_given_up_is_told_as_it_is, 0, 2);
     tcase_add_test(cases, why_names_are_not_saved_is_told_as_the_kernel_does);
     Suite *suite = suite_create("inside");
+    TCase *stopped = tcase_create("stopped");
+    tcase_set_timeout(stopped, 60);
+    tcase_add_checked_fixture(stopped, begin_with_group, end);
+    tcase_add_test(stopped, a_process_is_stopped_by_a_signal_or_with_its_group);
     suite_add_tcase(suite, cases);
+    suite_add_tcase(suite, stopped);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);
