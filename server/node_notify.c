@@ -1,6 +1,7 @@
 /* What nodes say of themselves by sd_notify(3). One socket for all; the kernel tells who speaks. */
 #include "pipeline.h"
 
+#include "closer.h"
 #include "log.h"
 #include "server.h"
 
@@ -12,7 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MESSAGES_A_TURN = 64, MESSAGE_BYTES_MAX = 4096 };
+/* FDS_MAX: the kernel's own, SCM_MAX_FD. */
+enum { MESSAGES_A_TURN = 64, LAST_MESSAGES_MAX = 4096, MESSAGE_BYTES_MAX = 4096, FDS_MAX = 253 };
 
 static void take_word(struct node *node, const char *word) {
     if (strcmp(word, "READY=1") == 0) {
@@ -32,19 +34,36 @@ static void take_word(struct node *node, const char *word) {
     }
 }
 
-static pid_t find_sender(struct msghdr *message) {
-    struct ucred sender;
+/* Nobody: pid 0. */
+static struct ucred find_sender(struct msghdr *message) {
+    struct ucred sender = {.uid = (uid_t)-1};
     struct cmsghdr *part = CMSG_FIRSTHDR(message);
-    if (!part || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS)
-        return 0;
-    memcpy(&sender, CMSG_DATA(part), sizeof(sender));
-    return sender.pid;
+    if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_CREDENTIALS)
+        memcpy(&sender, CMSG_DATA(part), sizeof(sender));
+    return sender;
 }
 
-/* False: there is none. Descriptors that come along are refused by the kernel: no room for them. */
+/* What comes along is of no use, but to sd_notify_barrier(3), which waits until it is closed. What
+ * there is no room for, or is not read, is closed by the kernel, and this loop would wait for it.
+ */
+static void close_passed(struct msghdr *message, uid_t uid) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof(fd), sizeof(fd));
+            closer_close(fd, uid);
+        }
+    }
+}
+
+/* False: there is none. */
 static bool take_message(struct server *server, int fd) {
     char text[MESSAGE_BYTES_MAX + 1];
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+    _Alignas(struct cmsghdr) char
+        control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
     struct iovec part = {.iov_base = text, .iov_len = MESSAGE_BYTES_MAX};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
@@ -54,18 +73,39 @@ static bool take_message(struct server *server, int fd) {
     if (length < 0)
         return false;
     text[length] = '\0';
-    struct node *node = pipeline_find_process(server, find_sender(&message));
+    const struct ucred sender = find_sender(&message);
+    close_passed(&message, sender.uid);
+    struct node *node = pipeline_find_process(server, sender.pid);
     char *rest = text;
     for (char *word; node && !node->has_ended && (word = strsep(&rest, "\n"));)
         take_word(node, word);
     return true;
 }
 
-static int on_message(sd_event_source *source, int fd, uint32_t events, void *user) {
-    (void)source, (void)events;
-    for (unsigned i = 0; i < MESSAGES_A_TURN && take_message(user, fd); i++) {
+static void take_some(struct server *server, int fd) {
+    for (unsigned i = 0; i < MESSAGES_A_TURN && take_message(server, fd); i++) {
     }
+}
+
+static int on_message(sd_event_source *source, int fd, uint32_t events, void *user) {
+    (void)events;
+    if (server_must_rest(user))
+        sd_event_source_set_enabled(source, SD_EVENT_OFF), server_rest(user);
+    else
+        take_some(user, fd);
     return 0;
+}
+
+void notify_rested(struct server *server) {
+    if (server->pipeline.notify_source)
+        sd_event_source_set_enabled(server->pipeline.notify_source, SD_EVENT_ON);
+}
+
+void notify_drain(struct server *server) {
+    sd_event_source *source = server->pipeline.notify_source;
+    for (unsigned i = 0; source && i < LAST_MESSAGES_MAX; i++)
+        if (!take_message(server, sd_event_source_get_io_fd(source)))
+            break;
 }
 
 /* The folder is closed to others, or they may speak: nobody but nodes is listened to. */

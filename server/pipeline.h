@@ -69,6 +69,10 @@ void nodes_load(struct server *server);
 /* ---- node_notify.c ---- */
 /* Opens the socket for sd_notify(3). Without it nodes cannot speak, which is said in the log. */
 void notify_open(struct server *server);
+/* Reads it again, if that was given a rest by server_rest(). */
+void notify_rested(struct server *server);
+/* Reads what is in it now. */
+void notify_drain(struct server *server);
 
 /* ---- command.c: messages ---- */
 int command_do(struct client *client, struct channel_mail *mail);

@@ -181,6 +181,8 @@ static int await_upgrade(struct server *server) {
     if (code < 0)
         return code;
     drop_all(server);
+    notify_drain(server);
+    pipeline_update(server); /* what nodes said is written down */
     return closer_await(CLOSER_PATIENCE_NS);
 }
 
@@ -257,9 +259,7 @@ void server_rest(struct server *server) {
     sd_event_source_set_enabled(server->rest_source, SD_EVENT_ONESHOT);
 }
 
-/* Whoever is thrown out comes again: descriptors would run out, if that were quicker than what he
- * sent can be closed. */
-static bool must_rest(const struct server *server) {
+bool server_must_rest(const struct server *server) {
     return closer_backlog() > server->fds_limit / 8;
 }
 
@@ -269,7 +269,8 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *user) {
     struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
         client_rested(client);
-    if (must_rest(server))
+    notify_rested(server);
+    if (server_must_rest(server))
         server_rest(server);
     else
         sd_event_source_set_enabled(server->accept_source, SD_EVENT_ON);
@@ -279,7 +280,7 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *user) {
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user) {
     (void)events;
     struct server *server = user;
-    if (must_rest(server)) {
+    if (server_must_rest(server)) {
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
         server_rest(server);
         return 0;

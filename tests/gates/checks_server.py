@@ -175,6 +175,8 @@ PLACE = [
     ("server names: reader of another process", S + "names.c", " && former->pid == process->pid &&\n           former->start_time == process->start_time;", " && process;", "server-restart server-streams api-restart"),
     ("state file: no file", S + "state_file.c", "S_ISREG(info.st_mode) && info", "info", "server-restart"),
     ("state file: waits for a pipe", S + "state_file.c", "O_RDONLY | O_NONBLOCK | O_NOCTTY", "O_RDONLY | O_NOCTTY", "server-restart"),
+    ("notify: no room for descriptors", S + "node_notify.c", " + CMSG_SPACE(FDS_MAX * sizeof(int))]", "]", "server-inside server-closing"),
+    ("notify: not read before another program runs", S + "server.c", "    notify_drain(server);\n", "", "server-closing"),
     ("upgrade: another process's descriptors", S + "upgrade.c", " ||\n        pid != (int)getpid())", ")", "server-place systemd-upgrade"),
     ("upgrade: a check that failed", S + "upgrade.c", *never("if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || layout == 0)"), "systemd-upgrade"),
     ("upgrade: another layout", S + "upgrade.c", *never("if (layout != LAYOUT_ABI)"), "systemd-upgrade"),

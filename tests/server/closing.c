@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -478,17 +479,20 @@ START_TEST(a_program_is_not_run_anew_while_a_file_waits_to_be_closed) {
 }
 END_TEST
 
-/* A child of the supervisor: the program that it tries. */
-static void await_check(void) {
-    char name[64], children[64];
+/* The newest child of the supervisor, which has so many: the program that it tries. */
+static void await_check(unsigned count) {
+    char name[64];
     snprintf(name, sizeof(name), "/proc/%d/task/%d/children", (int)supervisor.pid,
              (int)supervisor.pid);
     for (unsigned i = 0; i < DEADLINE_MS; i++) {
         FILE *file = fopen(name, "re");
-        const bool is_there = file && fgets(children, sizeof(children), file);
+        unsigned children = 0;
+        int pid;
+        while (file && fscanf(file, "%d", &pid) == 1)
+            children++;
         if (file)
             fclose(file);
-        if (is_there)
+        if (children >= count)
             return;
         poll(NULL, 0, 1);
     }
@@ -506,7 +510,7 @@ START_TEST(what_is_not_read_does_not_hold_up_the_new_program) {
     peer_open(&other, &supervisor, "asks for an upgrade");
     const int lingering = make_lingering(&address);
     send_command(&other, "upgrade");
-    await_check();
+    await_check(1);
     send_file(&peer, lingering);
     close(lingering);
     expect_upgrade(&other);
@@ -758,6 +762,60 @@ START_TEST(a_node_ends_while_somebody_hangs_as_he_runs_a_program) {
 }
 END_TEST
 
+/* ---- what comes to the socket for sd_notify(3) ---- */
+
+static void send_to_notify(int fd) {
+    union {
+        struct cmsghdr item;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.item = {.cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS,
+                          .cmsg_len = CMSG_LEN(sizeof(int))}};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct iovec part = {.iov_base = "STATUS=", .iov_len = 7};
+    const struct msghdr message = {.msg_name = &address,
+                                   .msg_namelen = sizeof(address),
+                                   .msg_iov = &part,
+                                   .msg_iovlen = 1,
+                                   .msg_control = control.bytes,
+                                   .msg_controllen = sizeof(control.bytes)};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s.notify", supervisor.socket);
+    memcpy(CMSG_DATA(&control.item), &fd, sizeof(fd));
+    const int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(sendmsg(socket_fd, &message, 0), 7);
+    close(socket_fd);
+}
+
+/* It is read (0), or not before the supervisor runs another program (1). */
+START_TEST(what_comes_to_the_notify_socket_holds_up_nobody) {
+    struct sockaddr_in address;
+    struct peer peer;
+    const int listener = listen_silently(&address, 1);
+    if (listener < 0)
+        return; /* no network at all */
+    start_node("");
+    peer_open(&peer, &supervisor, "somebody else");
+    const int lingering = make_lingering(&address);
+    if (_i) {
+        send_command(&peer, "upgrade");
+        await_check(2);
+    } else {
+        hold_supervisor(); /* its close is the last one */
+    }
+    send_to_notify(lingering);
+    close(lingering);
+    kill(supervisor.pid, SIGCONT);
+    if (_i) {
+        expect_upgrade(&peer);
+    } else {
+        peer_expect_silence(&peer);
+        peer_close(&peer);
+    }
+    supervisor_stop(&supervisor);
+    close(listener);
+}
+END_TEST
+
 /* ---- an upgrade and an end at once ---- */
 
 /* The supervisor finds both when it goes on. */
@@ -833,6 +891,7 @@ int main(void) {
     tcase_add_loop_test(cases, of_a_user_with_many_that_hang_nobody_is_looked_at, 3, 5);
     tcase_add_test(cases, a_program_is_run_anew_while_a_peer_hangs);
     tcase_add_test(cases, a_node_ends_while_somebody_hangs_as_he_runs_a_program);
+    tcase_add_loop_test(cases, what_comes_to_the_notify_socket_holds_up_nobody, 0, 2);
     tcase_add_loop_test(cases, who_is_to_end_runs_no_program_anew, 0, 3);
     tcase_add_loop_test(cases, who_is_to_end_after_its_nodes_runs_no_program_anew, 0, 3);
     tcase_add_test(cases, who_ends_does_not_say_that_a_program_is_run_anew);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -683,6 +685,41 @@ START_TEST(the_memory_of_a_ring_is_nobodys_descriptor) {
 }
 END_TEST
 
+/* More than any other message may have. */
+START_TEST(what_comes_to_the_notify_socket_is_closed_in_its_senders_name) {
+    enum { FDS = 253 };
+    union {
+        struct cmsghdr item;
+        char bytes[CMSG_SPACE(FDS * sizeof(int))];
+    } control = {.item = {.cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS,
+                          .cmsg_len = CMSG_LEN(FDS * sizeof(int))}};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct iovec part = {.iov_base = "READY=1", .iov_len = 7};
+    const struct msghdr message = {.msg_name = &address,
+                                   .msg_namelen = sizeof(address),
+                                   .msg_iov = &part,
+                                   .msg_iovlen = 1,
+                                   .msg_control = control.bytes,
+                                   .msg_controllen = sizeof(control.bytes)};
+    notify_open(&server);
+    memcpy(address.sun_path, server.notify_path, strlen(server.notify_path) + 1);
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (unsigned i = 0; i < FDS; i++)
+        memcpy(CMSG_DATA(&control.item) + i * sizeof(fd), &fd, sizeof(fd));
+    ck_assert_int_eq(sendmsg(fd, &message, 0), 7);
+    close(fd);
+    closed = closed_for_us = 0;
+    if (_i)
+        notify_drain(&server);
+    else
+        turn();
+    ck_assert_uint_eq(closed, FDS);
+    ck_assert_uint_eq(closed_for_us, FDS);
+    unlink(server.notify_path);
+}
+END_TEST
+
 /* ---- what the log says ---- */
 
 static int kept_stderr = -1, log_end = -1;
@@ -765,6 +802,7 @@ int main(void) {
     tcase_add_loop_test(cases, a_process_is_looked_up_once_for_all_lines_of_the_names, 0, 2);
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
     tcase_add_test(cases, the_memory_of_a_ring_is_nobodys_descriptor);
+    tcase_add_loop_test(cases, what_comes_to_the_notify_socket_is_closed_in_its_senders_name, 0, 2);
     tcase_add_loop_test(cases, links_that_a_stranger_tells_of_are_measured, 0, 2);
     tcase_add_test(cases, a_link_that_a_stranger_tells_of_is_a_reader_and_no_memory);
     tcase_add_loop_test(cases, a_link_that_a_stranger_tells_of_late_is_nobodys, 0, 2);
