@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Memory has its turn behind the users', and counts for none of them. */
-enum { USERS_MAX = 64, MEMORY = USERS_MAX, TURNS, IDLE_MAX = 2, STACK_BYTES = 256 << 10 };
+enum { MEMORY = CLOSER_USERS_MAX, TURNS, IDLE_MAX = 2, STACK_BYTES = 256 << 10 };
 
 /* A user with something to close. Of more than there is room for, several share one. */
 struct user {
@@ -35,6 +35,7 @@ static struct {
     size_t room;
     struct user user[TURNS];
     unsigned turn; /* whose it is */
+    bool is_memory_held;
     unsigned threads, idle;
     size_t pending; /* that wait or are being closed, of all */
 } closer = {.mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -96,7 +97,7 @@ static void note_behind(struct user *user) {
 
 static struct user *find_user(uid_t uid) {
     struct user *unused = NULL;
-    for (unsigned i = 0; i < USERS_MAX; i++) {
+    for (unsigned i = 0; i < CLOSER_USERS_MAX; i++) {
         struct user *user = &closer.user[i];
         if (has_any(user) && user->uid == uid)
             return user;
@@ -104,7 +105,7 @@ static struct user *find_user(uid_t uid) {
             unused = user;
     }
     if (!unused)
-        return &closer.user[uid % USERS_MAX];
+        return &closer.user[uid % CLOSER_USERS_MAX];
     *unused = (struct user){.uid = uid, .progress_ns = shmframe_now_ns()};
     return unused;
 }
@@ -113,7 +114,8 @@ static struct user *choose_user(void) {
     for (unsigned i = 0; i < TURNS; i++) {
         const unsigned place = (closer.turn + i) % TURNS;
         struct user *user = &closer.user[place];
-        if (user->waiting == 0 || user->closing >= CLOSER_THREADS_OF_USER)
+        if (user->waiting == 0 || user->closing >= CLOSER_THREADS_OF_USER ||
+            (place == MEMORY && closer.is_memory_held))
             continue;
         closer.turn = place + 1;
         return user;
@@ -247,6 +249,22 @@ void closer_close_memory(int fd) {
         close(fd);
 }
 
+void closer_hold_memory(bool is_held) {
+    pthread_mutex_lock(&closer.mutex);
+    closer.is_memory_held = is_held;
+    if (!is_held && closer.idle == 0)
+        add_thread();
+    pthread_cond_signal(&closer.is_filled);
+    pthread_mutex_unlock(&closer.mutex);
+}
+
+size_t closer_count_memory(void) {
+    pthread_mutex_lock(&closer.mutex);
+    const size_t count = count_pending(&closer.user[MEMORY]);
+    pthread_mutex_unlock(&closer.mutex);
+    return count;
+}
+
 static enum closer_progress look(const struct user *user) {
     if (user->behind_ns == 0)
         return CLOSER_KEEPS_UP;
@@ -276,7 +294,7 @@ size_t closer_backlog(void) {
 /* Tells of the user with most of them: after him the next one is found in the same way. */
 static int refuse_to_wait(void) {
     const struct user *most = closer.user;
-    for (const struct user *user = most; user < closer.user + USERS_MAX; user++)
+    for (const struct user *user = most; user < closer.user + CLOSER_USERS_MAX; user++)
         if (count_pending(user) > count_pending(most))
             most = user;
     return error_set(-EBUSY,

@@ -11,11 +11,18 @@
 #ifndef SERVER_CLOSER_H
 #define SERVER_CLOSER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { CLOSER_THREADS_MAX = 64, CLOSER_THREADS_OF_USER = 4 };
+/* Of more users at once several are taken for one. All can have what is theirs, and so can rings:
+ * nobody waits for another. */
+enum {
+    CLOSER_USERS_MAX = 64,
+    CLOSER_THREADS_OF_USER = 4,
+    CLOSER_THREADS_MAX = (CLOSER_USERS_MAX + 1) * CLOSER_THREADS_OF_USER,
+};
 
 /* `fds`: how many descriptors there can be. Errors: any, with its sentence. */
 int closer_start(size_t fds);
@@ -24,6 +31,11 @@ int closer_start(size_t fds);
 void closer_close(int fd, uid_t uid);
 /* The same for a ring, which region_check() has found to be plain memory. */
 void closer_close_memory(int fd);
+/* While it is held, no ring's turn comes: a child that runs a program is not the last one who has
+ * it, and has not to give its memory back before. */
+void closer_hold_memory(bool is_held);
+/* How many rings are still to be closed. */
+size_t closer_count_memory(void);
 
 enum closer_progress {
     CLOSER_KEEPS_UP,
@@ -44,5 +56,7 @@ size_t closer_backlog(void);
  * Memory that is left by then is no error: to close it takes a while, and no more. */
 int closer_await(int64_t patience_ns);
 #define CLOSER_PATIENCE_NS INT64_C(1000000000)
+/* How long a program is not run for rings that are still to be closed. */
+#define CLOSER_MEMORY_PATIENCE_NS INT64_C(5000000000)
 
 #endif

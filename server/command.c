@@ -58,10 +58,13 @@ static int upgrade(struct client *client, const struct message_command *command)
     if (client->server->pipeline.is_ending)
         return error_set(-EBUSY, "the supervisor is ending");
     int code = closer_await(CLOSER_PATIENCE_NS); /* the program that is tried would wait for it */
+    if (code < 0)
+        return code;
+    closer_hold_memory(true);
+    code = upgrade_check(on_line, &answer);
+    closer_hold_memory(false);
     if (code == 0)
-        code = upgrade_check(on_line, &answer);
-    if (code == 0)
-        client->server->is_upgrade_due = true;
+        client->server->upgrade_due_ns = shmframe_now_ns();
     return code;
 }
 

@@ -114,7 +114,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
 static bool needs_tick(const struct server *server) {
     const struct client *client;
     const struct stream *stream;
-    if (server->links_lost || server->has_untold || server->watches_former)
+    if (server->links_lost || server->has_untold || server->watches_former ||
+        server->upgrade_due_ns != 0)
         return true;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->socket < 0 || client->queued || client->tokens < 1)
@@ -188,7 +189,7 @@ static int await_upgrade(struct server *server) {
 
 /* Does not return if it goes well. */
 static void upgrade(struct server *server) {
-    server->is_upgrade_due = false;
+    server->upgrade_due_ns = 0;
     names_save(server);
     if (await_upgrade(server) < 0) {
         tell_not_upgraded(server);
@@ -207,6 +208,14 @@ static void upgrade(struct server *server) {
     raise_fds_limit(server);
 }
 
+/* Rings whose memory is given back just then are waited for, while all are served: the kernel would
+ * do it before it runs the program. But not for longer than whoever asked for it waits. */
+static bool is_upgrade_due(const struct server *server) {
+    return server->upgrade_due_ns != 0 &&
+           (closer_count_memory() == 0 ||
+            shmframe_now_ns() - server->upgrade_due_ns > CLOSER_MEMORY_PATIENCE_NS);
+}
+
 /* After every event: what could not be done while lists were being walked. */
 static int on_after_event(sd_event_source *source, void *user) {
     (void)source;
@@ -221,7 +230,7 @@ static int on_after_event(sd_event_source *source, void *user) {
         tell_news(server);
     if (server->names_changed)
         names_save(server);
-    if (server->is_upgrade_due)
+    if (is_upgrade_due(server))
         upgrade(server);
     server->has_untold = notify_status(server) || notify_flush();
     arm_tick(server);

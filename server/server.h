@@ -55,9 +55,9 @@ struct server {
     uint32_t next_request; /* cookie */
     bool is_draining;      /* a client's last words are being read */
     bool names_changed;
-    bool links_lost;     /* for lack of descriptors: asked for again */
-    bool has_untold;     /* that the service manager was not told of yet */
-    bool is_upgrade_due; /* once what is going on is done: see upgrade.h */
+    bool links_lost;        /* for lack of descriptors: asked for again */
+    bool has_untold;        /* that the service manager was not told of yet */
+    int64_t upgrade_due_ns; /* since when: see upgrade.h; 0: it is not */
     struct journal *journal;
     bool has_news; /* the journal has lines that those who wait were not told of */
     struct watch *watch;

@@ -177,6 +177,8 @@ PLACE = [
     ("state file: waits for a pipe", S + "state_file.c", "O_RDONLY | O_NONBLOCK | O_NOCTTY", "O_RDONLY | O_NOCTTY", "server-restart"),
     ("notify: no room for descriptors", S + "node_notify.c", " + CMSG_SPACE(FDS_MAX * sizeof(int))]", "]", "server-inside server-closing"),
     ("notify: not read before another program runs", S + "server.c", "    notify_drain(server);\n", "", "server-closing"),
+    ("closer: threads for few users", S + "closer.h", "(CLOSER_USERS_MAX + 1) * CLOSER_THREADS_OF_USER", "64", "server-closer"),
+    ("closer: memory that is held", S + "closer.c", "(place == MEMORY && closer.is_memory_held)", "false", "server-closer"),
     ("upgrade: another process's descriptors", S + "upgrade.c", " ||\n        pid != (int)getpid())", ")", "server-place systemd-upgrade"),
     ("upgrade: a check that failed", S + "upgrade.c", *never("if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || layout == 0)"), "systemd-upgrade"),
     ("upgrade: another layout", S + "upgrade.c", *never("if (layout != LAYOUT_ABI)"), "systemd-upgrade"),

@@ -1,10 +1,13 @@
 /* When a user's closes count as stuck. They end, and time passes, as the test says. */
 #include "closer.h"
+#include "clock.h"
 #include "limits.h"
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -17,6 +20,7 @@ enum { SLOW = 1000, FIRST_FD = 100, FIRST_MEMORY = 700, FDS = 1000 };
 #define STEP_NS (CLOSER_STUCK_NS / 2)
 
 static sem_t may_end, memory_may_end;
+static _Atomic unsigned begun;
 static _Atomic unsigned ended;   /* all but memory */
 static _Atomic int64_t ahead_ns; /* of the clock */
 static int next_fd = FIRST_FD;   /* no such descriptor is open */
@@ -29,10 +33,15 @@ int64_t __real_shmframe_now_ns(void);
 int __wrap_close(int fd) {
     if (fd < FIRST_FD)
         return __real_close(fd);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before); /* it is not to be interrupted all the time */
+    atomic_fetch_add(&begun, 1);
     while (sem_wait(fd < FIRST_MEMORY ? &may_end : &memory_may_end) < 0) {
     }
     if (fd < FIRST_MEMORY)
         atomic_fetch_add(&ended, 1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return 0;
 }
 
@@ -130,11 +139,53 @@ START_TEST(memory_that_takes_long_is_nobodys_trouble) {
 }
 END_TEST
 
+/* A program is tried meanwhile, by a child that has the ring too. */
+START_TEST(memory_that_is_held_is_not_closed) {
+    sem_init(&may_end, 0, 1);
+    sem_init(&memory_may_end, 0, 2);
+    ck_assert_int_eq(closer_start(FDS), 0);
+    closer_hold_memory(true);
+    closer_close_memory(FIRST_MEMORY);
+    closer_close_memory(FIRST_MEMORY + 1);
+    pass(1);
+    while (closer_backlog() > 2) /* it came later, and was taken first */
+        usleep(1000);
+    ck_assert_uint_eq(closer_count_memory(), 2);
+    closer_hold_memory(false);
+    while (closer_count_memory() > 0)
+        usleep(1000);
+}
+END_TEST
+
+/* Each of them keeps as many threads as one may. */
+START_TEST(many_users_with_what_never_ends_hold_up_no_other) {
+    enum { OTHERS = CLOSER_USERS_MAX - 1, KEPT = OTHERS * CLOSER_THREADS_OF_USER };
+    sem_init(&may_end, 0, 0);
+    sem_init(&memory_may_end, 0, 2);
+    ck_assert_int_eq(closer_start(FDS), 0);
+    for (int i = 0; i < KEPT; i++)
+        closer_close(next_fd++, (uid_t)(SLOW + i % OTHERS));
+    const int64_t deadline_ns = shmframe_now_ns() + INT64_C(40000000000);
+    while (atomic_load(&begun) < KEPT && shmframe_now_ns() < deadline_ns)
+        usleep(1000);
+    closer_close(FIRST_MEMORY, SLOW + OTHERS);
+    closer_close_memory(FIRST_MEMORY + 1);
+    while (closer_backlog() > KEPT && shmframe_now_ns() < deadline_ns)
+        usleep(1000);
+    ck_assert_uint_eq(closer_backlog(), KEPT);
+    for (int i = 0; i < KEPT; i++)
+        sem_post(&may_end);
+    ck_assert_int_eq(closer_await(INT64_C(20000000000)), 0);
+}
+END_TEST
+
 int main(void) {
     const struct suite_test tests[] = {
         {one_that_ends_now_and_then_does_not_keep_a_user_behind_for_ever},
         {none_that_ends_is_stuck},
         {memory_that_takes_long_is_nobodys_trouble},
+        {memory_that_is_held_is_not_closed},
+        {many_users_with_what_never_ends_hold_up_no_other},
     };
     return suite_run("closer", tests, SUITE_COUNT(tests));
 }
