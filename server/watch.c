@@ -186,9 +186,16 @@ static void look_at_absent(struct server *server) {
 
 /* ---- looking ---- */
 
+static void note_look(struct watch *watch) {
+    const int64_t now_ns = shmframe_now_ns(), step_ns = now_ns - watch->looked_ns;
+    watch->looked_ns = now_ns;
+    watch->step_ns = step_ns < watch->wait_ns ? step_ns : watch->wait_ns;
+}
+
 static void look(struct server *server) {
     struct stream *stream;
     struct stream_reader *reader;
+    note_look(server->watch);
     TAILQ_FOREACH (stream, &server->streams, all) {
         const int64_t now_ns = shmframe_now_ns();
         TAILQ_FOREACH (reader, &stream->readers, of_stream)
@@ -227,6 +234,7 @@ void watch_arm(struct server *server) {
     int64_t wait_ns = watch->least_ns / LOOKS_A_LIMIT;
     wait_ns = wait_ns < LOOK_LEAST_NS ? LOOK_LEAST_NS : wait_ns;
     wait_ns = wait_ns > LOOK_MOST_NS ? LOOK_MOST_NS : wait_ns;
+    watch->wait_ns = wait_ns;
     sd_event_source_set_time_relative(watch->timer, (uint64_t)wait_ns / 1000);
     sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
 }
@@ -237,6 +245,8 @@ int watch_start(struct server *server) {
         return error_set(-ENOMEM, "the supervisor has no memory");
     watch->epoch = 1;
     watch->least_ns = INT64_MAX;
+    watch->looked_ns = shmframe_now_ns();
+    watch->wait_ns = LOOK_MOST_NS;
     server->watch = watch;
     server->next_reader = journal_newest_reader(server);
     watch->has_absent = journal_absent_source(server, NULL) != NULL;

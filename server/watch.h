@@ -58,10 +58,12 @@ struct watch_reader {
     struct journal_purse purse;
     struct config_watch limit; /* of a hold, and of its way from woken to awake */
     unsigned epoch;            /* when limit was asked for; 0: never */
-    /* The sleep that it is in, when a frame was first seen to have been published since, and when
-     * we woke it ourselves; 0: not yet. */
-    int64_t asleep_ns, rung_ns, woken_ns;
-    uint64_t begin; /* the stream's head when it came, or got its first link */
+    /* The sleep that it is in, and when a frame was first seen to have been published since; 0: not
+     * yet. */
+    int64_t asleep_ns, rung_ns;
+    bool is_woken;     /* by us */
+    int64_t waited_ns; /* for it since then, by looks */
+    uint64_t begin;    /* the stream's head when it came, or got its first link */
     /* Its place was taken away: when, with which head, and why; 0: it was not, or its loss was
      * told.
      */
@@ -118,6 +120,8 @@ struct watch {
     const struct watch_hooks *hooks; /* NULL: none */
     unsigned epoch;                  /* of limits; from 1 */
     int64_t least_ns;                /* limit met in this look: how soon the next one is due */
+    int64_t looked_ns, wait_ns;      /* when it was, and the next one was to be so much later */
+    int64_t step_ns;                 /* from the look before, and no more than it was to be */
     bool has_absent;                 /* sources of before a restart that may come back */
 };
 

@@ -149,18 +149,20 @@ static int64_t newest_ns(const struct stream_reader *reader) {
 
 /* A sleep during which a frame was published, as the writer says, who is not to be believed about
  * others: so it is woken by us as well, half its limit before, and hangs if it does not come from
- * that either. */
+ * that either. What passes while we do not look either, as all of the machine stands still, is no
+ * time that it has had. */
 static bool is_hung(struct stream_reader *reader, const struct shmframe_reader_state *state,
                     int64_t now_ns) {
     struct watch_reader *watched = &reader->watch;
     const int64_t limit_ns = limit_of(reader)->limit_ns;
     if (limit_ns <= 0 || watched->rung_ns == 0 || now_ns - watched->rung_ns <= limit_ns / 2)
         return false;
-    if (watched->woken_ns == 0) {
-        watched->woken_ns = now_ns;
+    if (watched->is_woken)
+        watched->waited_ns += reader->stream->server->watch->step_ns;
+    else
         stream_wake_reader(reader, state->doing == SHMFRAME_DOING_POLLING);
-    }
-    return now_ns - watched->rung_ns > limit_ns && now_ns - watched->woken_ns > limit_ns / 2;
+    watched->is_woken = true;
+    return now_ns - watched->rung_ns > limit_ns && watched->waited_ns >= limit_ns / 2;
 }
 
 /* Who sleeps is woken by each frame, or is to come from its poll(): once one was published, it must
@@ -173,7 +175,8 @@ void watch_look_at_sleep(struct stream_reader *reader, const struct shmframe_rea
         if (watched->source->mark.sleep_ns && watched->source->mark.sleep_ns != asleep_ns)
             tell_hang_over(reader, now_ns, "");
         watched->asleep_ns = asleep_ns;
-        watched->rung_ns = watched->woken_ns = 0;
+        watched->rung_ns = watched->waited_ns = 0;
+        watched->is_woken = false;
     }
     if (asleep_ns <= 0)
         return;

@@ -43,6 +43,7 @@ READER = [
     ("server link: back again and again without it", S + "stream_link.c", "link->back_ticks >= BACK_NS / TICK_NS ||", "false ||", "server-restart"),
     ("server link: a session that never reads", S + "stream_link.c", "link->back_in_part_ticks >= BACK_IN_PART_NS / TICK_NS;", "false;", "server-inside"),
     ("server link: a process that is stopped", S + "stream_link.c", " || process_is_stopped(link->holder))", ")", "server-inside"),
+    ("server watch: a machine that stands still", S + "watch.c", "watch->step_ns = step_ns < watch->wait_ns ? step_ns : watch->wait_ns;", "watch->step_ns = step_ns;", "server-inside"),
     ("server process: stopped with its group", S + "process.c", " ||\n           (status.state == 'S' && is_frozen(process->pid));", ";", "server-inside"),
     ("server watch: each line's process is looked up", S + "watch.c", "    process_release(*inout_last);\n    *inout_last = process;\n    return !process_is_back(process, BACK_NS);", "    (void)inout_last;\n    const bool is_back = process_is_back(process, BACK_NS);\n    process_release(process);\n    return !is_back;", "server-inside"),
     ("server names: each line's process is looked up", S + "names.c", "    server->watches_former = true;\n    return !process_is_back(former->process, GRACE_NS) &&", "    const bool is_back = process_is_back(former->process, GRACE_NS);\n    stop_watching(former);\n    return !is_back;\n    return", "server-inside"),

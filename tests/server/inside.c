@@ -4,6 +4,7 @@
 
 #include "limits.h"
 #include "quota.h"
+#include "record.h"
 #include "server.h"
 
 #include <errno.h>
@@ -33,6 +34,15 @@ int __wrap_sd_event_get_iteration(sd_event *event, uint64_t *out_turn) {
     (void)event;
     *out_turn = loop_turn;
     return 0;
+}
+
+static int64_t ahead_ns; /* of the clock */
+
+int64_t __real_shmframe_now_ns(void);
+int64_t __wrap_shmframe_now_ns(void);
+
+int64_t __wrap_shmframe_now_ns(void) {
+    return __real_shmframe_now_ns() + ahead_ns;
 }
 
 /* All that there is to do now, and what follows from it. */
@@ -556,6 +566,37 @@ START_TEST(a_process_is_stopped_by_a_signal_or_with_its_group) {
 }
 END_TEST
 
+/* ---- who does not come ---- */
+
+static bool is_hang_told_after(int64_t ns) {
+    ahead_ns += ns;
+    watch_finish(&server);
+    const struct stream *stream = TAILQ_FIRST(&server.streams);
+    return TAILQ_FIRST(&stream->readers)->watch.source->mark.sleep_ns != 0;
+}
+
+/* Nothing ran, for a minute, nor did who looks: who was woken just before has had no time. */
+START_TEST(a_machine_that_stands_still_hangs_nobody) {
+    const int64_t limit_ns = INT64_C(1000000000), look_ns = limit_ns / 4;
+    struct record record;
+    ck_assert_int_eq(record_create(&record), 0);
+    open_peer(&writer);
+    peer_send_ring(&writer, &ring, "test", &(struct ring_options){.links = 2});
+    turn();
+    open_peer(&other);
+    peer_send_reader(&other, "test", &(struct reader_options){.reader = 1, .record = record.fd});
+    turn();
+    const int64_t now_ns = shmframe_now_ns();
+    record.page->state.doing = (uint64_t)(now_ns - 2) << 2 | SHMFRAME_DOING_ASLEEP;
+    ring.memory->ledger.publish_ns = now_ns - 1;
+    ck_assert(!is_hang_told_after(look_ns));
+    ck_assert(!is_hang_told_after(limit_ns)); /* it is woken */
+    ck_assert(!is_hang_told_after(INT64_C(60000000000)));
+    ck_assert(is_hang_told_after(look_ns) || is_hang_told_after(look_ns));
+    record_destroy(&record);
+}
+END_TEST
+
 /* ---- what a writer tells of whom nobody trusts ---- */
 
 static struct client *open_as(struct peer *peer, uid_t uid) {
@@ -796,6 +837,7 @@ int main(void) {
     tcase_add_test(cases, a_next_writer_waits_for_a_session_beside_one_that_is_just_back);
     tcase_add_test(cases, a_reader_has_not_left_while_its_session_has_not_read_yet);
     tcase_add_loop_test(cases, a_process_that_is_stopped_keeps_its_links, 0, 2);
+    tcase_add_test(cases, a_machine_that_stands_still_hangs_nobody);
     tcase_add_test(cases, time_in_which_a_process_is_stopped_does_not_count);
     tcase_add_test(cases, a_process_is_looked_up_once_for_all_its_readers);
     tcase_add_test(cases, a_session_is_looked_at_once_for_all_lines_of_the_names);
