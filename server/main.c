@@ -41,9 +41,9 @@ static const char HELP[] =
     "  --help            show this text and exit\n"
     "  --version         show the version and exit\n"
     "\n"
-    "It ends on SIGTERM and SIGINT, after its nodes; other programs' streams flow on, and the "
-    "next\n"
-    "one takes them over. SIGHUP: the pipeline file is read again.\n";
+    "It ends on SIGTERM and SIGINT, after its nodes; other programs' streams flow on,\n"
+    "and the next one takes them over. SIGHUP: settings and pipeline file are read\n"
+    "again.\n";
 
 enum { LIMITS_MAX = 64 };
 

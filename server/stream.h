@@ -286,7 +286,6 @@ void request_forget_asker(struct client *client);
 /* ---- list.c ---- */
 int list_start(struct client *client, struct channel_mail *mail);
 int list_start_events(struct client *client, struct channel_mail *mail);
-/* There are none. */
 int list_nodes(struct client *client, struct channel_mail *mail);
 /* Sends on as long as the socket has room. */
 void list_continue(struct client *client);

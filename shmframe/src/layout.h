@@ -100,7 +100,7 @@ struct ring_geometry {
 struct ring_ledger {
     alignas(64) _Atomic uint64_t published;
     _Atomic uint64_t abandoned;
-    _Atomic uint64_t refused;        /* loans that found no slot */
+    _Atomic uint64_t refused;        /* loans: -EAGAIN, -ETIMEDOUT, -ENOSPC, -EBUSY */
     _Atomic uint64_t late;           /* frames missing because the writer was late */
     _Atomic uint64_t device_dropped; /* frames that the device dropped, as told with frames */
     _Atomic int64_t publish_ns;      /* of the newest frame; 0: none yet */

@@ -85,7 +85,7 @@ struct message_open_ring {
     struct message_header header;
     char stream[SHMFRAME_NAME_BYTES];
     uint32_t writer;     /* the session's number for it */
-    uint32_t generation; /* 0: new; otherwise RESYNC, or the ring this one succeeds plus 0 */
+    uint32_t generation; /* 0: new; RESYNC: that of the ring */
     uint32_t flags;
     uint32_t loans;
     uint32_t history;

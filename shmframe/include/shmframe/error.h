@@ -6,8 +6,8 @@
  *   -ETIMEDOUT     the deadline passed
  *   -EAGAIN        nothing yet (a call with deadline SHMFRAME_NOW), or not now: try again
  *   -EINTR         a signal, or shmframe_session_interrupt()
- *   -EBUSY         already held, or as many as were granted are held
- *   -ENOENT        no such stream
+ *   -EBUSY         already held; as many as there may be are held, or unanswered; or it is ending
+ *   -ENOENT        no such stream, reader or node
  *   -EEXIST        the name is taken
  *   -ENODATA       the stream has ended and everything was delivered
  *   -EPIPE         the peer (writer, reader) is gone
