@@ -248,9 +248,7 @@ enum { COLUMNS = sizeof(all_columns) / sizeof(all_columns[0]) };
 
 int top_columns_choose(int width, struct top_column out_columns[TOP_COLUMNS_MAX]) {
     bool is_chosen[COLUMNS] = {true};
-    const int name_width =
-        all_columns[0].column.width < width ? all_columns[0].column.width : width;
-    int left = width - name_width - 1;
+    int left = width - all_columns[0].column.width - 1;
     for (int rank = 1; rank < COLUMNS; rank++)
         for (int i = 0; i < COLUMNS; i++) {
             if (all_columns[i].rank != rank || all_columns[i].column.width + 1 > left)
@@ -263,7 +261,7 @@ int top_columns_choose(int width, struct top_column out_columns[TOP_COLUMNS_MAX]
         if (is_chosen[i])
             out_columns[count++] = all_columns[i].column;
     enum { NAME_MOST = 40 };
-    if (count && left > 0)
+    if (left > 0)
         out_columns[0].width +=
             left < NAME_MOST - out_columns[0].width ? left : NAME_MOST - out_columns[0].width;
     return count;

@@ -66,7 +66,7 @@ struct top_column {
 };
 
 /* The columns that fit `width`, the most wanted ones, in their order; returns how many. The first
- * is the name's, and takes what is left. */
+ * is the name's, which is always there, and takes what is left. */
 int top_columns_choose(int width, struct top_column out_columns[TOP_COLUMNS_MAX]);
 
 #endif

@@ -290,6 +290,14 @@ START_TEST(a_name_that_is_no_text_is_listed) {
 }
 END_TEST
 
+START_TEST(controls_are_listed_with_their_range) {
+    START("--list");
+    ck_assert_int_eq(wait_for_end(), 0);
+    expect_said("  exposure: number, 0 to 100, default 0");
+    expect_said("  press: button\n");
+}
+END_TEST
+
 START_TEST(two_fields_say_which_is_first) {
     script->field = _i ? V4L2_FIELD_INTERLACED_BT : V4L2_FIELD_INTERLACED_TB;
     START("--stream", "camera");
@@ -480,6 +488,7 @@ int main(void) {
         {a_buffer_that_it_does_not_have_is_a_fault, 1},
         {half_a_jpeg_is_dropped_and_ffmpeg_is_quiet, 1},
         {a_name_that_is_no_text_is_listed, 1},
+        {controls_are_listed_with_their_range, 1},
         {two_fields_say_which_is_first, 2},
         {a_camera_that_sends_nothing_is_told_once, 1},
         {a_stream_that_fails_at_once_is_tried_later_and_later, 1},

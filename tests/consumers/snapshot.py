@@ -165,6 +165,12 @@ class Snapshot(unittest.TestCase):
         self.assertIn("cam: no frame for 0.2 s", said)
         self.assertEqual(self.files(), [])
 
+    def test_fewer_pictures_than_asked_for_are_a_failure(self):
+        code, objects, said = self.snap("%d.pgm --nth 38 --count 5", FILM)
+        self.assertIn("cam: 3 of 5 pictures were taken: end of stream after 40 frames\n", said)
+        self.assertEqual((code, objects[-1]["pictures"]), (1, 3))
+        self.assertEqual(len(self.files()), 3)
+
     def test_a_stream_that_is_not_there_or_has_no_picture_is_named(self):
         done = self.call(PATTERN, "shmframe-snapshot nowhere --wait 100ms")
         self.assertEqual(done.returncode, 1)

@@ -61,6 +61,8 @@ START_TEST(mistakes_of_form_are_told) {
         {"[consumer a]\rcommand = x\r", "1: expected text, not the byte 0x0d (column 13)\n"},
         {NODE "comand = x\n",
          "3: expected a key of a consumer, not \"comand\"; near it is command\n"},
+        {NODE "COMAND = x\n",
+         "3: expected a key of a consumer, not \"COMAND\"; near it is command\n"},
         {NODE "zzz = x\n  y\n", "3: expected a key of a consumer, not \"zzz\"\n"},
         {NODE "command = y\n", "3: expected \"command\" once; it is in line 2 already\n"},
         {NODE "  nice = 5\n",

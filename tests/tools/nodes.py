@@ -104,6 +104,9 @@ class Nodes(Supervised):
         self.assertEqual(self.call("start", "stubborn").returncode, 0)
         done = self.call("stop", "stubborn", "--timeout", "200ms")
         self.assert_told(done, 1, "stubborn", "after 200 ms it is stopping")
+        # It takes a minute, which nobody need wait for.
+        self.assertEqual(self.call("stop", "stubborn", "--no-wait", "--timeout", "200ms").returncode, 0)
+        self.assertEqual(self.node("stubborn")["state"], "stopping")
         os.kill(self.node("stubborn")["pid"], 9)
         self.await_true(lambda: self.node("stubborn")["state"] == "stopped")
 

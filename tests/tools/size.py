@@ -33,6 +33,13 @@ class Paper(unittest.TestCase):
         self.assertEqual(told["needed"], told["ring"])
         self.assertGreaterEqual(told["ring"]["memory_bytes"], 3 * told["frame_bytes"])
 
+    def test_the_text_tells_the_same_memory(self):
+        for arguments in ("--data", "100", "--rate", "25"), ("--size", "1920x1080", "--rate", "25"):
+            ring = size(*arguments)["ring"]
+            words = [f"{value / 2**10:.1f} KiB" if value < 2**20 else f"{value / 2**20:.2f} MiB"
+                     for value in (ring["memory_bytes"], ring["slot_bytes"])]
+            self.assertIn(f"\nmemory     {words[0]}, {words[1]} a slot\n", call("size", *arguments).stdout)
+
     def test_sound_and_data(self):
         told = size("--sample-rate", "48000", "--block", "1024", "--channels", "6",
                     "--sample-format", "s16")

@@ -77,6 +77,19 @@ START_TEST(the_first_who_measures_it_tells_what_a_writer_takes) {
 }
 END_TEST
 
+START_TEST(columns_fit_at_every_width) {
+    struct top_column column[TOP_COLUMNS_MAX];
+    for (int width = 22; width <= 400; width++) { /* of the name alone */
+        const int columns = top_columns_choose(width, column);
+        int taken = 0;
+        for (int i = 0; i < columns; i++)
+            taken += column[i].width + (i > 0);
+        ck_assert_int_gt(columns, 0);
+        ck_assert_int_le(taken, width);
+    }
+}
+END_TEST
+
 START_TEST(every_state_has_room) {
     struct top_column column[TOP_COLUMNS_MAX];
     top_columns_choose(80, column);
@@ -136,6 +149,7 @@ int main(void) {
     tcase_add_test(cases, who_is_stopped_is_trouble_also_without_a_record);
     tcase_add_test(cases, a_row_tells_which_reader_it_is);
     tcase_add_test(cases, the_first_who_measures_it_tells_what_a_writer_takes);
+    tcase_add_test(cases, columns_fit_at_every_width);
     tcase_add_test(cases, every_state_has_room);
     tcase_add_test(cases, what_is_selected_stays_so_while_it_is_not_there);
     tcase_add_test(cases, it_is_told_how_many_are_too_many);

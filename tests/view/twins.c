@@ -5,7 +5,7 @@
  *   c  likewise, with one pixel changed
  *   f  left gets another picture, stamped by the clock of the day
  *   n  left has another format from now on: black pictures of half the size, or the first one again
- *   t  right has another format: as it is, to be turned by 90 degrees
+ *   t, T  right, left has another format: as it is, to be turned by 90 degrees
  *   L, R  that stream ends
  *   e  readers of demo.sound, somebody else's, are evicted
  *
@@ -85,7 +85,7 @@ static int change_left(struct shmframe_writer *writer) {
                : shmframe_writer_set_format(writer, is_other ? &other : &format, SHMFRAME_FOREVER);
 }
 
-static int turn_right(struct shmframe_writer *writer) {
+static int turn(struct shmframe_writer *writer) {
     struct shmframe_format turned = format;
     turned.video.rotation_degrees = 90;
     return shmframe_writer_set_format(writer, &turned, SHMFRAME_FOREVER);
@@ -135,7 +135,10 @@ int main(int argc, char **argv) {
             result = change_left(left);
             break;
         case 't':
-            result = turn_right(right);
+            result = turn(right);
+            break;
+        case 'T':
+            result = turn(left);
             break;
         case 'L':
             result = shmframe_writer_end(left);

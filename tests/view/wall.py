@@ -188,6 +188,20 @@ class Wall(Display):
         self.assertEqual((report["matched"], report["unmatched"], report["most"]), (3, [2, 0], 3))
         self.assertAlmostEqual(report["differing"], 1 / (64 * 48))
 
+    def test_the_difference_of_turned_pictures_is_turned(self):
+        twins = self.twins()
+        view = self.start_view("left", "right", "--layout", "difference", "--size", "192x144")
+        self.wait_read("left", "right")
+        self.do(twins, "tTlc")
+        self.wait_title(self.aim(view), "matched 1", "by 3 at most")
+        picture = self.screenshot()
+        lit = [(x, y) for x in range(192) for y in range(144) if picture.pixel(x, y) != (0, 0, 0)]
+        # 10, 20 of 64x48 is 27, 10 of 48x64, of which each is 2.25 wide, with 42 beside them.
+        self.assertTrue(lit)
+        for x, y in lit:
+            self.assertTrue(100 <= x < 108 and 20 <= y < 28, lit)
+        self.end(view)
+
     # ---- zoom ----
 
     def test_zoom_shows_pixels_as_they_are_under_the_mouse(self):
