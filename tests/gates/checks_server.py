@@ -174,7 +174,6 @@ PLACE = [
     ("server names: twice", S + "names.c", " ||\n        stream_find(server, name))", ")", "server-restart"),
     ("server names: reader's number", S + "names.c", "reader.number == 0 || reader.number > LIMIT_GENERATION_TOLD)", "false)", "server-restart"),
     ("server names: reader of another process", S + "names.c", " && former->pid == process->pid &&\n           former->start_time == process->start_time;", " && process;", "server-restart server-streams api-restart"),
-    ("state file: no file", S + "state_file.c", "S_ISREG(info.st_mode) && info", "info", "server-restart"),
     ("state file: waits for a pipe", S + "state_file.c", "O_RDONLY | O_NONBLOCK | O_NOCTTY", "O_RDONLY | O_NOCTTY", "server-restart"),
     ("notify: no room for descriptors", S + "node_notify.c", " + CMSG_SPACE(FDS_MAX * sizeof(int))]", "]", "server-inside server-closing"),
     ("notify: not read before another program runs", S + "server.c", "    notify_drain(server);\n", "", "server-closing"),
