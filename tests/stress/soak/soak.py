@@ -152,7 +152,16 @@ class Soak:
             for path in sorted(files, key=os.path.getmtime)[:-4]:
                 os.unlink(path)
 
+    def reap_orphans(self):
+        """Nodes of a supervisor that was killed are our children when they end: nobody else waits for
+        them. Those of the stage it waits for itself."""
+        known = {program.process.pid for program in self.stage.programs}
+        for child in map(int, sample.read("/proc/thread-self/children").split()):
+            if child not in known:
+                os.waitpid(child, os.WNOHANG)
+
     def look(self, now_s):
+        self.reap_orphans()
         for who, values in sample.look_at_all(os.getpid()):
             self.samples.append((now_s, who, values))
         # Guests that have ended are not kept.
