@@ -42,7 +42,8 @@ static uint32_t choose_batch(const struct road *road, size_t bytes) {
     return most < road->batch ? (uint32_t)most : road->batch;
 }
 
-struct cell grid_cell(const struct grid *grid, uint32_t workload, uint32_t column) {
+/* How a cell of the table is run. */
+static struct cell choose_cell(const struct grid *grid, uint32_t workload, uint32_t column) {
     const struct workload *load = &grid->workloads->workload[workload];
     const struct road *road = grid->road[column];
     const uint32_t batch = choose_batch(road, load->bytes);
@@ -71,7 +72,7 @@ struct cell grid_cell(const struct grid *grid, uint32_t workload, uint32_t colum
 
 static const char *find_why_not(const struct grid *grid, uint32_t workload, uint32_t column) {
     const struct workload *load = &grid->workloads->workload[workload];
-    const struct cell cell = grid_cell(grid, workload, column);
+    const struct cell cell = choose_cell(grid, workload, column);
     const bool is_floor = column >= grid->roads;
     if (is_floor && load->period_ns == 0 && grid->road[column]->spin_ns == 0)
         return "it is compared with the cache line, or with memcpy()";
@@ -144,7 +145,7 @@ static void run_one(struct grid *grid, uint32_t repeat, uint32_t workload, uint3
     if (result->why_not)
         return;
     show(grid, repeat, workload, column);
-    const struct cell cell = grid_cell(grid, workload, column);
+    const struct cell cell = choose_cell(grid, workload, column);
     struct cell_run *run = run_quietly(grid, &cell);
     result_add(result, run);
     cell_run_destroy(run);
@@ -259,7 +260,7 @@ json_t *grid_describe(const struct grid *grid) {
 
 static bool check_one(const struct grid *grid, uint32_t workload, uint32_t column,
                       const char *text) {
-    struct cell cell = grid_cell(grid, workload, column);
+    struct cell cell = choose_cell(grid, workload, column);
     const char *why_not = cell_why_not(&cell);
     cell.is_checked = true;
     cell.messages = CHECKED_MESSAGES * cell.plan.batch;

@@ -35,7 +35,4 @@ json_t *grid_describe(const struct grid *grid);
  * Returns whether all was. */
 bool grid_check(struct grid *grid);
 
-/* How a cell of the table is run. */
-struct cell grid_cell(const struct grid *grid, uint32_t workload, uint32_t column);
-
 #endif

@@ -23,16 +23,6 @@ struct work {
     struct shmframe_histogram ages;
 };
 
-const char *work_name(enum work_kind kind) {
-    static const char *const names[] = {
-        [WORK_VIEW] = "view",
-        [WORK_ENCODE] = "encode",
-        [WORK_ANALYZE] = "analyze",
-        [WORK_LATENCY] = "latency",
-    };
-    return names[kind];
-}
-
 static void begin_view(struct work *work, int width, int height) {
     work->view.surface =
         SDL_CreateRGBSurfaceWithFormat(0, width, height, 32, SDL_PIXELFORMAT_ARGB8888);

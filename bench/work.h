@@ -13,7 +13,6 @@ enum work_kind {
     WORK_KINDS,
 };
 
-const char *work_name(enum work_kind kind);
 /* Frames that a work keeps at once, that which is worked on included: the measures keep the newest
  * one until they have the next. */
 enum { WORK_FRAMES_MAX = 3 };

@@ -19,7 +19,6 @@
 #define BURST_HIGH_HZ 3400.0
 #define BURST_CHIRP_S 0.04
 #define BURST_STEP_S  0.00125 /* a unit of the beat */
-#define BURST_S       (2 * BURST_CHIRP_S + (BURST_BEATS - 1) * BURST_STEP_S)
 
 enum { BURST_BEATS = 16, BURST_RATE_MIN = 8000 /* samples a second that carry it */ };
 

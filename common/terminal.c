@@ -92,16 +92,8 @@ void terminal_close(void) {
     messages_close(stderr);
 }
 
-bool terminal_is_open(void) {
-    return terminal.screen;
-}
-
 bool terminal_is_utf8(void) {
     return terminal.is_utf8;
-}
-
-bool terminal_has_color(void) {
-    return terminal.has_color;
 }
 
 void terminal_set_color(enum terminal_color color, bool is_bold) {

@@ -16,7 +16,6 @@ bool terminal_is_possible(void);
 int terminal_open(void);
 /* Nothing if it is not open. */
 void terminal_close(void);
-bool terminal_is_open(void);
 bool terminal_is_utf8(void);
 
 enum terminal_color {
@@ -26,7 +25,6 @@ enum terminal_color {
     TERMINAL_RED,
     TERMINAL_BLUE,
 };
-bool terminal_has_color(void);
 void terminal_set_color(enum terminal_color color, bool is_bold);
 
 /* Adds text where the cursor is; what does not fit into the row is left out, and what cannot be

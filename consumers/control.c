@@ -100,7 +100,3 @@ void control_tell(struct control *control, json_t *object) {
     loan.frame.bytes = (uint32_t)bytes;
     shmframe_writer_publish(control->writer, &loan);
 }
-
-uint64_t control_left_out(const struct control *control) {
-    return control->left_out;
-}

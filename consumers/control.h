@@ -30,6 +30,5 @@ bool control_serve(struct control *control);
 /* Publishes `object`, and takes it. One that is too large, or cannot be had a slot for, is left
  * out and counted. */
 void control_tell(struct control *control, json_t *object);
-uint64_t control_left_out(const struct control *control);
 
 #endif

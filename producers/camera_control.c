@@ -173,8 +173,7 @@ int camera_control_find(int fd, const char *name, struct camera_control *out_con
     return -ENOENT;
 }
 
-void camera_control_read_menu(int fd, const struct camera_control *control,
-                              struct camera_menu *out_menu) {
+static void read_menu(int fd, const struct camera_control *control, struct camera_menu *out_menu) {
     out_menu->count = 0;
     for (int64_t i = control->min; has_menu(control) && i <= control->max; i++) {
         struct v4l2_querymenu query = {.id = control->id, .index = (uint32_t)i};
@@ -234,7 +233,7 @@ int camera_control_set(int fd, const char *name, const char *text, char why[CAME
     int result = find_or_tell(fd, name, &control, why);
     if (result < 0)
         return result;
-    camera_control_read_menu(fd, &control, &menu);
+    read_menu(fd, &control, &menu);
     struct v4l2_ext_control value = {0};
     int64_t number = 0;
     if (control.type == V4L2_CTRL_TYPE_STRING && !(control.flags & V4L2_CTRL_FLAG_READ_ONLY)) {
@@ -292,7 +291,7 @@ int camera_control_get(int fd, const char *name, char text[CAMERA_WHY_BYTES]) {
     const int result = find_or_tell(fd, name, &control, text);
     if (result < 0)
         return result;
-    camera_control_read_menu(fd, &control, &menu);
+    read_menu(fd, &control, &menu);
     json_t *value = read_value(fd, &control);
     if (!value) {
         snprintf(text, CAMERA_WHY_BYTES, "%s cannot be read", control.name);
@@ -346,7 +345,7 @@ static json_t *describe_control(int fd, const struct camera_control *control) {
     json_object_set_new(object, "is_read_only",
                         json_boolean(control->flags & V4L2_CTRL_FLAG_READ_ONLY));
     struct camera_menu menu;
-    camera_control_read_menu(fd, control, &menu);
+    read_menu(fd, control, &menu);
     json_t *items = json_array();
     for (uint32_t i = 0; i < menu.count; i++)
         json_array_append_new(items,

@@ -44,8 +44,6 @@ bool camera_control_is_state(const struct camera_control *control);
 bool camera_control_next(int fd, uint32_t id, struct camera_control *out_control);
 /* Errors: -ENOENT. */
 int camera_control_find(int fd, const char *name, struct camera_control *out_control);
-void camera_control_read_menu(int fd, const struct camera_control *control,
-                              struct camera_menu *out_menu);
 
 /* Sets by name. Errors: a negative errno with `why`. */
 int camera_control_set(int fd, const char *name, const char *text, char why[CAMERA_WHY_BYTES]);

@@ -270,7 +270,8 @@ static struct patch move_sweep(const struct scene *scene, int64_t time_ns) {
     return (struct patch){{left, band.top, right, band.bottom}, SCENE_WHITE};
 }
 
-unsigned scene_digit(const struct scene *scene, int64_t frame, int index) {
+/* What digit number `index` shows in frame `frame`: first the number's, then the time's. */
+static unsigned find_digit(const struct scene *scene, int64_t frame, int index) {
     static const int64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
     if (index < SCENE_NUMBER_DIGITS)
         return (unsigned)(frame / powers[SCENE_NUMBER_DIGITS - 1 - index] % 10);
@@ -313,7 +314,7 @@ void scene_move(const struct scene *scene, int64_t frame, struct patch out_mover
 
     struct patch *at = &out_movers[4];
     for (int i = 0; i < SCENE_DIGITS; i++) {
-        const unsigned lit = scene_segments(scene_digit(scene, frame, i));
+        const unsigned lit = scene_segments(find_digit(scene, frame, i));
         for (int segment = 0; segment < SCENE_SEGMENTS; segment++)
             *at++ = (struct patch){
                 lit >> segment & 1 ? scene_segment(scene, scene->digit[i], segment)

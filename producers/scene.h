@@ -115,7 +115,5 @@ struct mark scene_mark(struct shmframe_rational rate, int64_t frame);
 unsigned scene_segments(unsigned digit);
 /* The place of segment `segment` of the digit in `digit`. */
 struct rect scene_segment(const struct scene *scene, struct rect digit, int segment);
-/* What digit number `index` shows in frame `frame`: first the number's, then the time's. */
-unsigned scene_digit(const struct scene *scene, int64_t frame, int index);
 
 #endif

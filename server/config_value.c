@@ -11,7 +11,8 @@
 
 /* What lists are made of. */
 
-void config_list_add(struct config_list *list, const char *text, struct config_problems *problems) {
+/* A copy of each; tells the problems if there is no memory. */
+static void add_text(struct config_list *list, const char *text, struct config_problems *problems) {
     char *copy = strdup(text);
     char **grown = reallocarray(list->text, list->count + 2, sizeof(*grown));
     if (grown)
@@ -135,7 +136,7 @@ const char *config_read_variable(const char *text, void *out, struct config_plac
             return "each variable once";
     if (list->count == CONFIG_LIST_MAX)
         return "a shorter list";
-    config_list_add(list, text, place->problems);
+    add_text(list, text, place->problems);
     return NULL;
 }
 
@@ -164,7 +165,7 @@ const char *config_read_streams(const char *text, void *out, struct config_place
             return "each stream once";
         if (list->count == CONFIG_LIST_MAX)
             return "a shorter list";
-        config_list_add(list, word, place->problems);
+        add_text(list, word, place->problems);
     }
     return list->count > before || place->problems->is_out_of_memory ? NULL : "names of streams";
 }

@@ -38,8 +38,6 @@ config_value_reader config_read_rlimits;
 config_value_reader config_read_ready;
 config_value_reader config_read_log;
 
-/* A copy of each; tells the problems if there is no memory. */
-void config_list_add(struct config_list *list, const char *text, struct config_problems *problems);
 bool config_list_has(const struct config_list *list, const char *text);
 void config_list_destroy(struct config_list *list);
 

@@ -17,7 +17,7 @@
 
 /* ---- plans ---- */
 
-struct plan *plan_reference(struct plan *plan) {
+static struct plan *refer_to(struct plan *plan) {
     plan->references++;
     return plan;
 }
@@ -96,7 +96,7 @@ struct node *node_create(struct server *server, struct plan *plan,
     if (!node)
         return NULL;
     *node = (struct node){.server = server,
-                          .plan = plan_reference(plan),
+                          .plan = refer_to(plan),
                           .config = config,
                           .exit_status = INT32_MIN,
                           .pidfd = -1,
@@ -161,7 +161,7 @@ void node_set_config(struct node *node, struct plan *plan, const struct config_n
     const bool is_later =
         policy_has_process(&node->policy) && config_node_needs_restart(node->config, config);
     plan_release(node->next_plan);
-    node->next_plan = plan_reference(plan);
+    node->next_plan = refer_to(plan);
     node->next_config = config;
     if (!is_later)
         node_take_next_config(node);
@@ -394,7 +394,7 @@ static void take_time_out(struct node *node) {
 }
 
 void node_tick(struct node *node, int64_t now_ns) {
-    if (now_ns >= node->policy.deadline_ns)
+    if (now_ns >= policy_deadline_ns(&node->policy))
         take_time_out(node);
     if (node->has_ended && now_ns >= node->look_ns)
         node_clear(node, now_ns);
@@ -405,7 +405,7 @@ void node_tick(struct node *node, int64_t now_ns) {
 }
 
 int64_t node_deadline_ns(const struct node *node) {
-    int64_t deadline_ns = node->policy.deadline_ns;
+    int64_t deadline_ns = policy_deadline_ns(&node->policy);
     if ((node->has_ended || node->is_end_awaited) && node->look_ns < deadline_ns)
         deadline_ns = node->look_ns;
     if (node->policy.state == NODE_RUNNING && !node->has_ended && node->watchdog_ns < deadline_ns)

@@ -83,7 +83,6 @@ struct node *node_create(struct server *server, struct plan *plan,
 /* Only without a process. */
 void node_destroy(struct node *node);
 
-struct plan *plan_reference(struct plan *plan);
 /* NULL is allowed. */
 void plan_release(struct plan *plan);
 

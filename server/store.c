@@ -26,6 +26,26 @@ static bool has_prefix(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+static void have_dropped(const char *name) {
+    char text[256];
+    if (!getenv("NOTIFY_SOCKET"))
+        return;
+    snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    notify_forget(name);
+    notify_send(text, -1, name);
+}
+
+/* Has a descriptor kept, instead of what was kept under this name before. */
+static void have_kept(const char *name, int fd) {
+    char text[256];
+    if (!getenv("NOTIFY_SOCKET"))
+        return;
+    have_dropped(name);
+    /* FDPOLL=0: a pidfd is readable once its process is dead, which is just what is to be known. */
+    snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+    notify_send(text, fd, name);
+}
+
 int store_receive(int *out_socket) {
     char **names = NULL;
     const int count = sd_listen_fds_with_names(1, &names);
@@ -61,7 +81,7 @@ void store_drop_rest(void) {
     for (unsigned i = 0; i < kept_count; i++) {
         if (!kept[i].name)
             continue;
-        store_remove(kept[i].name);
+        have_dropped(kept[i].name);
         free(kept[i].name);
         close(kept[i].fd);
     }
@@ -70,26 +90,7 @@ void store_drop_rest(void) {
     kept_count = 0;
 }
 
-/* ---- what is sent ---- */
-
-void store_remove(const char *name) {
-    char text[256];
-    if (!getenv("NOTIFY_SOCKET"))
-        return;
-    snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-    notify_forget(name);
-    notify_send(text, -1, name);
-}
-
-void store_put(const char *name, int fd) {
-    char text[256];
-    if (!getenv("NOTIFY_SOCKET"))
-        return;
-    store_remove(name);
-    /* FDPOLL=0: a pidfd is readable once its process is dead, which is just what is to be known. */
-    snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-    notify_send(text, fd, name);
-}
+/* ---- by node, by ring ---- */
 
 static void name_node(char out[128], const char *node) {
     snprintf(out, 128, "%s%s", NODE, node);
@@ -102,25 +103,25 @@ static void name_ring(char out[128], const char *stream, uint32_t generation) {
 void store_put_node(const char *node, int pidfd) {
     char name[128];
     name_node(name, node);
-    store_put(name, pidfd);
+    have_kept(name, pidfd);
 }
 
 void store_remove_node(const char *node) {
     char name[128];
     name_node(name, node);
-    store_remove(name);
+    have_dropped(name);
 }
 
 void store_put_ring(const char *stream, uint32_t generation, int fd) {
     char name[128];
     name_ring(name, stream, generation);
-    store_put(name, fd);
+    have_kept(name, fd);
 }
 
 void store_remove_ring(const char *stream, uint32_t generation) {
     char name[128];
     name_ring(name, stream, generation);
-    store_remove(name);
+    have_dropped(name);
 }
 
 /* ---- rings that come back ---- */

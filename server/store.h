@@ -23,9 +23,6 @@ void store_restore_streams(struct server *server);
 /* Whatever nobody took is given back: closed here, and there. */
 void store_drop_rest(void);
 
-/* Has a descriptor kept, instead of what was kept under this name before. */
-void store_put(const char *name, int fd);
-void store_remove(const char *name);
 void store_put_node(const char *node, int pidfd);
 void store_remove_node(const char *node);
 void store_put_ring(const char *stream, uint32_t generation, int fd);

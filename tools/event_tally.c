@@ -19,7 +19,7 @@ struct event_tally_stream *event_tally_stream(struct event_tally *tally, const c
     return stream;
 }
 
-void event_tally_add(struct event_tally *tally, const struct shmframe_event *event) {
+static void add(struct event_tally *tally, const struct shmframe_event *event) {
     /* Others are of a newer supervisor, or about another user's reader. */
     if (event->type == SHMFRAME_JOURNAL_NONE || event->type >= SHMFRAME_JOURNAL_TYPES ||
         event->cause >= SHMFRAME_CAUSES)
@@ -37,7 +37,7 @@ int event_tally_update(struct event_tally *tally, struct shmframe_session *sessi
            0) {
         for (int i = 0; i < count; i++)
             if (tally->has_begun)
-                event_tally_add(tally, &batch[i]);
+                add(tally, &batch[i]);
         tally->newest = batch[count - 1].id;
     }
     if (count != -EAGAIN)

@@ -25,9 +25,6 @@ struct event_tally {
  * counted from its beginning. Errors: as shmframe_session_events(), but -EAGAIN. */
 int event_tally_update(struct event_tally *tally, struct shmframe_session *session);
 
-/* One event. */
-void event_tally_add(struct event_tally *tally, const struct shmframe_event *event);
-
 /* Its counts, all 0 if there were none yet. */
 struct event_tally_stream *event_tally_stream(struct event_tally *tally, const char *name);
 

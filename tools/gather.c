@@ -385,11 +385,3 @@ const struct gather_stream *gather_find_stream(const struct gather *gather, cons
             return &gather->stream[i];
     return NULL;
 }
-
-const struct gather_reader *gather_find_reader(const struct gather_stream *stream,
-                                               uint32_t number) {
-    for (uint32_t i = 0; i < stream->readers; i++)
-        if (stream->reader[i].info.number == number)
-            return &stream->reader[i];
-    return NULL;
-}

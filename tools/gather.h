@@ -103,9 +103,8 @@ int gather_update(struct gather *gather, const char *stream, int64_t deadline_ns
 int gather_update_some(struct gather *gather, const char *const *stream, uint32_t streams,
                        int64_t deadline_ns);
 
-/* The stream of that name, the reader of that number; NULL: there is none. */
+/* The stream of that name; NULL: there is none. */
 const struct gather_stream *gather_find_stream(const struct gather *gather, const char *name);
-const struct gather_reader *gather_find_reader(const struct gather_stream *stream, uint32_t number);
 
 /* Frames that one lost, of whatever cause. */
 uint64_t gather_count_lost(const struct shmframe_reader_counters *counters);

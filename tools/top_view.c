@@ -118,7 +118,7 @@ void top_view_describe(const struct top_view *view, char *text, size_t text_byte
 /* ---- drawing ---- */
 
 /* Title, head of the table; below: events, keys. */
-enum { LINES_ABOVE = 2, LINES_BELOW = 1, EVENTS_LEAST = 1 };
+enum { LINES_ABOVE = 2, LINES_BELOW = 1 };
 
 static int count_event_lines(void) {
     return LINES < 12 ? 0 : LINES < 30 ? 3 : TOP_EVENTS;

@@ -82,14 +82,16 @@ static bool is_over(const struct recording *recording) {
     return recording->shared.is_ending || recording->shared.is_draining || program_is_stopping();
 }
 
-void recording_wait(struct recording *recording, pthread_cond_t *condition, int64_t wait_ns) {
+/* Waits for a condition, at most so long: signals to the program ring no bell here. */
+static void await_condition(struct recording *recording, pthread_cond_t *condition,
+                            int64_t wait_ns) {
     const int64_t until_ns = recording_now_ns() + wait_ns;
     const struct timespec until = {until_ns / SECOND_NS, until_ns % SECOND_NS};
     pthread_cond_timedwait(condition, &recording->lock, &until);
 }
 
 void recording_wait_for_thread(struct recording *recording) {
-    recording_wait(recording, &recording->room, LOOK_NS);
+    await_condition(recording, &recording->room, LOOK_NS);
     const int64_t now_ns = recording_now_ns();
     if (!recording->params.serve || now_ns - recording->served_ns < LOOK_NS)
         return;
@@ -103,7 +105,7 @@ void recording_wait_for_thread(struct recording *recording) {
 static void wait_back_off(struct recording *recording, int64_t wait_ns) {
     const int64_t until_ns = recording_now_ns() + wait_ns;
     while (!is_over(recording) && recording_now_ns() < until_ns)
-        recording_wait(recording, &recording->work, LOOK_NS);
+        await_condition(recording, &recording->work, LOOK_NS);
 }
 
 /* Looks for the peer until it is found or everything ends. What comes meanwhile is dropped where it
@@ -266,7 +268,7 @@ static void idle(struct recording *recording) {
     shared->is_idle = true;
     pthread_cond_signal(&recording->room);
     if (shared->saves > 0)
-        recording_wait(recording, &recording->work, LOOK_NS);
+        await_condition(recording, &recording->work, LOOK_NS);
     else
         pthread_cond_wait(&recording->work, &recording->lock);
     shared->is_idle = false;

@@ -92,8 +92,6 @@ void recording_update_state(struct recording *recording);
 /* See outlet_open(). */
 int recording_open_outlet(struct recording *recording, int64_t zero_ns);
 int64_t recording_now_ns(void);
-/* Waits for a condition, at most so long: signals to the program ring no bell here. */
-void recording_wait(struct recording *recording, pthread_cond_t *condition, int64_t wait_ns);
 /* The caller's: waits a moment for the thread, and lets the program serve its users. */
 void recording_wait_for_thread(struct recording *recording);
 

@@ -33,7 +33,8 @@ void run_destroy(struct run *run) {
 
 /* ---- what a frame tells ---- */
 
-bool run_frame_is_notable(const struct run_frame *frame) {
+/* Something happened to it, or just before it, that a report shows. */
+static bool has_news(const struct run_frame *frame) {
     return frame->lost || frame->mark.lost ||
            frame->mark.flags & (RUN_MARK_TORN | RUN_MARK_OUT_OF_ORDER | RUN_MARK_MISSING);
 }
@@ -91,7 +92,7 @@ static void halve(struct run *run, bool is_notable) {
     size_t kept = 0;
     uint64_t of_kind = 0;
     for (size_t i = 0; i < run->frames; i++)
-        if (run_frame_is_notable(&run->frame[i]) != is_notable || of_kind++ % 2 == 0)
+        if (has_news(&run->frame[i]) != is_notable || of_kind++ % 2 == 0)
             run->frame[kept++] = run->frame[i];
     run->frames = kept;
     if (is_notable)
@@ -101,7 +102,7 @@ static void halve(struct run *run, bool is_notable) {
 }
 
 static void keep_frame(struct run *run, const struct run_frame *frame) {
-    if (!is_kept(run, run_frame_is_notable(frame)))
+    if (!is_kept(run, has_news(frame)))
         return;
     if (run->frames == RUN_FRAMES_MAX) {
         halve(run, false);

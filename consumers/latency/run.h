@@ -122,7 +122,4 @@ int run_end(struct run *run, const struct hops *hops, int64_t end_ns);
 /* How long the hop took in that frame; -1: it did not happen. */
 int64_t run_frame_hop_ns(const struct run_frame *frame, enum run_hop hop);
 
-/* Something happened to it, or just before it, that a report shows. */
-bool run_frame_is_notable(const struct run_frame *frame);
-
 #endif

@@ -82,7 +82,8 @@ int64_t run_value_round(int64_t value_ns) {
     return slot_value_ns(find_slot(value_ns));
 }
 
-int run_values_merge(struct run_values *into, const struct run_values *from) {
+/* `into` += `from`, which stays. Errors: -ENOMEM. */
+static int merge_values(struct run_values *into, const struct run_values *from) {
     if (from->count == 0)
         return 0;
     struct run_value *merged = malloc((into->count + from->count) * sizeof(*merged));
@@ -171,7 +172,7 @@ static int merge_blocks(struct run_block *into, struct run_block *from) {
     for (int event = 0; event < RUN_EVENTS; event++)
         into->event[event] += from->event[event];
     for (int hop = 0; hop < RUN_HOPS && result == 0; hop++)
-        result = run_values_merge(&into->hop[hop], &from->hop[hop]);
+        result = merge_values(&into->hop[hop], &from->hop[hop]);
     clear_block(from);
     return result;
 }

@@ -88,8 +88,6 @@ int run_blocks_close(struct run_blocks *blocks);
 /* The value that a value is rounded to: it has eight significant bits. */
 int64_t run_value_round(int64_t value_ns);
 
-/* `into` += `from`, which stays. Errors: -ENOMEM. */
-int run_values_merge(struct run_values *into, const struct run_values *from);
 /* The value that `quantile` of the values do not exceed; 0 if there are none. */
 int64_t run_values_quantile_ns(const struct run_values *values, double quantile);
 uint64_t run_values_total(const struct run_values *values);

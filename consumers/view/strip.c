@@ -22,7 +22,8 @@ static double to_db(float level) {
     return level > 0 ? 20 * log10((double)level) : -INFINITY;
 }
 
-int strip_length(float level, int width) {
+/* Where in a bar of `width` pixels a level ends, full scale being 1. */
+static int find_length(float level, int width) {
     const double share = (to_db(level) + range_db) / range_db;
     return share <= 0 ? 0 : share >= 1 ? width : (int)lround(share * width);
 }
@@ -44,9 +45,9 @@ static void draw_bar(SDL_Renderer *renderer, const struct gauge_channel *channel
     fill(renderer, (SDL_Color){40, 40, 40, 255}, bar);
     const SDL_Color colour = find_colour(channel->peak);
     const SDL_Color half = {colour.r / 2, colour.g / 2, colour.b / 2, 255};
-    fill(renderer, half, (SDL_Rect){bar.x, bar.y, strip_length(channel->peak, bar.w), bar.h});
-    fill(renderer, colour, (SDL_Rect){bar.x, bar.y, strip_length(channel->rms, bar.w), bar.h});
-    const int held = strip_length(channel->held, bar.w - 2);
+    fill(renderer, half, (SDL_Rect){bar.x, bar.y, find_length(channel->peak, bar.w), bar.h});
+    fill(renderer, colour, (SDL_Rect){bar.x, bar.y, find_length(channel->rms, bar.w), bar.h});
+    const int held = find_length(channel->held, bar.w - 2);
     if (held > 0) {
         fill(renderer, find_colour(channel->held), (SDL_Rect){bar.x + held, bar.y, 2, bar.h});
     }

@@ -9,7 +9,4 @@
 /* Draws them into the lower right corner of `room`, above the caption; nothing without channels. */
 void strip_draw(SDL_Renderer *renderer, const struct gauge_reading *reading, struct fit_area room);
 
-/* Where in a bar of `width` pixels a level ends, full scale being 1. */
-int strip_length(float level, int width);
-
 #endif

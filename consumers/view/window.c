@@ -20,7 +20,6 @@ struct window {
     bool is_shown;
     struct fit_size fitted;   /* the size it was given last; 0x0: none */
     struct fit_point pointer; /* where the mouse is */
-    char description[64];
 };
 
 static bool is_set(const char *variable) {
@@ -119,10 +118,6 @@ int window_create(const struct window_params *params, struct window **out_window
         window_destroy(window);
         return -ENOTSUP;
     }
-    SDL_RendererInfo info = {0};
-    SDL_GetRendererInfo(window->renderer, &info);
-    snprintf(window->description, sizeof window->description, "%s, %s", SDL_GetCurrentVideoDriver(),
-             info.name);
     *out_window = window;
     return 0;
 }
@@ -138,10 +133,6 @@ void window_destroy(struct window *window) {
 
 const char *window_trouble(const struct window *window) {
     return window->has_display ? NULL : "no display: pictures are drawn, but nobody sees them";
-}
-
-const char *window_describe(const struct window *window) {
-    return window->description;
 }
 
 SDL_Renderer *window_renderer(const struct window *window) {

@@ -66,8 +66,6 @@ void window_destroy(struct window *window);
 
 /* NULL, or why nobody sees what is drawn. */
 const char *window_trouble(const struct window *window);
-/* Such as "x11, opengl". */
-const char *window_describe(const struct window *window);
 SDL_Renderer *window_renderer(const struct window *window);
 
 /* Shows the window; the first time it takes the size of a picture, as far as the screen allows,

@@ -15,7 +15,6 @@
 #define MESSAGE_FDS_MAX   4
 /* Rings that a reader shows to the next supervisor, at most. */
 #define HELD_RINGS_MAX    4
-#define MESSAGE_LIST_END  UINT32_MAX
 
 enum message_type {
     MESSAGE_NONE = 0,

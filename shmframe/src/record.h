@@ -85,7 +85,5 @@ int record_get_flights(const struct record_page *page, struct shmframe_flight *o
 int record_get_overruns(const struct record_page *page, struct shmframe_overrun *out,
                         uint32_t count);
 void record_get_state(const struct record_page *page, struct shmframe_reader_state *out);
-/* What names it; 0 only in a peer's that lies. */
-uint64_t record_get_id(const struct record_page *page);
 
 #endif

@@ -234,10 +234,6 @@ void record_get_state(const struct record_page *page, struct shmframe_reader_sta
     }
 }
 
-uint64_t record_get_id(const struct record_page *page) {
-    return page->id;
-}
-
 const char *shmframe_cause_name(unsigned cause) {
     static const char *const names[SHMFRAME_CAUSES] = {
         [SHMFRAME_CAUSE_NONE] = "none",

@@ -35,7 +35,8 @@ void diary_end(void) {
     memset(&diary, 0, sizeof(diary));
 }
 
-void diary_dispatch(void) {
+/* Lets the session find a new supervisor. */
+static void dispatch(void) {
     shmframe_session_dispatch(diary.session);
 }
 
@@ -62,7 +63,7 @@ bool diary_read(void) {
     static struct shmframe_event events[AT_ONCE];
     int count;
     do {
-        diary_dispatch();
+        dispatch();
         if (!shmframe_session_is_connected(diary.session))
             return false;
         count = shmframe_session_events(diary.session, diary.newest, SHMFRAME_NOW, events, AT_ONCE);
@@ -121,7 +122,7 @@ static bool sees_readers(const struct shmframe_stream_info *stream, int count) {
 
 bool diary_sees_all(const pid_t writers[2], const char *guest) {
     struct shmframe_stream_info streams[4];
-    diary_dispatch();
+    dispatch();
     if (!shmframe_session_is_connected(diary.session) ||
         shmframe_session_streams(diary.session, shmframe_deadline_ns(ANSWER_NS), streams, 4) != 2)
         return false;

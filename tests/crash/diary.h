@@ -11,8 +11,6 @@
 void diary_begin(void);
 void diary_end(void);
 
-/* Lets the session find a new supervisor. */
-void diary_dispatch(void);
 /* Reads what is new. False: no supervisor answered. */
 bool diary_read(void);
 /* How many lines were read. */

@@ -24,23 +24,18 @@ static bool await(bool (*is_so)(void *user), void *user, const char *what) {
 }
 
 struct goal {
-    const _Atomic uint64_t *u64;
-    const _Atomic uint32_t *u32;
+    const _Atomic uint64_t *counter;
     uint64_t least;
 };
 
 static bool is_reached(void *user) {
     const struct goal *goal = user;
-    return (goal->u64 ? atomic_load(goal->u64) : atomic_load(goal->u32)) >= goal->least;
+    return atomic_load(goal->counter) >= goal->least;
 }
 
-bool world_await_u64(const _Atomic uint64_t *counter, uint64_t least, const char *what) {
-    struct goal goal = {.u64 = counter, .least = least};
-    return await(is_reached, &goal, what);
-}
-
-bool world_await_u32(const _Atomic uint32_t *counter, uint32_t least, const char *what) {
-    struct goal goal = {.u32 = counter, .least = least};
+/* Waits until the counter is at least `least`. False, and a fault: not in time. */
+static bool await_count(const _Atomic uint64_t *counter, uint64_t least, const char *what) {
+    struct goal goal = {.counter = counter, .least = least};
     return await(is_reached, &goal, what);
 }
 
@@ -49,7 +44,7 @@ static bool is_open(void *user) {
     return atomic_load(&seat->is_open);
 }
 
-bool world_await_open(unsigned number) {
+static bool await_open(unsigned number) {
     char what[64];
     snprintf(what, sizeof(what), "%s is open", seat_name(number));
     return await(is_open, &board->seat[number], what);
@@ -60,8 +55,8 @@ bool world_await_frames(unsigned number, uint64_t frames) {
     snprintf(what, sizeof(what), "%s has %llu more frames", seat_name(number),
              (unsigned long long)frames);
     const struct seat *seat = &board->seat[number];
-    return world_await_open(number) &&
-           world_await_u64(&seat->frames, atomic_load(&seat->frames) + frames, what);
+    return await_open(number) &&
+           await_count(&seat->frames, atomic_load(&seat->frames) + frames, what);
 }
 
 static bool has_no_wish(void *user) {
@@ -95,8 +90,7 @@ bool world_settle(void) {
     for (unsigned i = 0; i < SEAT_GUEST; i++)
         before[i] = atomic_load(&board->seat[i].frames);
     for (unsigned i = 0; i < SEAT_GUEST && is_well; i++)
-        is_well =
-            world_await_u64(&board->seat[i].frames, before[i] + 2, "frames flow to everybody");
+        is_well = await_count(&board->seat[i].frames, before[i] + 2, "frames flow to everybody");
     return is_well && cast_look();
 }
 

@@ -10,12 +10,8 @@ bool world_begin(const char *program);
 /* Everybody leaves; tells of what is left behind. */
 void world_finish(void);
 
-/* Waits until the counter is at least `least`. False, and a fault: not in time. */
-bool world_await_u64(const _Atomic uint64_t *counter, uint64_t least, const char *what);
-bool world_await_u32(const _Atomic uint32_t *counter, uint32_t least, const char *what);
 /* ... until the seat's writer or reader is open and has had `frames` more frames. */
 bool world_await_frames(unsigned seat, uint64_t frames);
-bool world_await_open(unsigned seat);
 bool world_await_wish_done(unsigned seat);
 
 /* Waits until all who sit there are connected and get frames, and the supervisor knows them. */

@@ -43,7 +43,7 @@ pid_t rig_start(const char *name, const char *program, const char *const *argume
     return pid;
 }
 
-int rig_wait_exit(pid_t pid) {
+static int wait_exit(pid_t pid) {
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -65,7 +65,7 @@ void rig_wait_said(const char *part) {
 }
 
 void rig_expect_exit(pid_t pid, int code) {
-    const int found = rig_wait_exit(pid);
+    const int found = wait_exit(pid);
     ck_assert_msg(found == code, "exit code %d: %s", found, rig_read_said());
 }
 
@@ -108,7 +108,7 @@ void rig_set_up(void) {
 void rig_tear_down(void) {
     shmframe_session_close(rig_session);
     kill(supervisor, SIGTERM);
-    rig_wait_exit(supervisor);
+    wait_exit(supervisor);
     char command[128];
     snprintf(command, sizeof(command), "rm -r '%s'", rig_folder);
     ck_assert_int_eq(system(command), 0);

@@ -29,7 +29,6 @@ pid_t rig_start(const char *name, const char *program, const char *const *argume
     rig_start("said", getenv("SHMFRAME_MEDIA"), (const char *const[]){__VA_ARGS__, NULL})
 #define UNPACED rig_clip_path, "--unpaced", "--wait-readers", "1", "--format", "json"
 
-int rig_wait_exit(pid_t pid);
 /* What the newest MEDIA() said. */
 const char *rig_read_said(void);
 /* Waits until it has said `part`. */

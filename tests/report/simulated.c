@@ -5,7 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-double simulated_draw(uint64_t *state) {
+/* The next random number of `state`, which is not 0: from 0 to below 1. */
+static double draw(uint64_t *state) {
     *state ^= *state >> 12;
     *state ^= *state << 25;
     *state ^= *state >> 27;
@@ -13,7 +14,7 @@ double simulated_draw(uint64_t *state) {
 }
 
 static double draw_normal(uint64_t *state) {
-    return sqrt(-2 * log(1 - simulated_draw(state))) * cos(2 * M_PI * simulated_draw(state));
+    return sqrt(-2 * log(1 - draw(state))) * cos(2 * M_PI * draw(state));
 }
 
 static void add_frames(struct run *run, const struct simulated *like, uint64_t *state) {
@@ -30,16 +31,16 @@ static void add_frames(struct run *run, const struct simulated *like, uint64_t *
         if (like->has_gaps && i / like->rate_hz % 2)
             continue;
         level = keep * level + sqrt(1 - keep * keep) * draw_normal(state);
-        if (simulated_draw(state) < like->spikes_hz / like->rate_hz)
-            in_spike = 1 + (int)(4 * simulated_draw(state));
-        const double spike = in_spike ? 20 + 80 * simulated_draw(state) : 1;
+        if (draw(state) < like->spikes_hz / like->rate_hz)
+            in_spike = 1 + (int)(4 * draw(state));
+        const double spike = in_spike ? 20 + 80 * draw(state) : 1;
         in_spike -= in_spike > 0;
         const int64_t transit_ns =
             (int64_t)(like->transit_ns * exp(like->spread * level + shift + second_shift) * spike);
         struct run_frame frame = {.publish_ns = 1000000000 + i * period_ns, .sequence = sequence};
         frame.acquire_ns = frame.publish_ns + transit_ns;
-        if (simulated_draw(state) < like->losses_hz / like->rate_hz)
-            frame.lost = 1 + (uint64_t)(4 * simulated_draw(state));
+        if (draw(state) < like->losses_hz / like->rate_hz)
+            frame.lost = 1 + (uint64_t)(4 * draw(state));
         sequence += 1 + frame.lost;
         if (run_add_frame(run, &frame) < 0)
             abort();

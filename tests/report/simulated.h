@@ -18,8 +18,6 @@ struct simulated {
     bool has_gaps;        /* nothing comes in every second second */
 };
 
-/* The next random number of `state`, which is not 0: from 0 to below 1. */
-double simulated_draw(uint64_t *state);
 struct comparison_run *simulated_create(const struct simulated *like, uint64_t *state);
 void simulated_destroy(struct comparison_run *run);
 

@@ -148,17 +148,6 @@ struct picture picture_cut(const struct picture *picture, uint32_t x, uint32_t y
     return part;
 }
 
-void picture_fill(struct picture *picture, int32_t x, int32_t y, const struct picture *part) {
-    for (int32_t row = 0; row < (int32_t)part->height; row++)
-        for (int32_t column = 0; column < (int32_t)part->width; column++) {
-            const int32_t to_x = x + column, to_y = y + row;
-            if (to_x >= 0 && to_y >= 0 && to_x < (int32_t)picture->width &&
-                to_y < (int32_t)picture->height)
-                picture->value[to_y * (int32_t)picture->width + to_x] =
-                    part->value[row * (int32_t)part->width + column];
-        }
-}
-
 static uint32_t read_value(const uint8_t *data, unsigned bytes) {
     uint32_t value = 0;
     for (unsigned i = 0; i < bytes; i++)

@@ -38,7 +38,6 @@ void desktop_draw(struct desktop *desktop, xcb_window_t window, const struct pic
 /* The rectangle of the picture that begins at x, y. */
 struct picture picture_cut(const struct picture *picture, uint32_t x, uint32_t y, uint32_t width,
                            uint32_t height);
-void picture_fill(struct picture *picture, int32_t x, int32_t y, const struct picture *part);
 
 /* Whether a frame shows exactly that. */
 bool picture_is_in(const struct desktop *desktop, const struct picture *picture,

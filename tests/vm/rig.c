@@ -19,7 +19,7 @@
 
 enum { ARGUMENTS = 24 };
 
-struct shmframe_session *session;
+static struct shmframe_session *session;
 
 static char folder[] = "/tmp/shmframe-test-XXXXXX";
 static char socket_path[64], said_path[64];

@@ -13,8 +13,6 @@
 #define CAMERA_MULTIPLE "/dev/video1"
 #define CAMERA_OWN      "/dev/video2" /* takes no memory but its own */
 
-extern struct shmframe_session *session;
-
 /* Checked fixtures: a supervisor and a session. */
 void rig_set_up(void);
 void rig_tear_down(void);

@@ -9,13 +9,9 @@ static const char *const door_names[DOORS] = {
     [DOOR_RELEASE] = "release",
 };
 
-const char *deed_name(enum deed deed) {
+static const char *name_deed(enum deed deed) {
     static const char *const names[DEEDS] = {"kill", "stop", "stop-kill", "evict", "cross"};
     return names[deed];
-}
-
-bool act_kills(const struct act *act) {
-    return act->deed == DEED_KILL || act->deed == DEED_STOP_KILL;
 }
 
 /* ---- drawing ---- */
@@ -139,7 +135,7 @@ static void print_place(const struct act *act) {
 }
 
 void act_print(const struct act *act) {
-    printf("%7u %-9s ", act->number, deed_name(act->deed));
+    printf("%7u %-9s ", act->number, name_deed(act->deed));
     if (act->is_supervisor && act->has_seat)
         printf("supervisor, after the death of %s", seat_name(act->seat));
     else if (act->is_supervisor)

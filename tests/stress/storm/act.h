@@ -35,7 +35,5 @@ struct act act_choose(uint64_t seed, unsigned number);
 /* In each round of acts the supervisor is left alone towards the end. */
 bool act_is_calm(unsigned number);
 void act_print(const struct act *act);
-const char *deed_name(enum deed deed);
-bool act_kills(const struct act *act);
 
 #endif

@@ -93,7 +93,8 @@ static void read_times(const char *path, int64_t *out_ran_ns, int64_t *out_queue
     *out_queued_ns = queued_ns;
 }
 
-int64_t board_run_delay_ns(void) {
+/* Nanoseconds that this thread was ready to run and had no processor. */
+static int64_t read_run_delay_ns(void) {
     int64_t ran_ns, queued_ns;
     read_times(own_times, &ran_ns, &queued_ns);
     return queued_ns;
@@ -197,12 +198,12 @@ void board_probe(unsigned number, int cpu) {
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
     sched_setaffinity(0, sizeof(set), &set);
-    int64_t before_ns = shmframe_now_ns(), before_delay_ns = board_run_delay_ns();
+    int64_t before_ns = shmframe_now_ns(), before_delay_ns = read_run_delay_ns();
     int64_t stolen_ns = read_stolen_ns(cpu);
     for (;;) {
         atomic_fetch_add(&board->rounds[number], 1);
         nap(PAUSE_NS);
-        const int64_t now_ns = shmframe_now_ns(), delay_ns = board_run_delay_ns();
+        const int64_t now_ns = shmframe_now_ns(), delay_ns = read_run_delay_ns();
         int64_t late_ns = now_ns - before_ns - PAUSE_NS - (delay_ns - before_delay_ns);
         if (now_ns - before_ns - PAUSE_NS >= STALL_NS) {
             /* What was stolen while this one waited for its turn looks like its wait. */

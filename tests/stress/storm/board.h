@@ -175,8 +175,6 @@ void board_pass(struct seat *seat, enum door door);
 bool board_is_disturbed(int64_t from_ns);
 bool board_has_supervisor(void);
 
-/* Nanoseconds that this thread was ready to run and had no processor. */
-int64_t board_run_delay_ns(void);
 /* ... and those in which it ran: in all others it slept, or was held. */
 int64_t board_awake_ns(void);
 /* The same of the supervisor that is there. */
