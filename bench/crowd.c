@@ -1,5 +1,5 @@
 /* bench-crowd: what readers and streams cost, one after the other: the supervisor's descriptors and
- * memory, the time to join, a publication against the number of links. */
+ * mappings, the time to join, a publication against the number of links. */
 #include "program.h"
 #include "report.h"
 #include "supervisor.h"
@@ -50,7 +50,7 @@ static struct shmframe_reader *reader[READERS_MAX];
 /* ---- the supervisor's ---- */
 
 struct cost {
-    int64_t descriptors, pss_kib;
+    int64_t descriptors, mapped_kib;
 };
 
 static int64_t count_descriptors(void) {
@@ -67,29 +67,34 @@ static int64_t count_descriptors(void) {
     return count;
 }
 
-static int64_t read_pss_kib(void) {
-    char path[64], line[256];
-    int64_t kib = -1;
-    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)supervisor_pid());
+/* What it sees of its peers: whole pages, whoever shares them and whatever of them is used so far.
+ */
+static int64_t count_mapped_kib(void) {
+    char path[64], line[512];
+    int64_t bytes = 0;
+    snprintf(path, sizeof(path), "/proc/%d/maps", (int)supervisor_pid());
     FILE *file = fopen(path, "re");
     if (!file)
         program_fail("%s: %m", path);
-    while (kib < 0 && fgets(line, sizeof(line), file))
-        sscanf(line, "Pss: %" SCNd64, &kib);
+    while (fgets(line, sizeof(line), file)) {
+        uint64_t begin, end;
+        if (strstr(line, " /memfd:") && sscanf(line, "%" SCNx64 "-%" SCNx64, &begin, &end) == 2)
+            bytes += (int64_t)(end - begin);
+    }
     fclose(file);
-    return kib;
+    return bytes / 1024;
 }
 
 static struct cost look(void) {
-    return (struct cost){.descriptors = count_descriptors(), .pss_kib = read_pss_kib()};
+    return (struct cost){.descriptors = count_descriptors(), .mapped_kib = count_mapped_kib()};
 }
 
 static json_t *pack_cost(struct cost before, struct cost after, uint32_t count) {
     if (count == 0)
         return json_null();
     return json_pack("{s:f, s:f}", "descriptors",
-                     (double)(after.descriptors - before.descriptors) / count, "pss_kib",
-                     (double)(after.pss_kib - before.pss_kib) / count);
+                     (double)(after.descriptors - before.descriptors) / count, "mapped_kib",
+                     (double)(after.mapped_kib - before.mapped_kib) / count);
 }
 
 /* ---- streams and readers ---- */
