@@ -267,6 +267,33 @@ static void stop_on_signal(int signal_number) {
     program_stop();
 }
 
+/* Not SA_RESTART: a sleeping call returns, and the loop around it looks at program_is_stopping().
+ */
+static void handle_signals(void (*handler)(int)) {
+    const struct sigaction stop = {.sa_handler = handler}, ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* by nohup(1) */
+        sigaction(SIGHUP, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+static int end_code;
+
+static void end_on_signal(int signal_number) {
+    (void)signal_number;
+    _exit(end_code);
+}
+
+void program_end_on_signals(int exit_code) {
+    end_code = exit_code;
+    handle_signals(end_on_signal);
+    if (program_is_stopping())
+        _exit(exit_code);
+}
+
 void program_stop_on_signals(struct shmframe_session *session) {
     if (stop_fd < 0) {
         stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -274,17 +301,7 @@ void program_stop_on_signals(struct shmframe_session *session) {
             program_fail("no descriptor for signals: %m");
     }
     atomic_store(&stop_session, session);
-    /* Not SA_RESTART: a sleeping call returns, and the loop around it looks at
-     * program_is_stopping(). */
-    const struct sigaction stop = {.sa_handler = stop_on_signal};
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* by nohup(1) */
-        sigaction(SIGHUP, &stop, NULL);
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL);
+    handle_signals(stop_on_signal);
     /* A signal that came before the session was known has not interrupted it. */
     if (atomic_load(&is_stopping) && session)
         shmframe_session_interrupt(session);

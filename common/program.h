@@ -53,6 +53,11 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
  * Returns the index of the first operand in argv. */
 int program_start(const struct program *program, int argc, char **argv);
 
+/* From now on SIGINT, SIGTERM and SIGHUP end the program at once with `exit_code`, whatever it waits
+ * for: while nothing has begun that would have to be ended. Until program_stop_on_signals(); what
+ * came after an earlier call of that counts here as well. SIGPIPE and SIGXFSZ are ignored. */
+void program_end_on_signals(int exit_code);
+
 /* From now on SIGINT, SIGTERM and SIGHUP make program_is_stopping() true and interrupt `session`
  * (may be NULL). The same signal again, half a second later or more, ends the program at once: its
  * last resort, whatever it hangs in. SIGPIPE and SIGXFSZ are ignored. */

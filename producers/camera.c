@@ -213,6 +213,7 @@ int main(int argc, char **argv) {
         return camera_list(options.device,
                            report_format_parse(producer_options.format) == REPORT_JSON);
     check_options(&camera);
+    program_end_on_signals(EXIT_DONE); /* the driver may let us wait */
     open_camera(&camera);
     producer_open(&camera.producer, verbs, &camera);
     if (open_stream(&camera) && producer_start(&camera.producer)) {

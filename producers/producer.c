@@ -230,6 +230,7 @@ int64_t producer_media_ns(const struct producer *producer) {
 /* Life. */
 
 void producer_open(struct producer *producer, const struct verb *verbs, void *user) {
+    program_end_on_signals(EXIT_DONE); /* while it waits for a supervisor */
     *producer = (struct producer){
         .session = program_open_session(),
         .verbs = verbs,

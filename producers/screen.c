@@ -438,6 +438,8 @@ int main(int argc, char **argv) {
     program_start(&program, argc, argv);
     struct x_area area = {0};
     check_options(&area);
+    if (!producer_options.is_listing)
+        program_end_on_signals(EXIT_DONE); /* the X server may let us wait */
     x_display_open(&screen.display, options.display);
     if (producer_options.is_listing) {
         const int exit_code = screen_list_print(&screen.display, producer_options.format);

@@ -296,6 +296,17 @@ START_TEST(a_signal_that_comes_again_ends_a_program_that_hangs) {
 }
 END_TEST
 
+/* Ends by itself, with EXIT_USAGE. */
+START_TEST(before_anything_has_begun_a_signal_ends_the_program) {
+    if (_i == 0)
+        program_end_on_signals(EXIT_USAGE);
+    else
+        program_stop_on_signals(NULL); /* which then has come already */
+    raise(SIGTERM);
+    program_end_on_signals(EXIT_USAGE);
+}
+END_TEST
+
 static void check_shared(const char *stream, const char *group, const char *format) {
     producer_options =
         (struct producer_options){.stream = stream, .group = group, .format = format};
@@ -355,6 +366,8 @@ int main(void) {
     tcase_add_test(parse, stopping_makes_the_stop_descriptor_readable);
     tcase_add_test(parse, two_signals_at_once_are_one);
     tcase_add_test_raise_signal(parse, a_signal_that_comes_again_ends_a_program_that_hangs, SIGINT);
+    tcase_add_loop_exit_test(parse, before_anything_has_begun_a_signal_ends_the_program, EXIT_USAGE,
+                             0, 2);
     suite_add_tcase(suite, parse);
     TCase *shared = tcase_create("shared");
     tcase_add_exit_test(shared, the_group_is_the_stream_unless_it_is_given, EXIT_DONE);
