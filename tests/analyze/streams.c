@@ -103,7 +103,7 @@ static const struct {
     uint32_t channels, rate_hz;
     const char *layout;
 } odd[] = {
-    {1, 8000, NULL},       {3, 44100, NULL},          {9, 48000, ""},    {64, 48000, ""},
+    {1, 8000, NULL},       {3, 44100, NULL},          {9, 48000, ""},    {64, 8000, ""},
     {2, 96000, NULL},      {2, 192000, NULL},         {2, 384000, NULL}, {8, 22050, "7.1"},
     {2, 48000, "downmix"}, {4, 48000, "ambisonic 1"}, {1, 4000, NULL},
 };
