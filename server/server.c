@@ -40,12 +40,12 @@ void server_process_died(struct server *server, struct process *process) {
     process->is_dead = true;
     STEP(DEATH_SEEN);
     process_reference(process);
-    names_forget(server, process);
     struct client *client;
     while ((client = TAILQ_FIRST(&process->sessions))) {
         client_drain(client); /* it may have left in good order before */
         client_release(client, "its process died");
     }
+    names_forget(server, process); /* whose last words were believed */
     struct stream *stream;
     TAILQ_FOREACH (stream, &server->streams, all) {
         stream_link_end_held(stream, process);

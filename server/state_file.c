@@ -67,14 +67,14 @@ int state_file_replace(int folder, const char *name) {
 
 /* ---- reading ---- */
 
-/* There is nothing to read in a pipe or a device: they have no size. */
 char *state_file_read(int folder, const char *name, size_t *out_bytes) {
     const int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
     struct stat info;
     char *text = NULL;
     if (fd < 0)
         return NULL;
-    if (fstat(fd, &info) == 0 && info.st_uid == geteuid() && info.st_size <= STATE_FILE_BYTES_MAX)
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
+        info.st_size <= STATE_FILE_BYTES_MAX)
         text = calloc(1, (size_t)info.st_size + 1);
     const ssize_t length = text ? read(fd, text, (size_t)info.st_size) : -1;
     close(fd);

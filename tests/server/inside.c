@@ -6,6 +6,7 @@
 #include "quota.h"
 #include "record.h"
 #include "server.h"
+#include "state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -682,6 +684,21 @@ START_TEST(who_claims_a_link_of_a_stranger_has_what_he_says_himself) {
 }
 END_TEST
 
+/* It came back, told how far the stream came, and died before it was read. */
+START_TEST(a_reader_of_before_is_believed_when_it_dies) {
+    load_names();
+    open_peer(&other);
+    struct client *client = TAILQ_LAST(&server.clients, client_list);
+    client->permission.is_trusted = false;
+    peer_send_reader(&other, "test",
+                     &(struct reader_options){
+                         .reader = 1, .flags = MESSAGE_RESYNC, .generation = 1, .head = 70});
+    server_process_died(&server, client->process);
+    ck_assert_uint_eq(TAILQ_FIRST(&server.streams)->sequence, 70);
+    ck_assert_uint_eq(server.former_reader[0].number, 0);
+}
+END_TEST
+
 /* ---- whose trouble it is that a descriptor is slow to close ---- */
 
 enum { FDS_OF_A_LINK = 4 };
@@ -821,6 +838,15 @@ START_TEST(why_names_are_not_saved_is_told_as_the_kernel_does) {
 }
 END_TEST
 
+START_TEST(what_is_no_file_is_no_state_file) {
+    size_t bytes;
+    ck_assert_int_eq(mkfifoat(server.listener.folder, "fifo", 0600), 0);
+    char *text = state_file_read(server.listener.folder, "fifo", &bytes);
+    ck_assert_int_eq(unlinkat(server.listener.folder, "fifo", 0), 0);
+    ck_assert_ptr_null(text);
+}
+END_TEST
+
 int main(void) {
     TCase *cases = tcase_create("inside");
     tcase_set_timeout(cases, 60);
@@ -849,6 +875,8 @@ int main(void) {
     tcase_add_test(cases, a_link_that_a_stranger_tells_of_is_a_reader_and_no_memory);
     tcase_add_loop_test(cases, a_link_that_a_stranger_tells_of_late_is_nobodys, 0, 2);
     tcase_add_test(cases, who_claims_a_link_of_a_stranger_has_what_he_says_himself);
+    tcase_add_test(cases, a_reader_of_before_is_believed_when_it_dies);
+    tcase_add_test(cases, what_is_no_file_is_no_state_file);
     tcase_add_loop_test(cases, why_a_connection_is_given_up_is_told_as_it_is, 0, 2);
     tcase_add_test(cases, why_names_are_not_saved_is_told_as_the_kernel_does);
     Suite *suite = suite_create("inside");
