@@ -214,6 +214,11 @@ static bool plan_growth(const struct size_question *question, struct sizing_dema
                         struct size_ring *ring, char *why, size_t bytes) {
     const struct sizing_demand now =
         sizing_add_up(question->reader, question->running, question->period_ns, false);
+    if (demand.depth > SHMFRAME_DEPTH_MAX) {
+        snprintf(why, bytes, "a depth of %u is needed, a reader can have %d: fewer frames held",
+                 demand.depth, SHMFRAME_DEPTH_MAX);
+        return false;
+    }
     const uint32_t depth = at_least_one(now.depth);
     const uint32_t deeper = demand.depth > depth ? demand.depth - depth : 0;
     /* The first reader's slot is there before it. */

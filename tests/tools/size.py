@@ -133,6 +133,8 @@ class Stream(unittest.TestCase):
             [SHMFRAME, "run", f"sh -c 'echo $SHMFRAME_SOCKET > {told}; exec sleep 300'",
              "shmframe-pattern --stream cam --size 320x240 --rate 100 --no-sound",
              "shmframe-pattern --stream small --size 64x48 --rate 100 --no-sound",
+             "shmframe-pattern --stream deep --size 64x48 --rate 100 --no-sound",
+             "shmframe-latency deep --interval 0 --policy in-order --depth 190",
              "shmframe-latency cam --interval 0 --policy in-order --depth 9 --leases 2",
              "shmframe-latency cam --interval 0 --policy in-order --depth 5",
              "shmframe-latency cam --interval 0 --policy latest"],
@@ -231,6 +233,15 @@ class Stream(unittest.TestCase):
             for where, environ in (paper, None), (["--of", "small"], self.env):
                 done = call("size", *where, *many, env=environ)
                 self.assertEqual(done.returncode, code, (readers, where, done.stderr))
+
+    def test_a_depth_that_no_reader_can_have_is_no_room(self):
+        while (now := self.size_of(stream="deep")["ring"])["slots"] < 1 + 190 + 1:
+            self.assertLess(time.monotonic(), self.end)
+            time.sleep(0.05)
+        told = self.size_of("--reader", "in-order,depth=192,hold=2s,usual=1ms", stream="deep")
+        self.assertGreater(told["readers"][-1]["depth_needed"], 192)
+        self.assertIsNone(told["needed"])
+        self.assertGreater(told["ring"]["memory_bytes"], now["memory_bytes"])
 
     def test_holds_are_judged_by_the_rate(self):
         """At so high a rate nobody keeps up, as each hold takes some time."""
