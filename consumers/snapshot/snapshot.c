@@ -145,6 +145,10 @@ static void parse_file(struct snapshot *s) {
         program_fail_usage("%s: several pictures need a place for their number, such as "
                            "shot-%%05d.%s",
                            s->file, still_type_suffix(s->still.type));
+    if (s->file && !s->is_series && !settings.count && shot_name_is_numbered(s->file))
+        program_fail_usage("%s: a place for a number is for several pictures: --every or --count "
+                           "says which",
+                           s->file);
     const bool has_quality = settings.quality != NOT_GIVEN;
     if (has_quality && s->still.type != STILL_JPEG)
         program_fail_usage("--quality is for JPEG: this is to be %s",

@@ -188,6 +188,7 @@ class Snapshot(unittest.TestCase):
                           ["cam", "a.jpg", "--quality", "0"], ["cam", "a.png", "--nth", "0"],
                           ["cam", "-", "--format", "json"], ["Not A Name"],
                           ["cam", "a.png", "--square", "--scale", "3x4"],
+                          ["cam", "a-%d.png"], ["cam", "a-%d.png", "--frames", "4"],
                           ["cam", "a.png", "--scale", "3"], ["cam", "--policy", "all"]):
             done = subprocess.run([SNAPSHOT, *arguments], text=True, capture_output=True,
                                   timeout=30, check=False,
