@@ -2,6 +2,7 @@
 #include "report.h"
 #include "tool.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,8 @@ int tool_ask(int argc, char **argv) {
     struct shmframe_answer answer;
     const int result = shmframe_session_request(session, stream, verb, argument,
                                                 shmframe_deadline_ns(timeout_ns), &answer);
+    if (result == -ETIMEDOUT)
+        program_fail("%s; --timeout waits longer", shmframe_last_error());
     if (result < 0)
         program_fail("%s could not be asked: %s", stream, shmframe_last_error());
     program_close_session(session);

@@ -250,8 +250,11 @@ int session_ask(struct shmframe_session *session, union message *message, const 
         TAILQ_REMOVE(&session->calls, &call, next);
         if (call.is_done)
             code = call.code < 0 ? error_set(call.code, "%s", call.text) : 0;
+        else if (code == -ETIMEDOUT && message->header.type == MESSAGE_REQUEST)
+            error_set(code, "the writer of '%s' has not answered in time", message->request.stream);
         else if (code == -ETIMEDOUT)
-            error_set(code, "%s was not answered in time", message_name(message->header.type));
+            error_set(code, "the supervisor at %s has not answered %s in time", session->path,
+                      message_name(message->header.type));
     }
     session_unlock(session);
     return code;

@@ -54,7 +54,7 @@ static int finish(struct question *question) {
 static void ask_and_leave(const char *verb) {
     struct shmframe_answer answer;
     expect_error(shmframe_session_request(asker, "s", verb, NULL, SHMFRAME_NOW, &answer),
-                 -ETIMEDOUT, "REQUEST");
+                 -ETIMEDOUT, "'s' has not");
 }
 
 /* The publish reads the page in which the supervisor tells of mail, too. */
@@ -273,7 +273,7 @@ START_TEST(who_asks_itself_in_one_thread_finds_the_request_after_the_deadline) {
     struct shmframe_answer answer;
     expect_error(shmframe_session_request(world.session, "s", "pause", NULL,
                                           shmframe_deadline_ns(20000000), &answer),
-                 -ETIMEDOUT, "REQUEST");
+                 -ETIMEDOUT, "'s' has not");
     const struct shmframe_writer_event event = world_expect_writer_event(writer, SHMFRAME_REQUEST);
     ck_assert_str_eq(event.verb, "pause");
     ck_assert_int_eq(shmframe_writer_answer(writer, event.request, 0, NULL), 0);
