@@ -29,7 +29,8 @@ int verb_serve(struct shmframe_writer *writer, const struct shmframe_writer_even
         if (!verb)
             continue;
         const int status = verb->run(tables[i].user, request->argument, answer);
-        shmframe_writer_answer(writer, request->request, status, answer);
+        if (status != VERB_LATER)
+            shmframe_writer_answer(writer, request->request, status, answer);
         return i;
     }
     name_verbs(tables, count, answer);

@@ -14,6 +14,7 @@ struct control {
     const struct verb *verbs;
     void *user;
     uint64_t left_out;
+    uint32_t request; /* that a verb runs for */
     bool is_quitting;
 };
 
@@ -74,13 +75,28 @@ bool control_serve(struct control *control) {
     };
     bool is_asked = false;
     struct shmframe_writer_event event;
-    while (shmframe_writer_next_event(control->writer, &event) == 0)
-        if (event.type == SHMFRAME_REQUEST && verb_serve(control->writer, &event, tables, 2) == 1)
+    while (shmframe_writer_next_event(control->writer, &event) == 0) {
+        if (event.type != SHMFRAME_REQUEST)
+            continue;
+        control->request = event.request;
+        if (verb_serve(control->writer, &event, tables, 2) == 1)
             is_asked = true;
+    }
     /* After the answer: stopping interrupts the session. */
     if (control->is_quitting)
         program_stop();
     return is_asked;
+}
+
+uint32_t control_request(const struct control *control) {
+    return control->request;
+}
+
+void control_answer(struct control *control, uint32_t request, int status, const char *text) {
+    char answer[SHMFRAME_ARGUMENT_BYTES];
+    snprintf(answer, sizeof(answer), "%s", text);
+    /* Who asked may be gone: that is told nobody. */
+    shmframe_writer_answer(control->writer, request, status, answer);
 }
 
 void control_tell(struct control *control, json_t *object) {

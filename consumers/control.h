@@ -27,6 +27,11 @@ void control_close(struct control *control);
 /* Does what was asked since the last call. Returns whether a verb of the program's own was run. */
 bool control_serve(struct control *control);
 
+/* For a verb that returns VERB_LATER: the request that it runs for, never 0, and its answer, which
+ * is owed once: `status` 0 or a negative errno; of `text` as much as an answer holds. */
+uint32_t control_request(const struct control *control);
+void control_answer(struct control *control, uint32_t request, int status, const char *text);
+
 /* Publishes `object`, and takes it. One that is too large, or cannot be had a slot for, is left
  * out and counted. */
 void control_tell(struct control *control, json_t *object);

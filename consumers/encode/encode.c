@@ -306,10 +306,12 @@ static bool open_sources(char *const *names, uint32_t count) {
 
 /* --- Attending to the user -------------------------------------------------------------------- */
 
+/* What the recording's thread has to say, to the user and to those who asked. */
 static void tell_lines(void) {
     char line[RECORDING_PATH_BYTES];
     while (recording_next_line(encode.recorder.params.recording, line))
         program_warn("%s", line);
+    requests_answer(&encode.requests);
 }
 
 static void show_progress(void) {
@@ -368,22 +370,20 @@ static void look(void) {
     if (is_save_asked) {
         char path[RECORDING_PATH_BYTES];
         is_save_asked = 0;
-        if (requests_save(&encode.requests, path) < 0)
-            program_warn("nothing is saved: %s", path);
+        if (recording_save(encode.recorder.params.recording, 0, path) < 0)
+            program_warn("nothing is saved: %s", recording_error());
     }
     show_progress();
 }
 
-/* Takes what there is of a source, `most` frames at once. False: nothing is left. */
-static bool take_some(uint32_t index, unsigned most) {
-    for (unsigned i = 0; i < most && !encode.reason; i++) {
-        const int taken = recorder_take(&encode.recorder, index);
+/* Takes what there is of a source, `most` frames at once. */
+static void take_some(uint32_t index, unsigned most) {
+    int taken = 1;
+    for (unsigned i = 0; i < most && taken > 0 && !encode.reason; i++) {
+        taken = recorder_take(&encode.recorder, index);
         if (taken < 0)
             fail(taken);
-        if (taken <= 0)
-            return false;
     }
-    return true;
 }
 
 /* Blocks of sound come more often than pictures and take less: all that are there come before the
@@ -395,13 +395,12 @@ static unsigned most_at_once(uint32_t index) {
     return is_sound && source->params.policy != SHMFRAME_LOSSLESS ? SOUND_DEPTH : 1;
 }
 
-/* Of each that has some, and again, so that none waits for the others. */
+/* Of each that has some. Requests are answered before the next round: one picture of a slow encoder
+ * is long enough. */
 static void take(uint64_t ready) {
-    enum { ROUNDS = 8 };
-    for (unsigned round = 0; ready && round < ROUNDS && !encode.reason; round++)
-        for (uint32_t i = 0; i < encode.sources.count && !encode.reason; i++)
-            if (ready & UINT64_C(1) << i && !take_some(i, most_at_once(i)))
-                ready &= ~(UINT64_C(1) << i);
+    for (uint32_t i = 0; i < encode.sources.count && !encode.reason; i++)
+        if (ready & UINT64_C(1) << i)
+            take_some(i, most_at_once(i));
 }
 
 static void record(void) {

@@ -29,6 +29,7 @@ struct outlet {
     uint64_t bytes;    /* of those that are closed */
     uint64_t late;
     char path[RECORDING_PATH_BYTES];
+    char path_before[RECORDING_PATH_BYTES];
 };
 
 struct outlet *outlet_create(const struct recording_params *params,
@@ -151,14 +152,32 @@ static int open_flow(struct outlet *outlet) {
     return output_open(&params, &outlet->output);
 }
 
+/* What has been begun, and is ended. */
+
+static void count_begun(struct outlet *outlet, const char *path) {
+    outlet->segments++;
+    memcpy(outlet->path_before, outlet->path, sizeof(outlet->path));
+    snprintf(outlet->path, sizeof(outlet->path), "%s", path);
+}
+
+static int end_output(struct outlet *outlet, struct output *output, int error) {
+    struct output_end end;
+    const int result = output_close(output, error, &end);
+    outlet->bytes += end.bytes;
+    if (end.is_removed) {
+        outlet->segments--;
+        memcpy(outlet->path, outlet->path_before, sizeof(outlet->path));
+    }
+    return result;
+}
+
 int outlet_open(struct outlet *outlet, int64_t zero_ns) {
     const int result =
         outlet->container->road == CONTAINER_FILE ? open_named(outlet) : open_flow(outlet);
     if (result < 0)
         return result;
     outlet->zero_ns = zero_ns;
-    outlet->segments++;
-    snprintf(outlet->path, sizeof(outlet->path), "%s", output_path(outlet->output));
+    count_begun(outlet, output_path(outlet->output));
     return 0;
 }
 
@@ -189,9 +208,7 @@ int outlet_write(struct outlet *outlet, AVPacket *packet) {
 int outlet_close(struct outlet *outlet, int error) {
     if (!outlet->output)
         return error;
-    uint64_t bytes = 0;
-    const int result = output_close(outlet->output, error, &bytes);
-    outlet->bytes += bytes;
+    const int result = end_output(outlet, outlet->output, error);
     outlet->output = NULL;
     return result;
 }
@@ -247,8 +264,7 @@ int outlet_save(struct outlet *outlet, const struct replay *replay, const char *
         av_packet_free(&packet);
         return result;
     }
-    outlet->segments++;
-    snprintf(outlet->path, sizeof(outlet->path), "%s", path);
+    count_begun(outlet, path);
     for (uint32_t i = 0; i < replay_count(replay) && result == 0; i++) {
         int64_t ns;
         result = av_packet_ref(packet, replay_packet(replay, i, &ns));
@@ -259,10 +275,7 @@ int outlet_save(struct outlet *outlet, const struct replay *replay, const char *
         av_packet_unref(packet);
     }
     av_packet_free(&packet);
-    uint64_t bytes = 0;
-    result = output_close(output, result, &bytes);
-    outlet->bytes += bytes;
-    return result;
+    return end_output(outlet, output, result);
 }
 
 void outlet_state(const struct outlet *outlet, struct recording_state *state) {

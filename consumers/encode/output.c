@@ -417,7 +417,7 @@ int output_write(struct output *output, AVPacket *packet) {
     return result < 0 ? describe_failure(output, result) : 0;
 }
 
-int output_close(struct output *output, int error, uint64_t *out_bytes) {
+int output_close(struct output *output, int error, struct output_end *out_end) {
     int result = 0;
     /* Room for the end is kept, unless a write has failed. */
     const bool can_end = output->file ? !output_file_has_failed(output->file) : error == 0;
@@ -430,14 +430,14 @@ int output_close(struct output *output, int error, uint64_t *out_bytes) {
         if (output_file_has_failed(output->file))
             output_file_cut_back(output->file);
     }
-    *out_bytes = output_bytes(output);
+    *out_end = (struct output_end){.bytes = output_bytes(output)};
     if (output->file) {
         const bool is_empty = output_file_is_regular(output->file) && output->payload == 0;
         const int closed = output_file_close(output->file);
         result = result < 0 ? result : closed;
         output->file = NULL;
         if (is_empty && (error < 0 || result < 0))
-            unlink(output->path);
+            *out_end = (struct output_end){.is_removed = unlink(output->path) == 0};
     }
     close_targets(output);
     if (result < 0 && error == 0)

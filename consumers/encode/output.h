@@ -29,9 +29,14 @@ int output_open(const struct output_params *params, struct output **out_output);
  * on disk. A failure leaves only output_close(). */
 int output_write(struct output *output, AVPacket *packet);
 
+struct output_end {
+    uint64_t bytes;
+    bool is_removed; /* the file, which got nothing */
+};
+
 /* Writes the end, unless `error` says that the target took no more: a file is then cut back to what
  * is whole. Frees in any case; 0, or what the last bytes met, with fault_set(). */
-int output_close(struct output *output, int error, uint64_t *out_bytes);
+int output_close(struct output *output, int error, struct output_end *out_end);
 
 uint64_t output_bytes(const struct output *output);
 /* The same, in a call-back of the output's own: it differs when bytes have gone out. */

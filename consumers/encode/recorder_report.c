@@ -177,6 +177,8 @@ void recorder_report_print(const struct recorder *recorder, const char *target) 
         printf("kept for %s: the last %.3f s, %" PRIu64 " bytes; saved %" PRIu32 " times, %" PRIu64
                " bytes\n",
                target, seconds(state.kept_ns), state.kept_bytes, state.saves, state.bytes);
+    else if (state.segments == 0)
+        printf("%s: nothing was written\n", target);
     else
         printf("%s: %.3f s, %" PRIu64 " bytes, %" PRIu32 " file%s\n", target,
                seconds(recorder_length_ns(recorder)), state.bytes, state.segments,

@@ -402,13 +402,14 @@ int recording_write(struct recording *recording, AVPacket *packet) {
     return result;
 }
 
-int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYTES]) {
+int recording_save(struct recording *recording, uint32_t asker,
+                   char out_path[RECORDING_PATH_BYTES]) {
     struct shared *shared = &recording->shared;
     if (!recording->replay)
         return fault_set(-ENOTSUP, "nothing is kept to be saved: that is what --keep is for");
     pthread_mutex_lock(&recording->lock);
     int result = 0;
-    if (shared->saves == SAVES_MAX)
+    if (shared->saves + shared->saved_count == SAVES_MAX)
         result = fault_set(-EBUSY, "%d saves are under way already", SAVES_MAX);
     else if (shared->is_ending)
         result = fault_set(-ESHUTDOWN, "the recording ends");
@@ -417,6 +418,7 @@ int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYT
     else
         result = outlet_name_save(recording->outlet, out_path);
     if (result == 0) {
+        shared->save[shared->saves].asker = asker;
         shared->save[shared->saves].until_ns = merge_newest_ns(shared->merge);
         shared->save[shared->saves].asked_ns = recording_now_ns();
         memcpy(shared->save[shared->saves++].path, out_path, RECORDING_PATH_BYTES);
@@ -424,6 +426,19 @@ int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYT
     pthread_cond_signal(&recording->work);
     pthread_mutex_unlock(&recording->lock);
     return result;
+}
+
+bool recording_next_saved(struct recording *recording, struct recording_saved *out_saved) {
+    struct shared *shared = &recording->shared;
+    pthread_mutex_lock(&recording->lock);
+    const bool is_there = shared->saved_count > 0;
+    if (is_there) {
+        *out_saved = shared->saved[0];
+        memmove(&shared->saved[0], &shared->saved[1],
+                sizeof(shared->saved[0]) * --shared->saved_count);
+    }
+    pthread_mutex_unlock(&recording->lock);
+    return is_there;
 }
 
 bool recording_next_line(struct recording *recording, char out_line[RECORDING_PATH_BYTES]) {

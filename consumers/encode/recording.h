@@ -77,10 +77,23 @@ int recording_split(struct recording *recording);
 int recording_write(struct recording *recording, AVPacket *packet);
 
 /* Replay: begins to save what is kept, from a key frame on, under the path that is returned;
- * keeping goes on. How it ended is told by recording_next_line(). -ENOTSUP without keep_ns,
- * -ENODATA if nothing is kept, -ESHUTDOWN when it ends, -EBUSY while as many saves as possible are
- * under way. */
-int recording_save(struct recording *recording, char out_path[RECORDING_PATH_BYTES]);
+ * keeping goes on. How it ended is told by recording_next_line(), and for an `asker` that is not 0
+ * by recording_next_saved() too. -ENOTSUP without keep_ns, -ENODATA if nothing is kept, -ESHUTDOWN
+ * when it ends, -EBUSY while as many saves as possible are under way, or have ended and were not
+ * asked about. */
+int recording_save(struct recording *recording, uint32_t asker,
+                   char out_path[RECORDING_PATH_BYTES]);
+
+struct recording_saved {
+    uint32_t asker; /* as recording_save() was given it */
+    int result;     /* 0, or a negative errno */
+    char
+        text[RECORDING_PATH_BYTES]; /* the path of the file, which is whole, or why there is none */
+};
+
+/* A save of an asker's that has ended; false: there is none. To be asked now and then, and after
+ * finish. */
+bool recording_next_saved(struct recording *recording, struct recording_saved *out_saved);
 
 /* One line for the user about what happened meanwhile (saved, lost the peer, dropped...); false:
  * there is none. To be asked now and then, and after finish. */
@@ -95,7 +108,7 @@ struct recording_state {
     uint64_t segment_bytes; /* of the file that is open */
     uint64_t given_bytes;   /* of the packets that were taken: some of it is on its way yet */
     uint64_t packets;
-    uint32_t segments;     /* files begun, saved ones included */
+    uint32_t segments;     /* files begun, saved ones included; one that got nothing is no file */
     uint32_t saves;        /* ended well */
     uint32_t reconnects;   /* ended well */
     int64_t media_ns;      /* from the first stamp to the end of the last packet that was given */
@@ -107,7 +120,7 @@ struct recording_state {
     bool is_replay;
     int64_t kept_ns; /* in the replay buffer */
     uint64_t kept_bytes;
-    char path[RECORDING_PATH_BYTES]; /* of the file that is open, or was last */
+    char path[RECORDING_PATH_BYTES]; /* of the file that is open, or was last; "": none */
 };
 void recording_state(struct recording *recording, struct recording_state *out_state);
 

@@ -233,10 +233,18 @@ static void end_output(struct recording *recording) {
     recording_update_state(recording);
 }
 
+static void keep_answer(struct shared *shared, uint32_t asker, int result, const char *path) {
+    struct recording_saved *saved = &shared->saved[shared->saved_count++];
+    saved->asker = asker;
+    saved->result = result;
+    snprintf(saved->text, sizeof(saved->text), "%s", result < 0 ? fault_text() : path);
+}
+
 static void save(struct recording *recording) {
     struct shared *shared = &recording->shared;
     char path[RECORDING_PATH_BYTES];
     memcpy(path, shared->save[0].path, sizeof(path));
+    const uint32_t asker = shared->save[0].asker;
     const double seconds = (double)replay_span_ns(recording->replay) / 1e9;
     pthread_mutex_unlock(&recording->lock);
     const int result = replay_count(recording->replay) > 0
@@ -247,7 +255,10 @@ static void save(struct recording *recording) {
     pthread_mutex_lock(&recording->lock);
     memmove(&shared->save[0], &shared->save[1], sizeof(shared->save[0]) * --shared->saves);
     shared->state.saves += result == 0;
-    shared->has_failed_save |= result < 0;
+    /* That there was nothing yet is no failure where it is answered. */
+    shared->has_failed_save |= result < 0 && !(result == -ENODATA && asker);
+    if (asker)
+        keep_answer(shared, asker, result, path);
     if (result == 0)
         recording_tell(recording, "saved the last %.1f s in %s", seconds, path);
     else

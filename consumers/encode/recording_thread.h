@@ -22,11 +22,14 @@ struct shared {
     bool is_away;       /* the peer is not there */
     bool is_connecting; /* for the first time */
     struct {
+        uint32_t asker;
         char path[RECORDING_PATH_BYTES];
         int64_t until_ns; /* media time: what was given by then belongs to it */
         int64_t asked_ns;
     } save[SAVES_MAX];
     uint32_t saves;
+    struct recording_saved saved[SAVES_MAX]; /* for those who asked */
+    uint32_t saved_count;
     bool has_failed_save;
     char line[LINES_MAX][RECORDING_PATH_BYTES];
     uint32_t lines;

@@ -5,20 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
-int requests_save(struct requests *requests, char out_text[RECORDING_PATH_BYTES]) {
-    const int result = recording_save(requests->recorder->params.recording, out_text);
-    if (result < 0)
-        snprintf(out_text, RECORDING_PATH_BYTES, "%s", recording_error());
-    return result;
-}
-
 static int run_save(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {
     char path[RECORDING_PATH_BYTES];
     struct requests *requests = user;
     (void)argument;
-    const int result = requests_save(requests, path);
-    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%.*s", SHMFRAME_ARGUMENT_BYTES - 1, path);
+    const int result = recording_save(requests->recorder->params.recording,
+                                      control_request(requests->sources->control), path);
+    if (result == 0)
+        return VERB_LATER;
+    snprintf(answer, SHMFRAME_ARGUMENT_BYTES, "%.*s", SHMFRAME_ARGUMENT_BYTES - 1,
+             recording_error());
     return result;
+}
+
+void requests_answer(const struct requests *requests) {
+    struct recording_saved saved;
+    while (recording_next_saved(requests->recorder->params.recording, &saved))
+        control_answer(requests->sources->control, saved.asker, saved.result, saved.text);
 }
 
 static int run_split(void *user, const char *argument, char answer[SHMFRAME_ARGUMENT_BYTES]) {

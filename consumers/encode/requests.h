@@ -15,7 +15,7 @@ struct requests {
 /* For control_open(), with a struct requests as its user. */
 extern const struct verb requests_verbs[];
 
-/* See recording_save(); on failure `out_text` tells why. */
-int requests_save(struct requests *requests, char out_text[RECORDING_PATH_BYTES]);
+/* Answers those who asked for a save that has ended since the last call. */
+void requests_answer(const struct requests *requests);
 
 #endif

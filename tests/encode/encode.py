@@ -318,6 +318,31 @@ class Live(Encoded):
         self.assertEqual(len(saved), 1)
         ffmpeg("-i", self.path(saved[0]), "-f", "null", "-")
 
+    def test_a_slow_encoder_answers_between_two_pictures(self):
+        """As soon as one is answered, the next is asked; the ring always has more pictures."""
+        asks = 4
+        script = "; ".join([self.ask("stats"), *["shmframe ask --timeout 20 rec stats"] * (asks - 1),
+                            "shmframe ask --timeout 20 rec quit", f"touch {self.path('asked.done')}"])
+        report, _ = self.encode("shmframe-pattern --stream cam --no-sound --size 480x270 --rate 120",
+                                self.SLOW.replace("--depth 3", "--depth 16") + " {folder}/a.nut --control rec",
+                                witnesses=(), others=(f"sh -c '{script}'",), until=("asked.done",))
+        picture, = report["streams"]
+        self.assertEqual(report["ended_by"], "signal")
+        self.assertLess(picture["encoded"], 8 * asks, report)
+
+    def test_a_save_is_answered_once_its_file_is_whole_or_with_why_there_is_none(self):
+        """The encoder looks so far ahead that there is sound long before there is a picture."""
+        answers, copy = self.path("answers"), self.path("copy.mkv")
+        done = self.run_lines(
+            "shmframe-pattern --stream cam --size 160x120 --rate 60",
+            f"shmframe-encode cam cam.sound {self.path('a.mkv')} --keep 9 --control rec "
+            "--video libx264:rc-lookahead=50",
+            f"sh -c 'until shmframe ask --timeout 20 rec save > {answers}; do sleep 0.02; done; "
+            f"cp $(cat {answers}) {copy}; shmframe ask rec quit'")
+        self.assertRegex(done.stderr, "refuses .save.: nothing is kept")
+        kinds = [stream["codec_type"] for stream in probe(copy, "-show_streams")["streams"]]
+        self.assertEqual(sorted(kinds), ["audio", "video"])
+        ffmpeg("-i", copy, "-f", "null", "-")
 
     def test_what_is_kept_is_told_where_nothing_is_written(self):
         self.run_lines("shmframe-pattern --stream cam --size 160x120 --rate 30",

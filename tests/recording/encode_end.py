@@ -110,6 +110,15 @@ class Ends(unittest.TestCase):
         self.assertGreater(decode(path)["video"], 0.1)
         self.assertLessEqual(os.path.getsize(path), 3000000)
 
+    def test_of_a_file_that_got_nothing_no_size_is_reported(self):
+        path = self.path("a.mkv")
+        run = self.start("shmframe-pattern --stream cam --size 640x480 --rate 20 --no-sound",
+                         f"prlimit --fsize=150000 shmframe-encode cam {path} --video rawvideo")
+        told, said = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 1, said)
+        self.assertFalse(os.path.exists(path))
+        self.assertIn(f"{path}: nothing was written\n", told)
+
     def test_a_fifo_is_one_flow_and_its_reader_may_come_late(self):
         fifo, copy = self.path("a.nut"), self.path("copy.nut")
         os.mkfifo(fifo)

@@ -55,7 +55,7 @@ START_TEST(the_first_save_has_the_first_number) {
     struct material *material = material_begin(&sounding, recording);
     step(material, MATERIAL_RATE);
     char path[RECORDING_PATH_BYTES];
-    ck_assert_msg(recording_save(recording, path) == 0, "%s", recording_error());
+    ck_assert_msg(recording_save(recording, 0, path) == 0, "%s", recording_error());
     ck_assert_str_eq(path, material_path("replay-1.mkv"));
     ck_assert_int_eq(material_end(material), 0);
     ck_assert_int_eq(recording_finish(recording), 0);
@@ -72,7 +72,7 @@ START_TEST(nothing_is_on_disk_until_it_is_saved_and_then_the_last_seconds_are) {
     ck_assert_int_eq(count_files(), 0);
     ck_assert_int_eq(material_end(material), 0);
     char path[RECORDING_PATH_BYTES], line[RECORDING_PATH_BYTES];
-    ck_assert_msg(recording_save(recording, path) == 0, "%s", recording_error());
+    ck_assert_msg(recording_save(recording, 0, path) == 0, "%s", recording_error());
     ck_assert_int_eq(recording_finish(recording), 0);
     ck_assert(recording_next_line(recording, line));
     ck_assert_msg(strstr(line, path) != NULL, "%s", line);
@@ -99,7 +99,7 @@ START_TEST(keeping_goes_on_over_several_saves_that_have_names_of_their_own) {
     char path[3][RECORDING_PATH_BYTES];
     for (uint32_t i = 0; i < 3; i++) {
         step(material, 4 * MATERIAL_RATE);
-        ck_assert_msg(recording_save(recording, path[i]) == 0, "%s", recording_error());
+        ck_assert_msg(recording_save(recording, 0, path[i]) == 0, "%s", recording_error());
         expect_saved(recording, i + 1);
     }
     ck_assert_int_eq(material_end(material), 0);
@@ -117,6 +117,43 @@ START_TEST(keeping_goes_on_over_several_saves_that_have_names_of_their_own) {
         first = content;
         ck_assert_int_eq(unlink(path[i]), 0);
     }
+}
+END_TEST
+
+START_TEST(who_asks_hears_when_the_file_is_whole_or_why_there_is_none) {
+    struct recording *recording = begin(
+        &(struct recording_params){.target = material_path("ask.mkv"), .keep_ns = 3 * SECOND_NS});
+    struct material *material = material_begin(&sounding, recording);
+    char path[RECORDING_PATH_BYTES];
+    struct recording_saved saved;
+    /* The encoder looks ahead: there is sound, and no picture yet. */
+    for (int i = 0; i < MATERIAL_RATE; i++)
+        ck_assert_int_eq(material_step_sound(material), 0);
+    ck_assert_int_eq(recording_save(recording, 7, path), 0);
+    while (!recording_next_saved(recording, &saved))
+        usleep(5000);
+    ck_assert_uint_eq(saved.asker, 7);
+    ck_assert_int_eq(saved.result, -ENODATA);
+    ck_assert_msg(strstr(saved.text, "nothing is kept"), "%s", saved.text);
+    ck_assert_int_ne(access(path, F_OK), 0);
+
+    step(material, 4 * MATERIAL_RATE);
+    ck_assert_int_eq(recording_save(recording, 8, path), 0);
+    ck_assert_int_eq(recording_save(recording, 0, path), 0);
+    while (!recording_next_saved(recording, &saved))
+        usleep(5000);
+    ck_assert_uint_eq(saved.asker, 8);
+    ck_assert_int_eq(saved.result, 0);
+    struct material_content content;
+    material_read(saved.text, &content);
+    ck_assert_int_gt(content.pictures, 0);
+    ck_assert_int_eq(unlink(saved.text), 0);
+    /* Who asked was told that there was nothing: that is no failure. */
+    ck_assert_int_eq(material_end(material), 0);
+    ck_assert_int_eq(recording_finish(recording), 0);
+    ck_assert(!recording_next_saved(recording, &saved));
+    recording_destroy(recording);
+    ck_assert_int_eq(unlink(path), 0);
 }
 END_TEST
 
@@ -145,13 +182,13 @@ START_TEST(a_save_that_cannot_be_is_told_at_once) {
         &(struct recording_params){.target = material_path("early.nut"), .keep_ns = SECOND_NS});
     struct material *material = material_begin(&sounding, recording);
     char path[RECORDING_PATH_BYTES];
-    ck_assert_int_eq(recording_save(recording, path), -ENODATA);
+    ck_assert_int_eq(recording_save(recording, 0, path), -ENODATA);
     ck_assert_int_eq(count_files(), 0);
     material_end(material);
     recording_destroy(recording);
 
     recording = begin(&(struct recording_params){.target = material_path("plain.nut")});
-    ck_assert_int_eq(recording_save(recording, path), -ENOTSUP);
+    ck_assert_int_eq(recording_save(recording, 0, path), -ENOTSUP);
     recording_destroy(recording);
 
     recording = begin(&(struct recording_params){.target = material_path("missing/keep.nut"),
@@ -171,7 +208,7 @@ START_TEST(sound_is_kept_no_longer_than_asked_for_when_the_picture_stands_still)
     for (int i = 0; i < 30 * MATERIAL_RATE; i++)
         ck_assert_int_eq(material_step_sound(material), 0);
     char path[RECORDING_PATH_BYTES];
-    ck_assert_msg(recording_save(recording, path) == 0, "%s", recording_error());
+    ck_assert_msg(recording_save(recording, 0, path) == 0, "%s", recording_error());
     expect_saved(recording, 1);
     struct material_content content;
     material_read(path, &content);
@@ -181,7 +218,7 @@ START_TEST(sound_is_kept_no_longer_than_asked_for_when_the_picture_stands_still)
     ck_assert_int_eq(unlink(path), 0);
     /* It goes on, and what is kept begins with a picture again: material_read() looks at that. */
     step(material, 6 * MATERIAL_RATE);
-    ck_assert_int_eq(recording_save(recording, path), 0);
+    ck_assert_int_eq(recording_save(recording, 0, path), 0);
     ck_assert_int_eq(material_end(material), 0);
     ck_assert_int_eq(recording_finish(recording), 0);
     recording_destroy(recording);
@@ -198,7 +235,7 @@ START_TEST(a_save_of_nothing_is_no_success) {
     struct material *material = material_begin(&params, recording);
     step(material, MATERIAL_RATE);
     char path[RECORDING_PATH_BYTES], line[RECORDING_PATH_BYTES];
-    const int result = recording_save(recording, path); /* some may be on their way yet */
+    const int result = recording_save(recording, 0, path); /* some may be on their way yet */
     ck_assert(result == 0 || result == -ENODATA);
     ck_assert_int_eq(material_end(material), 0);
     ck_assert_int_eq(recording_finish(recording), result == 0 ? -EIO : 0);
@@ -219,7 +256,7 @@ START_TEST(a_save_that_fails_is_told_and_keeping_goes_on) {
     struct material *material = material_begin(&params, recording);
     step(material, 4 * MATERIAL_RATE);
     char path[RECORDING_PATH_BYTES], line[RECORDING_PATH_BYTES];
-    ck_assert_int_eq(recording_save(recording, path), 0);
+    ck_assert_int_eq(recording_save(recording, 0, path), 0);
     step(material, MATERIAL_RATE);
     ck_assert_int_eq(material_end(material), 0);
     ck_assert_int_eq(recording_finish(recording), -EIO);
@@ -261,6 +298,7 @@ int main(void) {
     tcase_add_test(tests, the_first_save_has_the_first_number);
     tcase_add_test(tests, nothing_is_on_disk_until_it_is_saved_and_then_the_last_seconds_are);
     tcase_add_test(tests, keeping_goes_on_over_several_saves_that_have_names_of_their_own);
+    tcase_add_test(tests, who_asks_hears_when_the_file_is_whole_or_why_there_is_none);
     tcase_add_test(tests, memory_is_bounded);
     tcase_add_test(tests, a_save_that_cannot_be_is_told_at_once);
     tcase_add_test(tests, sound_is_kept_no_longer_than_asked_for_when_the_picture_stands_still);

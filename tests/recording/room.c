@@ -16,6 +16,8 @@
 
 enum { NOT_ALL_RUN = 77 }; /* what a test says that was not run */
 
+static struct recording_state end; /* of the recording that was filled last */
+
 /* Writes until it fails, and says with what. */
 static int fill(const char *path, const char *picture, const char *sound,
                 char out_why[RECORDING_PATH_BYTES]) {
@@ -34,6 +36,7 @@ static int fill(const char *path, const char *picture, const char *sound,
     snprintf(out_why, RECORDING_PATH_BYTES, "%s", recording_error());
     material_end(material);
     ck_assert_int_eq(recording_finish(recording), result);
+    recording_state(recording, &end);
     recording_destroy(recording);
     return result;
 }
@@ -91,6 +94,9 @@ START_TEST(what_has_no_room_at_all_leaves_no_file_and_no_promise) {
     ck_assert_int_eq(fill(path, "mpeg4", "pcm_s16le", why), -EFBIG);
     ck_assert_msg(!strstr(why, "playable"), "%s", why);
     ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_str_eq(end.path, "");
+    ck_assert_uint_eq(end.segments, 0);
+    ck_assert_uint_eq(end.bytes, 0);
 }
 END_TEST
 
