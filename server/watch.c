@@ -1,12 +1,14 @@
 #include "watch.h"
 #include "watch_account.h"
 
+#include "duration.h"
 #include "error.h"
 #include "limits.h"
 #include "server.h"
 #include "upgrade.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,16 @@ int64_t watch_span_ns(int64_t duration_ns, int64_t time_ns) {
 void watch_put_stopped(struct shmframe_event *event, struct process *process) {
     if (process_is_stopped(process))
         message_put_text(event->text, sizeof(event->text), "its process is stopped");
+}
+
+void watch_put_sum(struct shmframe_event *event, uint64_t count, uint64_t first,
+                   int64_t duration_ns) {
+    char most[96] = "", length[DURATION_BYTES];
+    duration_format(duration_ns, length);
+    if (count)
+        snprintf(most, sizeof(most), ", the most at once %" PRIu64 " at %" PRIu64 "%s%s%s", count,
+                 first, duration_ns ? " (" : "", duration_ns ? length : "", duration_ns ? ")" : "");
+    snprintf(event->text, sizeof(event->text), "in sum: not told one by one%s", most);
 }
 
 /* ---- who had which link ---- */

@@ -146,5 +146,9 @@ int64_t watch_past_ns(int64_t stamp_ns, int64_t now_ns);
 int64_t watch_span_ns(int64_t duration_ns, int64_t time_ns);
 /* Says so in the event's text, if it is. */
 void watch_put_stopped(struct shmframe_event *event, struct process *process);
+/* Says that its count is a sum, and of which most were lost at once, as far as that is known:
+ * `count` 0, it is not; `duration_ns` 0, nobody knows how long it took. */
+void watch_put_sum(struct shmframe_event *event, uint64_t count, uint64_t first,
+                   int64_t duration_ns);
 
 #endif

@@ -12,7 +12,8 @@ enum { FIRST_CAUSE = SHMFRAME_CAUSE_WOKEN_LATE, LAST_CAUSE = SHMFRAME_CAUSE_REST
 /* Its log, and what it has counted, of one instant. */
 struct account {
     struct shmframe_overrun line[SHMFRAME_OVERRUNS];
-    unsigned lines; /* that are news */
+    unsigned lines;  /* that are news, and to be told one by one */
+    unsigned in_sum; /* or none of them is, and so many are known all the same */
     uint64_t newest;
     uint64_t counted[LAST_CAUSE + 1];
 };
@@ -31,12 +32,22 @@ static void take_counters(const struct record_page *page, struct account *accoun
     account->counted[SHMFRAME_CAUSE_RESTART] = counters.lost_restart;
 }
 
+/* Returns how many lines there are, with those that are no news. */
+static int take_news(const struct record_page *page, uint64_t after, struct account *account) {
+    const int found = record_get_overruns(page, account->line, SHMFRAME_OVERRUNS);
+    account->lines = account->in_sum = 0;
+    for (int i = 0; i < found; i++)
+        if (account->line[i].number > after)
+            account->line[account->lines++] = account->line[i];
+    return found;
+}
+
 /* False: it changed meanwhile, or never fits together. The reader marks the line that it changes
  * before it counts, so that an old line untouched means that nothing has been counted beyond the
  * newest. */
 static bool take_account(const struct record_page *page, uint64_t after, struct account *account) {
     account->newest = atomic_load_explicit(&page->overruns, memory_order_acquire);
-    const int found = record_get_overruns(page, account->line, SHMFRAME_OVERRUNS);
+    const int found = take_news(page, after, account);
     take_counters(page, account);
     atomic_thread_fence(memory_order_acquire);
     const uint64_t next = atomic_load_explicit(
@@ -47,10 +58,6 @@ static bool take_account(const struct record_page *page, uint64_t after, struct 
     if (next != oldest || (uint64_t)found != kept ||
         atomic_load_explicit(&page->overruns, memory_order_relaxed) != account->newest)
         return false;
-    account->lines = 0;
-    for (int i = 0; i < found; i++)
-        if (account->line[i].number > after)
-            account->line[account->lines++] = account->line[i];
     return true;
 }
 
@@ -86,9 +93,22 @@ static void tell_line(struct stream_reader *reader, const struct shmframe_overru
     event.generation = line->generation;
     event.time_ns = watch_past_ns(line->time_ns, now_ns);
     event.duration_ns = watch_span_ns(duration_of(line), event.time_ns);
-    if (line->cause != SHMFRAME_CAUSE_RESTART)
+    if (line->cause != SHMFRAME_CAUSE_RESTART) {
         watch_reader_blame(&event);
+        snprintf(event.text, sizeof(event.text), "its depth is %u", reader->depth);
+    }
     watch_reader_tell(reader, &event, &mark, true);
+}
+
+/* NULL: nothing is known but the sum. */
+static const struct shmframe_overrun *find_most(const struct account *account, unsigned cause) {
+    const struct shmframe_overrun *most = NULL;
+    for (unsigned i = 0; i < account->in_sum; i++) {
+        const struct shmframe_overrun *line = &account->line[i];
+        if (is_sane(line) && line->cause == cause && (!most || line->count > most->count))
+            most = line;
+    }
+    return most;
 }
 
 /* What was counted, and is neither told nor in a line that is still to be: the lines were
@@ -119,7 +139,8 @@ static void tell_rest(struct stream_reader *reader, const struct account *accoun
         event.count = count;
         if (cause != SHMFRAME_CAUSE_RESTART)
             watch_reader_blame(&event);
-        snprintf(event.text, sizeof(event.text), "in sum: not told one by one");
+        const struct shmframe_overrun *most = find_most(account, cause);
+        watch_put_sum(&event, most ? most->count : 0, most ? most->first : 0, 0);
         watch_reader_tell(reader, &event, &mark, true);
     }
     const uint64_t before = account->lines ? account->line[0].number - 1 : account->newest;
@@ -157,8 +178,10 @@ void watch_tell_losses(struct stream_reader *reader, int64_t now_ns) {
     const unsigned lines = journal_can_pay(&payer, JOURNAL_LOSSES, now_ns);
     if (lines == 0)
         return;
-    if (account.lines > lines)
-        account.lines = 0; /* all in sum */
+    if (account.lines > lines) {
+        account.in_sum = account.lines;
+        account.lines = 0;
+    }
     if (account.lines == 0 || account.line[0].number > told + 1)
         tell_rest(reader, &account, now_ns, false);
     tell_lines(reader, &account, now_ns);
@@ -170,5 +193,8 @@ void watch_tell_last_losses(struct stream_reader *reader, int64_t now_ns) {
     watch_tell_losses(reader, now_ns);
     take_counters(page, &account);
     account.newest = atomic_load_explicit(&page->overruns, memory_order_relaxed);
+    take_news(page, reader->watch.source->mark.number, &account);
+    account.in_sum = account.lines;
+    account.lines = 0;
     tell_rest(reader, &account, now_ns, true);
 }

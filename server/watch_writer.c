@@ -54,7 +54,8 @@ enum { FIRST_CAUSE = SHMFRAME_CAUSE_WRITER_LATE, LAST_CAUSE = SHMFRAME_CAUSE_POO
 /* As of a reader, see watch_reader.c. */
 struct account {
     struct ledger_incident line[RING_INCIDENTS];
-    unsigned lines;
+    unsigned lines;  /* to be told one by one */
+    unsigned in_sum; /* or none of them is, and so many are known all the same */
     uint64_t newest;
     struct ledger_counters counters;
 };
@@ -67,6 +68,7 @@ static bool is_sane(const struct ledger_incident *line) {
 static bool take_account(const struct ring *ring, uint64_t after, struct account *account) {
     account->newest = atomic_load_explicit(&ring->ledger.incidents, memory_order_acquire);
     account->lines = ledger_get_incidents(ring, after, account->line);
+    account->in_sum = 0;
     ledger_get_counters(ring, &account->counters);
     atomic_thread_fence(memory_order_acquire);
     const uint64_t next = atomic_load_explicit(
@@ -97,6 +99,17 @@ static void tell_line(struct stream *stream, const struct ledger_incident *line,
     if (line->cause == SHMFRAME_CAUSE_POOL)
         event.leases = line->leases;
     tell(stream, &event, &mark);
+}
+
+/* NULL: nothing is known but the sum. */
+static const struct ledger_incident *find_most(const struct account *account, unsigned cause) {
+    const struct ledger_incident *most = NULL;
+    for (unsigned i = 0; i < account->in_sum; i++) {
+        const struct ledger_incident *line = &account->line[i];
+        if (is_sane(line) && line->cause == cause && (!most || line->count > most->count))
+            most = line;
+    }
+    return most;
 }
 
 /* `is_over`: also the refusals of a series that has not ended. */
@@ -130,7 +143,9 @@ static void tell_rest(struct stream *stream, const struct account *account, int6
             snprintf(event.culprit, sizeof(event.culprit), "device");
         else if (counters->blocked_ns)
             blame(stream, counters->blocker, &event);
-        snprintf(event.text, sizeof(event.text), "in sum: not told one by one");
+        const struct ledger_incident *most = find_most(account, cause);
+        watch_put_sum(&event, most ? most->count : 0, most ? most->first : 0,
+                      most ? watch_span_ns(most->duration_ns, now_ns) : 0);
         tell(stream, &event, &mark);
     }
     const uint64_t before = account->lines ? account->line[0].number - 1 : account->newest;
@@ -154,8 +169,10 @@ static void tell_losses(struct stream *stream, const struct ring *ring, int64_t 
     const unsigned lines = journal_can_pay(&payer, JOURNAL_LOSSES, now_ns);
     if (lines == 0)
         return;
-    if (account.lines > lines)
-        account.lines = 0; /* all in sum */
+    if (account.lines > lines) {
+        account.in_sum = account.lines;
+        account.lines = 0;
+    }
     if (account.lines == 0 || account.line[0].number > told + 1)
         tell_rest(stream, &account, now_ns, false);
     for (unsigned i = 0; i < account.lines; i++) {
@@ -173,6 +190,7 @@ static void tell_last_losses(struct stream *stream, const struct ring *ring, int
     tell_losses(stream, ring, now_ns);
     ledger_get_counters(ring, &account.counters);
     account.newest = account.counters.incidents;
+    account.in_sum = ledger_get_incidents(ring, stream->watch.source->mark.number, account.line);
     tell_rest(stream, &account, now_ns, true);
 }
 
@@ -304,8 +322,9 @@ void watch_look_at_writer(struct stream *stream, int64_t now_ns) {
     ledger_get_counters(page_of(stream->writer->ring), &counters);
     if (!is_of_source(stream, &counters))
         return;
-    tell_losses(stream, page_of(stream->writer->ring), now_ns);
+    /* The end of a stall is before what was lost by it. */
     look_at_stall(stream, &counters, now_ns);
+    tell_losses(stream, page_of(stream->writer->ring), now_ns);
 }
 
 /* ---- coming and going ---- */

@@ -218,6 +218,13 @@ START_TEST(a_writer_that_stalls_is_told_and_when_it_goes_on) {
     const struct shmframe_event *over =
         journal_await(SHMFRAME_JOURNAL_STALL_OVER, SHMFRAME_CAUSE_NONE);
     ck_assert_int_eq(over->duration_ns, loan.frame.publish_ns - first_ns);
+    /* Before what was lost by it, which is told at the same instant. */
+    const uint64_t over_id = over->id;
+    const int64_t over_ns = over->time_ns;
+    const struct shmframe_event *loss =
+        journal_await(SHMFRAME_JOURNAL_LOSS, SHMFRAME_CAUSE_WRITER_LATE);
+    ck_assert_uint_gt(loss->id, over_id);
+    ck_assert_int_ge(loss->time_ns, over_ns);
     ck_assert_uint_eq(journal_count(SHMFRAME_JOURNAL_STALL), 1);
     shmframe_writer_close(writer);
 }

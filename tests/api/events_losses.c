@@ -28,6 +28,7 @@ START_TEST(a_loss_is_told_with_what_it_was_at) {
     ck_assert_uint_eq(loss->generation, 1);
     ck_assert_int_ge(loss->duration_ns, 20000000);
     ck_assert_str_eq(loss->culprit, "eye");
+    ck_assert_str_eq(loss->text, "its depth is 2");
     ck_assert_int_eq(loss->culprit_pid, getpid());
     ck_assert_uint_eq(loss->culprit_reader, loss->reader);
     ck_assert_int_le(loss->time_ns, shmframe_now_ns());
@@ -74,6 +75,69 @@ START_TEST(sums_add_up_whatever_is_told_singly) {
     ck_assert_uint_eq(counters.delivered + journal_sum_lost(), head);
     ck_assert_uint_lt(journal_count(SHMFRAME_JOURNAL_LOSS), 300);
     shmframe_writer_close(writer);
+}
+END_TEST
+
+static const struct shmframe_event *find_sum(enum shmframe_cause cause) {
+    journal_take_all();
+    for (unsigned i = 0; i < journal.events; i++)
+        if (journal.event[i].type == SHMFRAME_JOURNAL_LOSS && journal.event[i].cause == cause &&
+            journal.event[i].first == 0)
+            return &journal.event[i];
+    return NULL;
+}
+
+static void await_told(uint64_t lost) {
+    const int64_t deadline_ns = world_deadline();
+    while (journal_sum_lost() < lost) {
+        ck_assert(shmframe_now_ns() < deadline_ns);
+        poll(NULL, 0, 10);
+    }
+}
+
+/* 64 are told one by one: those after them are too many. */
+START_TEST(of_a_readers_losses_in_sum_the_largest_is_named) {
+    enum { TOLD = 64, REST = 4 };
+    struct shmframe_writer *writer = world_open_writer("s");
+    struct shmframe_reader *reader = journal_open_reader(world.session, SHMFRAME_IN_ORDER, 1);
+    uint64_t head = 0;
+    for (unsigned i = 0; i < TOLD + REST; i++) {
+        const unsigned frames = i == TOLD + 2 ? 9 : 2;
+        journal_publish(writer, frames);
+        head += frames;
+        world_take(reader, head);
+        if (i == TOLD - 1)
+            await_told(TOLD);
+    }
+    shmframe_reader_close(reader);
+    await_told(head - TOLD - REST);
+    const struct shmframe_event *sum = find_sum(SHMFRAME_CAUSE_AWAY);
+    ck_assert_ptr_nonnull(sum);
+    ck_assert_msg(strstr(sum->text, "the most at once 8 at 133"), "%s", sum->text);
+    shmframe_writer_close(writer);
+}
+END_TEST
+
+/* Its log holds 24 lines, and 64 are told one by one: the third log is too much. */
+START_TEST(of_losses_in_sum_the_largest_is_named) {
+    enum { LOG = 24, LARGEST = 500 };
+    struct shmframe_writer *writer = world_open_writer("s");
+    uint64_t dropped = 0;
+    struct shmframe_loan loan;
+    for (unsigned i = 0; i < 3 * LOG; i++) {
+        ck_assert_int_eq(shmframe_writer_loan(writer, world_deadline(), &loan), 0);
+        loan.frame.device_dropped = i == 2 * LOG + 7 ? LARGEST : 1;
+        dropped += loan.frame.device_dropped;
+        ck_assert_int_eq(shmframe_writer_publish(writer, &loan), 0);
+        if (i % LOG == LOG - 1 && i < 2 * LOG)
+            await_told(dropped);
+    }
+    shmframe_writer_close(writer);
+    journal_await(SHMFRAME_JOURNAL_STREAM_ENDED, SHMFRAME_CAUSE_NONE);
+    ck_assert_uint_eq(journal_sum_lost(), dropped);
+    const struct shmframe_event *sum = find_sum(SHMFRAME_CAUSE_DEVICE);
+    ck_assert_ptr_nonnull(sum);
+    ck_assert_msg(strstr(sum->text, "the most at once 500 at 56"), "%s", sum->text);
 }
 END_TEST
 
@@ -316,6 +380,8 @@ int main(void) {
     tcase_add_checked_fixture(tests, world_begin, world_end);
     tcase_add_test(tests, a_loss_is_told_with_what_it_was_at);
     tcase_add_test(tests, sums_add_up_whatever_is_told_singly);
+    tcase_add_test(tests, of_a_readers_losses_in_sum_the_largest_is_named);
+    tcase_add_test(tests, of_losses_in_sum_the_largest_is_named);
     tcase_add_test(tests, the_losses_of_one_who_is_killed_are_told);
     tcase_add_test(tests, an_eviction_tells_what_was_missed);
     tcase_add_test(tests, who_is_evicted_before_its_first_frame_has_lost_from_there);
