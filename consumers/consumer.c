@@ -118,7 +118,7 @@ void consumer_fail_open(struct shmframe_session *session, const char *stream, in
     char remedy[640];
     describe_streams(session, remedy, sizeof(remedy));
     if (result == -ENOENT)
-        program_fail("there is no stream %s; %s", stream, remedy);
+        program_fail("no stream '%s'; %s", stream, remedy);
     program_fail("stream %s did not appear within %g s; %s", stream,
                  (double)consumer_settings.wait_ns / 1e9, remedy);
 }

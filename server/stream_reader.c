@@ -408,8 +408,8 @@ int stream_reader_close(struct client *client, struct channel_mail *mail) {
 
 static int refuse_unknown(struct client *client, const struct message_reader_of *of) {
     client_refuse(client, of->header.cookie, -ENOENT,
-                  "no reader %u of stream '%s'; 'shmframe ls' lists what there is", of->number,
-                  of->stream);
+                  "no reader %u of stream '%s'; 'shmframe ls %s' lists them", of->number,
+                  of->stream, of->stream);
     return 0;
 }
 

@@ -159,17 +159,15 @@ static void print_reader(const struct gather *gather, const struct gather_reader
     puts(info->is_evicted ? ", evicted" : info->generation == 0 ? ", not linked" : "");
     print_process(reader->process);
     if (!reader->record) {
-        puts("its record is not shown to this user");
+        print_item("", "its record is not shown to this user");
         return;
     }
     char since[DURATION_BYTES], held[DURATION_BYTES];
     duration_format(gather->time_ns - reader->state.since_ns, since);
     duration_format(gather->time_ns - reader->state.held_since_ns, held);
-    printf("%s for %s, holds %" PRIu32 " of %" PRIu32, gather_doing_name(reader->state.doing),
-           since, reader->state.held, info->leases);
-    if (reader->state.held)
-        printf(", the oldest for %s", held);
-    putchar('\n');
+    print_item("", "%s for %s, holds %" PRIu32 " of %" PRIu32 "%s%s",
+               gather_doing_name(reader->state.doing), since, reader->state.held, info->leases,
+               reader->state.held ? ", the oldest for " : "", reader->state.held ? held : "");
     hops_print(stdout, reader->all);
     print_losses(&reader->all->counters);
 }
@@ -226,7 +224,7 @@ int tool_info(int argc, char **argv) {
         program_fail_call("the stream cannot be looked at");
     const struct gather_stream *stream = gather_find_stream(gather, name);
     if (!stream)
-        program_fail("there is no stream %s; \"shmframe ls\" lists those that there are", name);
+        program_fail("no stream '%s'; 'shmframe ls' lists what there is", name);
     struct event_list events;
     if (event_list_take(&events, session, is_of_stream, name, EVENTS_SHOWN) < 0)
         program_fail_call("the events cannot be read");

@@ -24,7 +24,8 @@ static const struct program program = {
     .operands = "[STREAM]",
     .notes =
         "RATE is what was measured lately, where a reader may be looked at; with \"~\" it is what\n"
-        "the format promises. LOST is what the readers lost, all together.",
+        "the format promises. LOST is what the readers lost, all together. GEN counts\n"
+        "the stream's rings: a new writer or format begins one. HEAD is the newest frame's number.",
     .options = options,
 };
 
@@ -142,7 +143,7 @@ static void print_readers(const struct gather *gather, const char *name,
                                          ">LOST",   ">AGE p50", ">AGE p99", NULL};
     const struct gather_stream *stream = gather_find_stream(gather, name);
     if (!stream)
-        program_fail("there is no stream %s; \"shmframe ls\" lists those that there are", name);
+        program_fail("no stream '%s'; 'shmframe ls' lists what there is", name);
     if (format == REPORT_JSON) {
         json_t *list = json_array();
         for (uint32_t i = 0; i < stream->readers; i++)

@@ -1,5 +1,6 @@
 /* shmframe status, start, stop, restart, reload, upgrade: the supervisor's nodes. */
 #include "duration.h"
+#include "event_text.h"
 #include "gather_words.h"
 #include "report.h"
 #include "table.h"
@@ -122,6 +123,8 @@ int tool_status(int argc, char **argv) {
         need_node(gather, *name);
     if (format == REPORT_JSON)
         print_json(gather, names);
+    else if (gather->nodes == 0)
+        program_warn("the supervisor runs without a pipeline file: it has no nodes");
     else
         print_table(gather, names);
     report_flush();
@@ -311,6 +314,10 @@ static void await_upgrade(struct shmframe_session *session, uint64_t newest) {
             continue;
         if (strcmp(event.text, "was upgraded") != 0)
             program_fail("the supervisor %s", event.text);
+        char text[EVENT_TEXT_BYTES];
+        event_describe(&event, text);
+        puts(text);
+        report_flush();
         return;
     }
 }

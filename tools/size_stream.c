@@ -51,7 +51,7 @@ void size_ask_stream(struct size_question *question, const char *name) {
         program_fail_call("the stream cannot be looked at");
     const struct gather_stream *stream = gather_find_stream(gather, name);
     if (!stream)
-        program_fail("there is no stream %s; \"shmframe ls\" lists those that there are", name);
+        program_fail("no stream '%s'; 'shmframe ls' lists what there is", name);
     if (stream->info.slot_bytes == 0)
         program_fail("stream %s has no writer, and so no ring", name);
     memcpy(question->stream, stream->info.name, sizeof(question->stream));

@@ -162,8 +162,7 @@ static void print(const struct gather *gather, bool is_span) {
 static void need_streams(const struct gather *gather, char *const *names) {
     for (; *names; names++)
         if (!gather_find_stream(gather, *names))
-            program_fail("there is no stream %s; \"shmframe ls\" lists those that there are",
-                         *names);
+            program_fail("no stream '%s'; 'shmframe ls' lists what there is", *names);
 }
 
 /* Waits until `deadline_ns`; false: it is to end. */

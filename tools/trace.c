@@ -98,8 +98,7 @@ static void update(struct trace *trace, bool is_first) {
             if (strcmp(trace->listed[k].name, stream->name) == 0)
                 info = &trace->listed[k];
         if (!info && is_first)
-            program_fail("there is no stream %s; \"shmframe ls\" lists those that there are",
-                         stream->name);
+            program_fail("no stream '%s'; 'shmframe ls' lists what there is", stream->name);
         code = traced_update(stream, trace->session, info, is_first);
     }
     if (code < 0 && is_first)

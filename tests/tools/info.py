@@ -99,7 +99,7 @@ class Info(Supervised):
                      r"^ring +\d+ of \d+ slots have memory", r"^writer +cam \(pid \d+, user \d+\)$",
                      r"^ +published [1-9]\d*, abandoned 0,", r"^ +process: .* old",
                      rf"^reader {reader['number']}: look \(pid {reader['pid']}, .*depth 2$",
-                     r"^(asleep|away) for .*, holds \d of 2", r"^age +\d+ ", r"^newest events:$",
+                     r"^ +(asleep|away) for .*, holds \d of 2", r"^age +\d+ ", r"^newest events:$",
                      r"cam: live, generation 1, written by cam"):
             self.assertRegex(text, re.compile(line, flags=re.M))
 

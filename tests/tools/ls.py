@@ -115,11 +115,11 @@ class Pipeline(unittest.TestCase):
         self.assertGreater(now["process"]["resident_bytes"], now["process"]["private_bytes"])
 
     def test_an_unknown_stream_is_told_in_one_line(self):
-        for arguments in (["ls", "nowhere"], ["ask", "nowhere", "pause"]):
+        for arguments in (["ls", "nowhere"], ["info", "nowhere"], ["stats", "nowhere"], ["ask", "nowhere", "pause"]):
             done = self.call(*arguments)
             self.assertEqual((done.returncode, done.stdout), (1, ""), arguments)
             self.assertEqual(done.stderr.count("\n"), 1, arguments)
-            self.assertIn("nowhere", done.stderr)
+            self.assertIn("no stream 'nowhere'; 'shmframe ls' lists what there is", done.stderr)
 
     def test_the_writer_s_answer_is_printed(self):
         self.assertEqual(self.call("ask", "cam", "pause").stdout, "paused\n")

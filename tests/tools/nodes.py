@@ -149,6 +149,7 @@ class Nodes(Supervised):
         head = self.await_true(lambda: (self.stream("cam") or {}).get("head"))
         done = self.call("upgrade")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^shmframed.* \(pid \d+\): was upgraded\n$")
         self.await_true(lambda: self.node("cam")["pid"] == cam["pid"])
         self.await_true(lambda: (self.stream("cam") or {"head": 0})["head"] > head)
 
@@ -156,6 +157,7 @@ class Nodes(Supervised):
 class Without(Supervised):
     def test_a_supervisor_without_a_file_has_no_nodes(self):
         self.assertEqual(self.json("status"), {"nodes": []})
+        self.assertIn("without a pipeline file", self.call("status").stderr)
         # Its settings can be read again all the same.
         self.assertEqual(self.call("reload").returncode, 0)
         for arguments in (["start", "cam"], ["stop", "--all"]):
