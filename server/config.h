@@ -26,12 +26,13 @@ struct config_problems {
     bool is_out_of_memory;
 };
 void config_problems_destroy(struct config_problems *problems);
-/* One line each, "PATH:LINE: text". */
+/* One line each: "PATH:LINE: text", or of the file as a whole "shmframed: PATH: text". */
 void config_problems_print(const struct config_problems *problems, const char *path, FILE *file);
 
-/* Names, NULL at the end. */
+/* Names, NULL at the end, and the line of each. */
 struct config_list {
     char **text;
+    unsigned *line;
     size_t count;
 };
 

@@ -35,7 +35,7 @@ static void check_reads(const struct config *config, const struct config_node *n
             continue;
         for (size_t k = 0; k < config->streams; k++)
             near_offer(&near, config->stream[k].name);
-        config_problem_add(problems, node->line,
+        config_problem_add(problems, node->reads.line[i],
                            "\"%s\" reads \"%s\", which no node writes: expected it in a node's "
                            "\"writes\", or a section [stream %s] if another program writes it%s",
                            node->name, name, name, near_text(&near));
@@ -47,7 +47,7 @@ static void check_writes(const struct config *config, const struct config_node *
     for (size_t i = 0; i < node->writes.count && !problems->is_cut; i++) {
         const struct config_node *first = config_find_writer(config, node->writes.text[i]);
         if (first != node)
-            config_problem_add(problems, node->line,
+            config_problem_add(problems, node->writes.line[i],
                                "\"%s\" writes \"%s\": expected one writer; \"%s\" in line %u "
                                "writes it already",
                                node->name, node->writes.text[i], first->name, first->line);

@@ -152,6 +152,7 @@ static const char *comment_hint(const char *text) {
 static void read_value(struct reading *reading, const struct key *key, unsigned line,
                        const char *text) {
     void *out = (char *)reading->object + key->offset;
+    reading->place.line = line;
     const char *expected = key->read(text, out, &reading->place);
     if (expected)
         config_problem_add(reading->place.problems, line, "%s: expected %s, not \"%.200s\"%s",

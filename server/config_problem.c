@@ -44,7 +44,7 @@ void config_problems_print(const struct config_problems *problems, const char *p
         if (problem->line)
             fprintf(file, "%s:%u: %s\n", path, problem->line, problem->text);
         else
-            fprintf(file, "%s: %s\n", path, problem->text);
+            fprintf(file, "shmframed: %s: %s\n", path, problem->text);
     }
     if (problems->is_cut)
         fprintf(file, "%s: there are more mistakes than these %zu\n", path, problems->count);

@@ -12,16 +12,20 @@
 /* What lists are made of. */
 
 /* A copy of each; tells the problems if there is no memory. */
-static void add_text(struct config_list *list, const char *text, struct config_problems *problems) {
+static void add_text(struct config_list *list, const char *text, struct config_place *place) {
     char *copy = strdup(text);
     char **grown = reallocarray(list->text, list->count + 2, sizeof(*grown));
+    unsigned *line = reallocarray(list->line, list->count + 1, sizeof(*line));
     if (grown)
         list->text = grown;
-    if (!copy || !grown) {
+    if (line)
+        list->line = line;
+    if (!copy || !grown || !line) {
         free(copy);
-        problems->is_out_of_memory = true;
+        place->problems->is_out_of_memory = true;
         return;
     }
+    list->line[list->count] = place->line;
     list->text[list->count++] = copy;
     list->text[list->count] = NULL;
 }
@@ -37,6 +41,7 @@ void config_list_destroy(struct config_list *list) {
     for (size_t i = 0; i < list->count; i++)
         free(list->text[i]);
     free(list->text);
+    free(list->line);
     *list = (struct config_list){0};
 }
 
@@ -136,7 +141,7 @@ const char *config_read_variable(const char *text, void *out, struct config_plac
             return "each variable once";
     if (list->count == CONFIG_LIST_MAX)
         return "a shorter list";
-    add_text(list, text, place->problems);
+    add_text(list, text, place);
     return NULL;
 }
 
@@ -165,7 +170,7 @@ const char *config_read_streams(const char *text, void *out, struct config_place
             return "each stream once";
         if (list->count == CONFIG_LIST_MAX)
             return "a shorter list";
-        add_text(list, word, place->problems);
+        add_text(list, word, place);
     }
     return list->count > before || place->problems->is_out_of_memory ? NULL : "names of streams";
 }

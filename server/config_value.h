@@ -7,6 +7,7 @@
 /* Where a value stands. */
 struct config_place {
     const char *folder; /* of the file: relative paths begin there */
+    unsigned line;
     struct config_problems *problems;
     char expected[320]; /* what a reader made up and returns */
 };

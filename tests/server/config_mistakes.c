@@ -253,11 +253,13 @@ END_TEST
 
 START_TEST(streams_that_do_not_fit_together_are_told) {
     static const struct mistake mistakes[] = {
-        {NODE "reads = s\n", "1: " UNWRITTEN("a", "s") "\n"},
+        {NODE "reads = s\n", "3: " UNWRITTEN("a", "s") "\n"},
+        {NODE "nice = 1\nreads = cam\n tape\n  film\nreads = voice\n[stream cam]\n[stream film]\n",
+         "5: " UNWRITTEN("a", "tape") "\n7: " UNWRITTEN("a", "voice") "\n"},
         {NODE "reads = demoo\n[producer p]\ncommand = x\nwrites = demo\n[stream demos]\n",
-         "1: " UNWRITTEN("a", "demoo") "; near it are demos, demo\n"},
+         "3: " UNWRITTEN("a", "demoo") "; near it are demos, demo\n"},
         {"[producer p]\ncommand = x\nwrites = s\n[producer q]\ncommand = x\nwrites = s\n",
-         "4: \"q\" writes \"s\": expected one writer; \"p\" in line 1 writes it already\n"},
+         "6: \"q\" writes \"s\": expected one writer; \"p\" in line 1 writes it already\n"},
         {"[filter f]\ncommand = x\nreads = s\nwrites = s\n",
          "1: " CIRCLE "\"f\" reads \"s\" of \"f\"\n"},
         {"[filter f]\ncommand = x\nreads = a\nwrites = b\n"
@@ -294,12 +296,12 @@ START_TEST(all_mistakes_are_told_at_once_in_their_order) {
                "2: expected a key of a producer, not \"comand\"; near it is command\n"
                "3: nice: expected a whole number from -20 to 19, not \"99\"\n"
                "4: " SYNTAX "5: expected a section such as [producer cam], not \"[consumer b\"\n"
-               "6: " UNWRITTEN("f", "nothing") "\n"
+               "8: " UNWRITTEN("f", "nothing") "\n"
                                                "9: log: expected inherit, none, journal, or a "
                                                "file's path with a \"/\" such as "
                                                "./cam.log, not \"nowhere\"\n"
                                                "10: expected the key \"command\" in [consumer c]\n"
-                                               "10: " UNWRITTEN("c", "nothing") "\n");
+                                               "11: " UNWRITTEN("c", "nothing") "\n");
 }
 END_TEST
 
