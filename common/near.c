@@ -63,10 +63,37 @@ const char *near_text(struct near *near) {
     size_t used = 0;
     near->text[0] = '\0';
     for (unsigned i = 0; i < near->count && used < sizeof(near->text); i++)
-        used += (size_t)snprintf(near->text + used, sizeof(near->text) - used, "%s%s",
+        used += (size_t)snprintf(near->text + used, sizeof(near->text) - used, "%s%s%s",
                                  i                  ? ", "
                                  : near->count == 1 ? "; near it is "
                                                     : "; near it are ",
-                                 near->name[i]);
+                                 near->before ? near->before : "", near->name[i]);
+    return near->text;
+}
+
+/* Returns how many options begin so, and prints them. */
+static unsigned print_begun(char *text, size_t bytes, const char *word,
+                            const struct option *options) {
+    unsigned count = 0;
+    for (size_t used = 0; options->name; options++)
+        if (strncmp(word, options->name, strlen(word)) == 0 && used < bytes)
+            used += (size_t)snprintf(text + used, bytes - used, "%s--%s", count++ ? ", " : "",
+                                     options->name);
+    return count;
+}
+
+const char *near_option(struct near *near, const char *argument, const struct option *options) {
+    char word[LENGTH_MAX + 1], list[160] = "";
+    argument += strspn(argument, "-");
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(argument, "="), argument);
+    *near = (struct near){.wanted = word, .before = "--"};
+    const bool is_short = print_begun(list, sizeof(list), word, options) > 1;
+    for (; options->name && !is_short; options++)
+        near_offer(near, options->name);
+    if (!is_short)
+        snprintf(list, sizeof(list), "%.159s", near_text(near));
+    snprintf(near->text, sizeof(near->text), "--%s is %s%s", word,
+             is_short ? "short for several: " : "not an option", list);
+    near->wanted = NULL;
     return near->text;
 }

@@ -1,4 +1,5 @@
 #include "program.h"
+#include "near.h"
 #include "option.h"
 #include "orphan.h"
 #include "progress.h"
@@ -191,7 +192,8 @@ _Noreturn static void fail_option(const struct parser *parser, bool is_argument_
         program_fail_usage("%s: this option takes no value", argv[optind - 1]);
     if (optopt)
         program_fail_usage("-%c is not an option", optopt);
-    program_fail_usage("%s is not an option, or short for several", argv[optind - 1]);
+    struct near near;
+    program_fail_usage("%s", near_option(&near, argv[optind - 1], parser->longs));
 }
 
 static void raise_descriptor_limit(void) {
@@ -317,12 +319,26 @@ int program_stop_fd(void) {
 
 /* Session. */
 
-/* Terminals differ in this variable, and a supervisor may have been told another path. */
-static const char *find_socket_hint(void) {
-    const char *path = getenv("SHMFRAME_SOCKET");
-    return path && *path
-               ? "this path comes from SHMFRAME_SOCKET: unset it, or start shmframed with the same"
-               : "if shmframed runs with --socket, set SHMFRAME_SOCKET to that path";
+/* Terminals differ in these variables, and a supervisor may have been told another path. Without a
+ * login, as after su(1), nobody has made the folder that its own would be in. */
+static void print_socket_hint(char *hint, size_t bytes) {
+    const char *path = getenv("SHMFRAME_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+    char folder[128];
+    snprintf(folder, sizeof(folder), "/run/user/%u", (unsigned)geteuid());
+    if (!runtime || runtime[0] != '/')
+        runtime = folder;
+    if (path && *path)
+        snprintf(
+            hint, bytes,
+            "this path comes from SHMFRAME_SOCKET: unset it, or start shmframed with the same");
+    else if (access(runtime, F_OK) < 0 && errno == ENOENT)
+        snprintf(
+            hint, bytes,
+            "there is no folder %.100s, which a login makes: set SHMFRAME_SOCKET to a path such "
+            "as /tmp/NAME/socket, for shmframed and all programs",
+            runtime);
+    else
+        snprintf(hint, bytes, "if shmframed runs with --socket, set SHMFRAME_SOCKET to that path");
 }
 
 struct shmframe_session *program_open_session(void) {
@@ -332,8 +348,11 @@ struct shmframe_session *program_open_session(void) {
     };
     struct shmframe_session *session;
     const int result = shmframe_session_open(&params, &session);
-    if (result == -ENOTCONN)
-        program_fail("%s; %s", shmframe_last_error(), find_socket_hint());
+    char hint[256];
+    if (result == -ENOTCONN) {
+        print_socket_hint(hint, sizeof(hint));
+        program_fail("%s; %s", shmframe_last_error(), hint);
+    }
     if (result < 0)
         program_fail("%s", shmframe_last_error());
     orphan_watch(session);

@@ -44,6 +44,10 @@ static const char *file_name(const char *path) {
 
 static const struct listener_reach alone = {.reach = REACH_OWN};
 
+static const char *reach_name(const struct listener_reach *reach) {
+    return reach->reach == REACH_OWN ? "own" : reach->reach == REACH_GROUP ? "group" : "all";
+}
+
 static const char *mkdir_advice(const struct listener_reach *reach) {
     return reach->reach == REACH_OWN     ? "mkdir -m 700"
            : reach->reach == REACH_GROUP ? "mkdir -m 750, with chgrp for those who are to reach it,"
@@ -79,6 +83,31 @@ static int refuse_to_make(const char *folder, int code) {
                      folder, strerror(-code));
 }
 
+/* Names what is wrong with a folder that is_fit() refused. */
+static int refuse_folder(const char *folder, const struct stat *info,
+                         const struct listener_reach *reach) {
+    const unsigned mode = info->st_mode & 07777;
+    char wrong[160];
+    if (info->st_uid != geteuid())
+        snprintf(wrong, sizeof(wrong),
+                 "belongs to user %u, not to user %u: ", (unsigned)info->st_uid,
+                 (unsigned)geteuid());
+    else if (reach->reach == REACH_OWN)
+        snprintf(wrong, sizeof(wrong),
+                 "is open to others (mode %04o): --reach says who of them is to reach it; or ",
+                 mode);
+    else if (reach->reach == REACH_GROUP && info->st_gid != reach->gid)
+        snprintf(wrong, sizeof(wrong),
+                 "is of group %u, and --reach says group %u: ", (unsigned)info->st_gid,
+                 (unsigned)reach->gid);
+    else
+        snprintf(wrong, sizeof(wrong), "has mode %04o, which is not what --reach %s needs: ", mode,
+                 reach_name(reach));
+    return error_set(-EACCES,
+                     "%s %smake a folder for the socket by %s and name FOLDER/socket with --socket",
+                     folder, wrong, mkdir_advice(reach));
+}
+
 static int open_folder(const char *path, bool may_create, const struct listener_reach *reach,
                        int *out_folder) {
     char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -97,11 +126,7 @@ static int open_folder(const char *path, bool may_create, const struct listener_
     struct stat info;
     if (fstat(folder, &info) < 0 || !is_fit(&info, reach)) {
         close(folder);
-        return error_set(-EACCES,
-                         "%s must belong to this user and be closed to others%s: make a folder "
-                         "for the socket by %s and name FOLDER/socket with --socket",
-                         name, reach->reach == REACH_OWN ? "" : " but those who are to reach it",
-                         mkdir_advice(reach));
+        return refuse_folder(name, &info, reach);
     }
     *out_folder = folder;
     return 0;
@@ -151,7 +176,10 @@ static int lock_place(struct listener *listener) {
     char pid[16];
     int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)length, 0) < 0) {
-        code = error_set(-errno, "%s.lock cannot be written: %s", listener->path, strerror(errno));
+        code = error_set(-errno,
+                         "%s.lock cannot be written: %s; make room there, or choose another place "
+                         "with --socket",
+                         listener->path, strerror(errno));
         close(fd);
         return code;
     }

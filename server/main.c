@@ -1,5 +1,6 @@
 /* shmframed: the supervisor that introduces writers and readers to each other. */
 #include "error.h"
+#include "near.h"
 #include "protect.h"
 #include "region.h"
 #include "server.h"
@@ -22,7 +23,8 @@ static const char HELP[] =
     "Introduces writers and readers of shmframe streams to each other.\n"
     "\n"
     "  --socket PATH     where to listen; default $SHMFRAME_SOCKET, else\n"
-    "                    $XDG_RUNTIME_DIR/shmframe/socket\n"
+    "                    $XDG_RUNTIME_DIR/shmframe/socket, else\n"
+    "                    /run/user/UID/shmframe/socket\n"
     "  --allow-uid UID   serve this user too, besides root and the one it runs as;\n"
     "                    may be given several times\n"
     "  --settings FILE   who may use how much, see shmframed.conf(5); default\n"
@@ -131,8 +133,10 @@ static void check_ready_fd(struct options *options) {
     fcntl(server->ready_fd, F_SETFD, FD_CLOEXEC);
 }
 
-_Noreturn static void fail_option(bool is_value_missing, char *const *argv) {
+_Noreturn static void fail_option(bool is_value_missing, const struct option *options,
+                                  char *const *argv) {
     const char *text = argv[optind - 1];
+    struct near near;
     char line[512];
     if (is_value_missing)
         snprintf(line, sizeof(line), "%s needs a value", text);
@@ -141,7 +145,7 @@ _Noreturn static void fail_option(bool is_value_missing, char *const *argv) {
     else if (optopt)
         snprintf(line, sizeof(line), "%s: this option takes no value", text);
     else
-        snprintf(line, sizeof(line), "%s is not an option, or short for several", text);
+        snprintf(line, sizeof(line), "%s", near_option(&near, text, options));
     fail(EXIT_USAGE, line);
 }
 
@@ -208,7 +212,7 @@ static void parse_options(struct options *options, int argc, char **argv) {
             exit(EXIT_DONE);
         case '?':
         case ':':
-            fail_option(letter == ':', argv);
+            fail_option(letter == ':', table, argv);
         }
     }
     if (optind < argc) {

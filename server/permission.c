@@ -74,8 +74,8 @@ int permission_find(const struct server *server, int socket, const struct ucred 
     if (!permission.may_write && !may_read_any(server, &permission.who)) {
         permission_destroy(&permission);
         return error_set(-EACCES,
-                         "user %u may not use this supervisor: start it with --allow-uid %u, or "
-                         "say in [access] of shmframed.conf what he may",
+                         "user %u may read no stream here: its producer's --allow 'user %u' lets "
+                         "him, and [access] of shmframed.conf says what else he may",
                          (unsigned)peer->uid, (unsigned)peer->uid);
     }
     *out_permission = permission;

@@ -205,8 +205,10 @@ static void name_scope(char out[48], enum quota_scope scope, const struct asker 
         strcpy(out, "all together have");
 }
 
-static void print_amount(char out[32], enum quota_resource resource, uint64_t amount) {
-    if (resource == QUOTA_MEMORY && amount < UINT64_C(16) << 20)
+/* In the limit's scale, whatever the amount. */
+static void print_amount(char out[32], enum quota_resource resource, uint64_t limit,
+                         uint64_t amount) {
+    if (resource == QUOTA_MEMORY && limit < UINT64_C(16) << 20)
         snprintf(out, 32, "%" PRIu64 " KiB", (amount + 1023) >> 10);
     else if (resource == QUOTA_MEMORY)
         snprintf(out, 32, "%" PRIu64 " MiB", (amount + (1 << 20) - 1) >> 20);
@@ -238,9 +240,9 @@ static int refuse(const struct asker *asker, enum quota_resource resource, enum 
                   const uint64_t amount[3]) {
     char who[48], used[32], more[32], limit[32], remedy[192];
     name_scope(who, scope, asker);
-    print_amount(used, resource, amount[0]);
-    print_amount(more, resource, amount[1]);
-    print_amount(limit, resource, amount[2]);
+    print_amount(used, resource, amount[2], amount[0]);
+    print_amount(more, resource, amount[2], amount[1]);
+    print_amount(limit, resource, amount[2], amount[2]);
     const char *key = settings_limit_name(resource, scope);
     print_remedy(remedy, asker->server, asker->server->settings.origin[resource][scope], key);
     return error_set(-ENOSPC, "%s: %s %s, and %s more would be above the limit of %s%s", key, who,

@@ -145,8 +145,8 @@ static int refuse_taken(const struct client *client, const struct stream_writer 
                          "ago",
                          name, owner->name, (int)owner->process->pid);
     return error_set(-EEXIST,
-                     "stream '%s' is already written by %s (pid %d); choose another name "
-                     "with --stream or end that one",
+                     "stream '%s' is already written by %s (pid %d); choose another name, "
+                     "or end that one",
                      name, owner->name, (int)owner->process->pid);
 }
 

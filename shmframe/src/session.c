@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SLEEP_MAX_NS INT64_C(100000000)
@@ -208,6 +209,19 @@ static bool is_final(int refusal) {
     }
 }
 
+/* Nobody answers where they would. */
+static int refuse_place(const struct shmframe_session *session) {
+    struct stat info;
+    if (stat(session->path, &info) == 0 && S_ISDIR(info.st_mode))
+        return error_set(-ENOTCONN, "%s is no socket but a folder: name a file in it",
+                         session->path);
+    if (stat(session->path, &info) == 0 && !S_ISSOCK(info.st_mode))
+        return error_set(-ENOTCONN, "%s is no socket: name another place", session->path);
+    return error_set(-ENOTCONN,
+                     "no supervisor answers at %s: start shmframed, or use 'shmframe run'",
+                     session->path);
+}
+
 int session_await_connection(struct shmframe_session *session, int64_t deadline_ns) {
     int code = 0;
     if (session->is_broken)
@@ -224,9 +238,7 @@ int session_await_connection(struct shmframe_session *session, int64_t deadline_
                          "the supervisor at %s does not answer: it is stopped, or hangs; 'shmframe "
                          "doctor' tells which process it is",
                          session->path);
-    return error_set(-ENOTCONN,
-                     "no supervisor answers at %s: start shmframed, or use 'shmframe run'",
-                     session->path);
+    return refuse_place(session);
 }
 
 void session_kick(struct shmframe_session *session) {

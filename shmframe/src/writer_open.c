@@ -222,7 +222,7 @@ static int parse_allow(const char *text, struct access *out_access) {
         return code;
     char expected[256];
     message_put_text(expected, sizeof(expected), shmframe_last_error());
-    return error_set(code, "allow: expected %s", expected);
+    return error_set(code, "allow: expected %s, not \"%.64s\"", expected, text);
 }
 
 static struct shmframe_writer *create(struct shmframe_session *session,

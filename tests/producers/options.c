@@ -198,14 +198,16 @@ START_TEST(mistakes_are_told_apart) {
     static const struct {
         const char *argument, *told;
     } mistakes[] = {
-        {"--nonsense", "--nonsense is not an option"},
         {"-x", "-x is not an option"},
         {"--count", "--count needs a value (COUNT)"},
         {"-c", "--count needs a value (COUNT)"},
         {"--flag=1", "takes no value"},
         {"--help=1", "takes no value"},
         {"file", "\"file\" is too much"},
-        {"--s", "--s is not an option, or short for several"},
+        {"--nonsense", "--nonsense is not an option; see"},
+        {"--conut=3", "--conut is not an option; near it is --count; see"},
+        {"--versoin", "--versoin is not an option; near it is --version; see"},
+        {"--s", "--s is short for several: --s"},
     };
     for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
         const struct outcome outcome = START(mistakes[i].argument);

@@ -104,6 +104,9 @@ START_TEST(a_folder_open_to_others_is_refused) {
     static const mode_t modes[] = {0750, 0705, 0710, 0701, 0777};
     for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         ck_assert_int_eq(chmod(supervisor.folder, modes[i]), 0);
+        char told[64];
+        snprintf(told, sizeof(told), "is open to others (mode %04o): --reach", modes[i]);
+        refuse_at(supervisor.socket, told);
         refuse_at(supervisor.socket, "mkdir -m 700");
     }
     ck_assert_int_eq(chmod(supervisor.folder, 0700), 0);
@@ -114,7 +117,7 @@ START_TEST(a_folder_of_somebody_else_is_refused) {
     if (geteuid() != 0)
         return; /* only root can make one */
     ck_assert_int_eq(chown(supervisor.folder, 12345, 12345), 0);
-    refuse_at(supervisor.socket, "must belong to this user");
+    refuse_at(supervisor.socket, "belongs to user 12345, not to user 0: ");
     ck_assert_int_eq(chown(supervisor.folder, 0, 0), 0);
 }
 END_TEST
@@ -181,7 +184,9 @@ START_TEST(wrong_options_are_a_usage_error_in_one_line) {
         const char *argv[4];
         const char *line;
     } wrong[] = {
-        {{"shmframed", "--no-such"}, "--no-such is not an option, or short for several"},
+        {{"shmframed", "--no-such"}, "--no-such is not an option"},
+        {{"shmframed", "--sokcet=x"}, "--sokcet is not an option; near it is --socket"},
+        {{"shmframed", "--allo"}, "--allo is short for several: --allow-uid, --allow"},
         {{"shmframed", "-x"}, "-x is not an option"},
         {{"shmframed", "--socket"}, "--socket needs a value"},
         {{"shmframed", "--quiet=yes"}, "--quiet=yes: this option takes no value"},
@@ -313,7 +318,10 @@ START_TEST(a_user_who_is_not_allowed_is_told) {
     ck_assert_int_eq(chmod(supervisor.socket, 0666), 0);
     ck_assert_int_eq(seteuid(12345), 0);
     struct peer peer = {.socket = peer_connect(&supervisor)};
-    ck_assert_ptr_nonnull(strstr(peer_expect_error(&peer, -EACCES), "--allow-uid 12345"));
+    const char *told = peer_expect_error(&peer, -EACCES);
+    /* What lets him do least comes first, and what would trust him is not told. */
+    ck_assert_msg(strstr(told, "--allow 'user 12345'") && strstr(told, "[access]"), "%s", told);
+    ck_assert_msg(!strstr(told, "--allow-uid"), "%s", told);
     peer_expect_end(&peer);
     peer_vanish(&peer);
     ck_assert_int_eq(seteuid(0), 0);
@@ -523,7 +531,9 @@ START_TEST(a_check_judges_the_place_as_the_start_does) {
     const char *check[] = {"shmframed", "--socket", supervisor.socket, "--check", "--reach",
                            "all",       NULL};
     ck_assert_int_eq(supervisor_run(check, text, sizeof(text)), 1);
-    ck_assert_msg(strstr(text, "mkdir -m 755"), "%s", text);
+    ck_assert_msg(strstr(text, " has mode 0700, which is not what --reach all needs: ") &&
+                      strstr(text, "mkdir -m 755"),
+                  "%s", text);
     check[5] = "own";
     ck_assert_msg(supervisor_run(check, text, sizeof(text)) == 0, "%s", text);
     check[4] = "--allow-uid";
@@ -535,6 +545,14 @@ START_TEST(a_check_judges_the_place_as_the_start_does) {
     check[5] = "all";
     ck_assert_msg(supervisor_run(check, text, sizeof(text)) == 0, "%s", text);
     ck_assert_int_eq(mkdir(supervisor.folder, 0700), 0);
+}
+END_TEST
+
+START_TEST(a_file_that_is_not_there_is_told_by_the_programs_name) {
+    const char *argv[] = {"shmframed", "--config", "/no/such.ini", NULL};
+    ck_assert_int_eq(supervisor_run(argv, text, sizeof(text)), 2);
+    ck_assert_str_eq(text,
+                     "shmframed: /no/such.ini: it cannot be read: No such file or directory\n");
 }
 END_TEST
 
@@ -686,6 +704,7 @@ int main(void) {
     tcase_add_test(cases, a_lock_that_outlives_its_supervisor_for_a_moment_is_waited_for);
     tcase_add_test(cases, a_lock_that_is_a_link_is_refused);
     tcase_add_test(cases, places_that_cannot_be_are_refused);
+    tcase_add_test(cases, a_file_that_is_not_there_is_told_by_the_programs_name);
     tcase_add_test(cases, wrong_options_are_a_usage_error_in_one_line);
     tcase_add_test(cases, both_signals_end_it_cleanly);
     tcase_add_test(cases, what_another_process_has_kept_open_is_not_taken);

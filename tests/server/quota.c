@@ -49,6 +49,7 @@ static void expect_refusal(struct peer *asker, const char *key) {
     ck_assert_msg(strncmp(text, key, strlen(key)) == 0 && text[strlen(key)] == ':' &&
                       strstr(text, ".conf"),
                   "%s", text);
+    ck_assert_msg(!strstr(text, " KiB") || !strstr(text, " MiB"), "two scales: %s", text);
 }
 
 static void open_stream(void) {

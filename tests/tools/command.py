@@ -80,6 +80,23 @@ class Command(unittest.TestCase):
                 self.assertIn(f"no supervisor answers at {folder}/shmframe/socket", line)
                 self.assertIn("set SHMFRAME_SOCKET to that path", line)
 
+    def test_what_is_no_socket_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "file")
+            with open(file, "w", encoding="ascii"):
+                pass
+            self.assertIn(f"{folder} is no socket but a folder: name a file in it",
+                          self.tell_no_supervisor(SHMFRAME_SOCKET=folder))
+            self.assertIn(f"{file} is no socket: name another place",
+                          self.tell_no_supervisor(SHMFRAME_SOCKET=file))
+
+    def test_who_has_no_runtime_folder_is_told_what_to_set(self):
+        with tempfile.TemporaryDirectory() as folder:
+            missing = os.path.join(folder, "user")
+            self.assertIn(f"there is no folder {missing}, which a login makes: set SHMFRAME_SOCKET to a path "
+                          "such as /tmp/NAME/socket, for shmframed and all programs",
+                          self.tell_no_supervisor(XDG_RUNTIME_DIR=missing))
+
 
 if __name__ == "__main__":
     unittest.main()
