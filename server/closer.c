@@ -88,6 +88,10 @@ static bool has_any(const struct user *user) {
     return count_pending(user) > 0;
 }
 
+static bool has_any_of_users(void) {
+    return closer.pending > count_pending(&closer.user[MEMORY]);
+}
+
 static void note_behind(struct user *user) {
     if (user == &closer.user[MEMORY] || count_pending(user) < LIMIT_CLOSING_OF_USER)
         user->behind_ns = 0;
@@ -168,7 +172,8 @@ static void close_one(struct user *user, const timer_t *timer) {
     user->closing--;
     user->progress_ns = shmframe_now_ns();
     note_behind(user);
-    if (--closer.pending == 0)
+    closer.pending--;
+    if (!has_any_of_users())
         pthread_cond_signal(&closer.is_done);
 }
 
@@ -254,7 +259,7 @@ void closer_hold_memory(bool is_held) {
     closer.is_memory_held = is_held;
     if (!is_held && closer.idle == 0)
         add_thread();
-    pthread_cond_signal(&closer.is_filled);
+    pthread_cond_broadcast(&closer.is_filled);
     pthread_mutex_unlock(&closer.mutex);
 }
 
@@ -279,6 +284,15 @@ enum closer_progress closer_look(uid_t uid) {
     const enum closer_progress progress = look(find_user(uid));
     pthread_mutex_unlock(&closer.mutex);
     return progress;
+}
+
+bool closer_is_behind(void) {
+    bool is_behind = false;
+    pthread_mutex_lock(&closer.mutex);
+    for (unsigned i = 0; i < CLOSER_USERS_MAX && !is_behind; i++)
+        is_behind = closer.user[i].behind_ns != 0;
+    pthread_mutex_unlock(&closer.mutex);
+    return is_behind;
 }
 
 size_t closer_backlog(void) {
@@ -307,9 +321,9 @@ int closer_await(int64_t patience_ns) {
     const struct timespec until = clock_timespec(shmframe_now_ns() + patience_ns);
     int code = 0;
     pthread_mutex_lock(&closer.mutex);
-    while (closer.pending > 0 && code == 0)
+    while (has_any_of_users() && code == 0)
         code = pthread_cond_clockwait(&closer.is_done, &closer.mutex, CLOCK_MONOTONIC, &until);
-    code = closer.pending == count_pending(&closer.user[MEMORY]) ? 0 : refuse_to_wait();
+    code = has_any_of_users() ? refuse_to_wait() : 0;
     pthread_mutex_unlock(&closer.mutex);
     return code;
 }

@@ -48,12 +48,14 @@ enum closer_progress {
 #define CLOSER_BEHIND_NS INT64_C(30000000000)
 /* How far it is with what `uid` has passed. */
 enum closer_progress closer_look(uid_t uid);
+/* Whether anybody does not keep up. */
+bool closer_is_behind(void);
 /* How many are still to be closed, but for those of users with whom it is stuck. */
 size_t closer_backlog(void);
 
-/* Waits until all are closed, so that this process can run another program: that would close what
- * waits by itself. Errors: -EBUSY some are not after `patience_ns`; its sentence names their user.
- * Memory that is left by then is no error: to close it takes a while, and no more. */
+/* Waits until all but memory is closed, so that this process can run another program: that would
+ * close what waits by itself. Errors: -EBUSY some are not after `patience_ns`; its sentence names
+ * their user. Memory that is left by then takes a while, and no more. */
 int closer_await(int64_t patience_ns);
 #define CLOSER_PATIENCE_NS INT64_C(1000000000)
 /* How long a program is not run for rings that are still to be closed. */

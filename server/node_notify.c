@@ -3,6 +3,7 @@
 
 #include "closer.h"
 #include "log.h"
+#include "protect.h"
 #include "server.h"
 
 #include <errno.h>
@@ -43,10 +44,17 @@ static struct ucred find_sender(struct msghdr *message) {
     return sender;
 }
 
+/* As long as somebody does not keep up, nobody passes anything: all else is heard, as a watchdog
+ * waits for it. Before Linux 6.16 all goes on. */
+static void let_pass(struct server *server, int fd, bool is_let) {
+    server->pipeline.is_notify_closed = !is_let;
+    listener_let_pass(fd, is_let);
+}
+
 /* What comes along is of no use, but to sd_notify_barrier(3), which waits until it is closed. What
  * there is no room for, or is not read, is closed by the kernel, and this loop would wait for it.
  */
-static void close_passed(struct msghdr *message, uid_t uid) {
+static void close_passed(struct server *server, int from, struct msghdr *message, uid_t uid) {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
             continue;
@@ -56,6 +64,8 @@ static void close_passed(struct msghdr *message, uid_t uid) {
             memcpy(&fd, CMSG_DATA(part) + i * sizeof(fd), sizeof(fd));
             closer_close(fd, uid);
         }
+        if (closer_look(uid) != CLOSER_KEEPS_UP)
+            let_pass(server, from, false);
     }
 }
 
@@ -74,7 +84,7 @@ static bool take_message(struct server *server, int fd) {
         return false;
     text[length] = '\0';
     const struct ucred sender = find_sender(&message);
-    close_passed(&message, sender.uid);
+    close_passed(server, fd, &message, sender.uid);
     struct node *node = pipeline_find_process(server, sender.pid);
     char *rest = text;
     for (char *word; node && !node->has_ended && (word = strsep(&rest, "\n"));)
@@ -82,23 +92,16 @@ static bool take_message(struct server *server, int fd) {
     return true;
 }
 
-static void take_some(struct server *server, int fd) {
-    for (unsigned i = 0; i < MESSAGES_A_TURN && take_message(server, fd); i++) {
-    }
-}
-
 static int on_message(sd_event_source *source, int fd, uint32_t events, void *user) {
-    (void)events;
-    if (server_must_rest(user))
-        sd_event_source_set_enabled(source, SD_EVENT_OFF), server_rest(user);
-    else
-        take_some(user, fd);
+    (void)source, (void)events;
+    for (unsigned i = 0; i < MESSAGES_A_TURN && take_message(user, fd); i++) {
+    }
     return 0;
 }
 
-void notify_rested(struct server *server) {
-    if (server->pipeline.notify_source)
-        sd_event_source_set_enabled(server->pipeline.notify_source, SD_EVENT_ON);
+void notify_tick(struct server *server) {
+    if (server->pipeline.is_notify_closed && !closer_is_behind())
+        let_pass(server, sd_event_source_get_io_fd(server->pipeline.notify_source), true);
 }
 
 void notify_drain(struct server *server) {
@@ -108,7 +111,7 @@ void notify_drain(struct server *server) {
             break;
 }
 
-/* The folder is closed to others, or they may speak: nobody but nodes is listened to. */
+/* Its mode is for all who can be nodes; of these, nobody but nodes is listened to. */
 static int bind_socket(int fd, const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat info;
@@ -116,7 +119,7 @@ static int bind_socket(int fd, const char *path) {
         return -EEXIST;
     strcpy(address.sun_path, path);
     unlink(path);
-    const mode_t mask = umask(0);
+    const mode_t mask = umask(protect_can_change_user() ? 0 : 0177);
     const int result = bind(fd, (const struct sockaddr *)&address, sizeof(address));
     const int code = -errno;
     umask(mask);

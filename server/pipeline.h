@@ -19,9 +19,9 @@ struct pipeline {
     struct plan *plan;
     struct node_list nodes; /* in the file's order; removed ones last */
     sd_event_source *child_source, *timer, *notify_source;
-    int notify_fd;     /* -1: nodes cannot tell of themselves */
-    int64_t strays_ns; /* when orphans that nobody knows are killed; 0: not asked to end yet */
-    bool is_ending;    /* all are stopped, then the supervisor ends */
+    bool is_notify_closed; /* to descriptors: see notify_tick() */
+    int64_t strays_ns;     /* when orphans that nobody knows are killed; 0: not asked to end yet */
+    bool is_ending;        /* all are stopped, then the supervisor ends */
     const struct plan *saved_plan; /* whose text the next supervisor finds */
     bool is_changed;               /* the next supervisor's file is to be written */
 };
@@ -69,8 +69,8 @@ void nodes_load(struct server *server);
 /* ---- node_notify.c ---- */
 /* Opens the socket for sd_notify(3). Without it nodes cannot speak, which is said in the log. */
 void notify_open(struct server *server);
-/* Reads it again, if that was given a rest by server_rest(). */
-void notify_rested(struct server *server);
+/* Lets descriptors come by it again, once what came is closed. */
+void notify_tick(struct server *server);
 /* Reads what is in it now. */
 void notify_drain(struct server *server);
 

@@ -28,6 +28,13 @@ void protect_process(bool is_traceable) {
         log_trouble("event=not-protected what=dumpable reason=\"%s\"", strerror(errno));
 }
 
+bool protect_can_change_user(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    return syscall(SYS_capget, &header, data) < 0 ||
+           (data[CAP_TO_INDEX(CAP_SETUID)].effective & CAP_TO_MASK(CAP_SETUID));
+}
+
 /* By the kernel's own call: the bounding set first, which takes a capability to lower. */
 void protect_drop_capabilities(void) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

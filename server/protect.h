@@ -9,6 +9,10 @@
  * `is_traceable`. */
 void protect_process(bool is_traceable);
 
+/* Whether nodes can be given another user than this process has: none can take one by itself, once
+ * that is protected. */
+bool protect_can_change_user(void);
+
 /* Without nodes there is nothing that a supervisor has to be root for. Nodes would inherit it. */
 void protect_drop_capabilities(void);
 

@@ -107,6 +107,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user) {
     tick_clients(server);
     tick_streams(server);
     names_end_return(server);
+    notify_tick(server);
     return 0;
 }
 
@@ -115,7 +116,7 @@ static bool needs_tick(const struct server *server) {
     const struct client *client;
     const struct stream *stream;
     if (server->links_lost || server->has_untold || server->watches_former ||
-        server->upgrade_due_ns != 0)
+        server->upgrade_due_ns != 0 || server->pipeline.is_notify_closed)
         return true;
     TAILQ_FOREACH (client, &server->clients, all)
         if (client->socket < 0 || client->queued || client->tokens < 1)
@@ -268,7 +269,9 @@ void server_rest(struct server *server) {
     sd_event_source_set_enabled(server->rest_source, SD_EVENT_ONESHOT);
 }
 
-bool server_must_rest(const struct server *server) {
+/* Whoever is thrown out comes again: descriptors would run out, if that were quicker than what was
+ * sent can be closed. */
+static bool must_rest(const struct server *server) {
     return closer_backlog() > server->fds_limit / 8;
 }
 
@@ -278,8 +281,7 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *user) {
     struct client *client;
     TAILQ_FOREACH (client, &server->clients, all)
         client_rested(client);
-    notify_rested(server);
-    if (server_must_rest(server))
+    if (must_rest(server))
         server_rest(server);
     else
         sd_event_source_set_enabled(server->accept_source, SD_EVENT_ON);
@@ -289,7 +291,7 @@ static int on_rested(sd_event_source *source, uint64_t usec, void *user) {
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *user) {
     (void)events;
     struct server *server = user;
-    if (server_must_rest(server)) {
+    if (must_rest(server)) {
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
         server_rest(server);
         return 0;

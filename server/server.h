@@ -80,10 +80,6 @@ bool server_is_in_grace(const struct server *server);
  * nothing, and is told. Errors: -EINVAL, -ENOMEM. */
 int server_reload_settings(struct server *server, const struct pipeline_listener *listener);
 
-/* Whoever is thrown out comes again: descriptors would run out, if that were quicker than what was
- * sent can be closed. */
-bool server_must_rest(const struct server *server);
-
 /* In a moment those who rest are read again, and connections accepted. */
 void server_rest(struct server *server);
 

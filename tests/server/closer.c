@@ -131,7 +131,11 @@ START_TEST(memory_that_takes_long_is_nobodys_trouble) {
     ck_assert_int_eq(closer_await(0), -EBUSY);
     end(LIMIT_CLOSING_OF_USER - 1); /* others' closes do not wait for it */
     ck_assert_uint_eq(closer_backlog(), RINGS);
-    ck_assert_int_eq(closer_await(0), 0);
+    const int64_t patience_ns = INT64_C(10000000000), until_ns = shmframe_now_ns() + patience_ns;
+    pass(1);
+    sem_post(&may_end);
+    ck_assert_int_eq(closer_await(patience_ns), 0);
+    ck_assert_int_lt(shmframe_now_ns(), until_ns); /* nor does whoever waits for those */
     for (int i = 0; i < RINGS; i++)
         sem_post(&memory_may_end);
     while (closer_backlog() > 0)
@@ -142,7 +146,7 @@ END_TEST
 /* A program is tried meanwhile, by a child that has the ring too. */
 START_TEST(memory_that_is_held_is_not_closed) {
     sem_init(&may_end, 0, 1);
-    sem_init(&memory_may_end, 0, 2);
+    sem_init(&memory_may_end, 0, 0);
     ck_assert_int_eq(closer_start(FDS), 0);
     closer_hold_memory(true);
     closer_close_memory(FIRST_MEMORY);
@@ -152,6 +156,12 @@ START_TEST(memory_that_is_held_is_not_closed) {
         usleep(1000);
     ck_assert_uint_eq(closer_count_memory(), 2);
     closer_hold_memory(false);
+    const int64_t deadline_ns = shmframe_now_ns() + INT64_C(10000000000);
+    while (atomic_load(&begun) < 3 && shmframe_now_ns() < deadline_ns)
+        usleep(1000);
+    ck_assert_uint_eq(atomic_load(&begun), 3); /* at once: all threads know of it */
+    for (int i = 0; i < 2; i++)
+        sem_post(&memory_may_end);
     while (closer_count_memory() > 0)
         usleep(1000);
 }

@@ -2,7 +2,9 @@
  * time here. */
 #include "peer.h"
 
+#include "closer.h"
 #include "limits.h"
+#include "protect.h"
 #include "quota.h"
 #include "record.h"
 #include "server.h"
@@ -20,6 +22,10 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
 
 enum { STRANGER = 12345, VICTIM = 12346 };
 enum { ENTRY = 20, SERIAL = 7, PATIENT_TICKS = BACK_IN_PART_NS / TICK_NS };
@@ -743,37 +749,122 @@ START_TEST(the_memory_of_a_ring_is_nobodys_descriptor) {
 }
 END_TEST
 
-/* More than any other message may have. */
-START_TEST(what_comes_to_the_notify_socket_is_closed_in_its_senders_name) {
-    enum { FDS = 253 };
+/* ---- what comes to the socket for sd_notify(3) ---- */
+
+enum { NOTIFY_FDS = 253 }; /* more than any other message may have */
+
+/* 0, or a negative errno. */
+static int send_to_notify(unsigned fds) {
     union {
         struct cmsghdr item;
-        char bytes[CMSG_SPACE(FDS * sizeof(int))];
+        char bytes[CMSG_SPACE(NOTIFY_FDS * sizeof(int))];
     } control = {.item = {.cmsg_level = SOL_SOCKET,
                           .cmsg_type = SCM_RIGHTS,
-                          .cmsg_len = CMSG_LEN(FDS * sizeof(int))}};
+                          .cmsg_len = CMSG_LEN(fds * sizeof(int))}};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct iovec part = {.iov_base = "READY=1", .iov_len = 7};
     const struct msghdr message = {.msg_name = &address,
                                    .msg_namelen = sizeof(address),
                                    .msg_iov = &part,
                                    .msg_iovlen = 1,
-                                   .msg_control = control.bytes,
-                                   .msg_controllen = sizeof(control.bytes)};
-    notify_open(&server);
+                                   .msg_control = fds ? control.bytes : NULL,
+                                   .msg_controllen = fds ? CMSG_SPACE(fds * sizeof(int)) : 0};
     memcpy(address.sun_path, server.notify_path, strlen(server.notify_path) + 1);
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    for (unsigned i = 0; i < FDS; i++)
+    for (unsigned i = 0; i < fds; i++)
         memcpy(CMSG_DATA(&control.item) + i * sizeof(fd), &fd, sizeof(fd));
-    ck_assert_int_eq(sendmsg(fd, &message, 0), 7);
+    const int code = sendmsg(fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
     close(fd);
+    return code;
+}
+
+static bool is_notify_read(void) {
+    struct pollfd polled = {.fd = sd_event_source_get_io_fd(server.pipeline.notify_source),
+                            .events = POLLIN};
+    return poll(&polled, 1, 0) == 0;
+}
+
+START_TEST(what_comes_to_the_notify_socket_is_closed_in_its_senders_name) {
+    notify_open(&server);
+    ck_assert_int_eq(send_to_notify(NOTIFY_FDS), 0);
     closed = closed_for_us = 0;
     if (_i)
         notify_drain(&server);
     else
         turn();
-    ck_assert_uint_eq(closed, FDS);
-    ck_assert_uint_eq(closed_for_us, FDS);
+    ck_assert_uint_eq(closed, NOTIFY_FDS);
+    ck_assert_uint_eq(closed_for_us, NOTIFY_FDS);
+    unlink(server.notify_path);
+}
+END_TEST
+
+static size_t backlog;
+static bool is_behind; /* whoever has passed something */
+
+size_t __wrap_closer_backlog(void);
+enum closer_progress __wrap_closer_look(uid_t uid);
+bool __wrap_closer_is_behind(void);
+
+size_t __wrap_closer_backlog(void) {
+    return backlog;
+}
+
+enum closer_progress __wrap_closer_look(uid_t uid) {
+    (void)uid;
+    return is_behind ? CLOSER_IS_STUCK : CLOSER_KEEPS_UP;
+}
+
+bool __wrap_closer_is_behind(void) {
+    return is_behind;
+}
+
+/* A watchdog would bite them. */
+START_TEST(what_nodes_say_is_read_whatever_others_have_passed) {
+    notify_open(&server);
+    backlog = server.fds_limit;
+    ck_assert_int_eq(send_to_notify(0), 0);
+    turn();
+    ck_assert(is_notify_read());
+    unlink(server.notify_path);
+}
+END_TEST
+
+/* Linux 6.16. */
+static bool can_refuse_fds(void) {
+    int value = 0;
+    socklen_t bytes = sizeof(value);
+    const int fd = sd_event_source_get_io_fd(server.pipeline.notify_source);
+    return getsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &value, &bytes) == 0;
+}
+
+START_TEST(who_is_behind_passes_nothing_more_to_the_notify_socket) {
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(20000000000));
+    notify_open(&server);
+    ck_assert_int_eq(send_to_notify(1), 0);
+    turn();
+    ck_assert_int_eq(send_to_notify(1), 0);
+    is_behind = true;
+    turn();
+    if (can_refuse_fds()) {
+        ck_assert_int_eq(send_to_notify(1), -EPERM);
+        ck_assert_int_eq(send_to_notify(0), 0);
+        turn();
+        ck_assert(is_notify_read());
+    }
+    is_behind = false;
+    while (send_to_notify(1) < 0 && shmframe_now_ns() < deadline_ns)
+        sd_event_run(server.event, 10000);
+    ck_assert_int_eq(send_to_notify(1), 0);
+    unlink(server.notify_path);
+}
+END_TEST
+
+/* Nobody else can be a node. */
+START_TEST(only_who_can_start_nodes_of_other_users_hears_these) {
+    struct stat info;
+    notify_open(&server);
+    ck_assert_int_eq(stat(server.notify_path, &info), 0);
+    ck_assert_uint_eq(info.st_mode & 0777, protect_can_change_user() ? 0777 : 0600);
     unlink(server.notify_path);
 }
 END_TEST
@@ -871,6 +962,9 @@ int main(void) {
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
     tcase_add_test(cases, the_memory_of_a_ring_is_nobodys_descriptor);
     tcase_add_loop_test(cases, what_comes_to_the_notify_socket_is_closed_in_its_senders_name, 0, 2);
+    tcase_add_test(cases, what_nodes_say_is_read_whatever_others_have_passed);
+    tcase_add_test(cases, who_is_behind_passes_nothing_more_to_the_notify_socket);
+    tcase_add_test(cases, only_who_can_start_nodes_of_other_users_hears_these);
     tcase_add_loop_test(cases, links_that_a_stranger_tells_of_are_measured, 0, 2);
     tcase_add_test(cases, a_link_that_a_stranger_tells_of_is_a_reader_and_no_memory);
     tcase_add_loop_test(cases, a_link_that_a_stranger_tells_of_late_is_nobodys, 0, 2);
