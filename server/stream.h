@@ -36,7 +36,9 @@ struct stream_link {
     int fd[3]; /* lease, bell, wake; closed once they were passed on */
     struct grant grant;
     struct stream_reader *reader;   /* GRANTED */
-    struct process *holder;         /* HELD */
+    struct process *holder;         /* HELD; NULL: it could not be looked at yet */
+    pid_t holder_pid;               /* HELD */
+    uint64_t holder_start_time;     /* HELD */
     enum stream_link_charge charge; /* HELD */
     unsigned back_ticks;            /* HELD: in which its holder was back without it */
     unsigned back_in_part_ticks;    /* HELD: in which a session of it was, or all */

@@ -262,12 +262,14 @@ void stream_link_destroy(struct stream_link *link) {
 void stream_link_end(struct stream_link *link, enum entry_state state) {
     struct stream_writer *writer = link->ring->writer;
     const struct stream_reader *reader = link->reader;
-    const struct process *process = reader ? reader->client->process : link->holder;
+    const pid_t pid = reader ? reader->client->process->pid : link->holder_pid;
+    const uint64_t start_time =
+        reader ? reader->client->process->start_time : link->holder_start_time;
     link->grant.state = state;
-    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,
-                     process->start_time);
+    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), pid,
+                     start_time);
     STEP(LINK_ENDED);
-    send_reader_event(writer, reader ? reader->number : 0, process->pid, reader ? reader->name : "",
+    send_reader_event(writer, reader ? reader->number : 0, pid, reader ? reader->name : "",
                       MESSAGE_LEFT);
     stream_link_destroy(link);
 }
@@ -290,13 +292,21 @@ void stream_link_drop_unused(struct stream *stream) {
 
 /* ---- after a restart ---- */
 
+/* Errors: as process_find(). */
+static int watch_holder(struct stream_link *link) {
+    if (link->holder)
+        return 0;
+    return process_find(link->ring->writer->client->server, link->holder_pid,
+                        link->holder_start_time, &link->holder);
+}
+
 struct stream_link *stream_link_find_held(const struct stream_ring *ring,
                                           const struct process *process, uint32_t entry,
                                           uint32_t serial) {
     struct stream_link *link;
     TAILQ_FOREACH (link, &ring->links, of_ring)
         if (link->state == LINK_HELD && link->entry == entry && link->serial == serial &&
-            link->holder == process)
+            watch_holder(link) == 0 && link->holder == process)
             return link;
     return NULL;
 }
@@ -331,6 +341,9 @@ static bool is_held_silently(const struct stream_link *link) {
  * are none while this process is stopped; while the holder is, it has no time, and they do not
  * count. Called once a tick. */
 static bool came_back_without(struct stream_link *link) {
+    const int code = watch_holder(link);
+    if (code < 0) /* nobody knows whether it lives, or it is dead */
+        return code == -ESRCH;
     if (is_held_silently(link))
         return false;
     const enum process_return returned = process_returned(link->holder);

@@ -170,33 +170,32 @@ static enum stream_link_charge choose_charge(const struct stream_writer *writer,
                                                                                      : CHARGE_NONE;
 }
 
-/* The holder lives: the link is his until he claims it, or is found not to want it. */
+/* The holder lives, or nobody can tell now: the link is his until he claims it, or is found not to
+ * want it. */
 static int add_held(struct stream_writer *writer, const struct message_held_link *held,
                     struct grant grant) {
     struct process *holder = NULL;
     int code = process_find(writer->client->server, (pid_t)held->pid, held->start_time, &holder);
-    if (code == 0)
-        code = process_read_uid(holder);
-    if (code < 0)
+    const int uid_code = code == 0 ? process_read_uid(holder) : code;
+    if (code == -ESRCH || uid_code == -ESRCH) {
         process_release(holder);
-    if (code == -ESRCH) {
         grant.state = ENTRY_GONE;
         tell_entry(writer->client, held, grant);
         stream_link_tell_gone(writer, (pid_t)held->pid);
         return 0;
     }
-    if (code < 0)
-        return error_set(code, "the holder of a link cannot be watched: %s", strerror(-code));
     struct stream_link *link;
     code = add_link(writer->opening, held->entry, grant.serial, &link);
     if (code < 0) {
         process_release(holder);
         return code;
     }
-    link->charge = choose_charge(writer, holder);
+    link->charge = uid_code == 0 ? choose_charge(writer, holder) : CHARGE_NONE;
     link->state = LINK_HELD;
     link->grant = grant;
     link->holder = holder;
+    link->holder_pid = (pid_t)held->pid;
+    link->holder_start_time = held->start_time;
     tell_entry(writer->client, held, grant);
     return 0;
 }

@@ -84,11 +84,11 @@ void watch_link_end(const struct stream_link *link) {
         return; /* nobody will be blamed */
     struct watch_holder *holder = &stream->holder[stream->next_holder++ % HOLDERS];
     const struct stream_reader *reader = link->reader;
-    const struct process *process = reader ? reader->client->process : link->holder;
     *holder = (struct watch_holder){.serial = link->serial,
                                     .entry = link->entry,
                                     .number = reader ? reader->number : 0,
-                                    .pid = process ? (int32_t)process->pid : 0};
+                                    .pid = reader ? (int32_t)reader->client->process->pid
+                                                  : (int32_t)link->holder_pid};
     message_put_text(holder->name, sizeof(holder->name), reader ? reader->name : "");
 }
 
@@ -118,8 +118,8 @@ void watch_resolve_link(struct stream *stream, uint64_t word, struct shmframe_ev
               link->reader->name);
         return;
     }
-    if (link && link->holder) {
-        blame(event, 0, (int32_t)link->holder->pid, "");
+    if (link && link->state == LINK_HELD) {
+        blame(event, 0, (int32_t)link->holder_pid, "");
         return;
     }
     for (unsigned i = 1; i <= HOLDERS && stream->holder; i++) {

@@ -157,7 +157,7 @@ static void check_link(const struct stream_link *link, const struct stream_ring 
                   "a grant does not stand in the writer's page");
         break;
     case LINK_HELD:
-        fuzz_must(link->holder && !link->reader, "a held link has no holder");
+        fuzz_must(link->holder_pid > 0 && !link->reader, "a held link has no holder");
         break;
     }
 }

@@ -67,7 +67,7 @@ READER = [
 LINKS = [
     ("server link: no room for the reader", S + "stream_link.c", *never("if (slots + 1 > geometry->slots)"), "server-streams"),
     ("server link: live streams wait for nobody", S + "stream_link.c", *never("if (reader->policy == SHMFRAME_LOSSLESS && ring->is_live)"), "server-streams"),
-    ("server link: another process claims it", S + "stream_link.c", " &&\n            link->holder == process)", ")", "server-restart"),
+    ("server link: another process claims it", S + "stream_link.c", " && link->holder == process)", ")", "server-restart"),
     ("server link: claimed by another serial", S + "stream_link.c", " && link->serial == serial", "", "server-restart server-streams"),
     ("server link: granted after it is given", S + "stream_link.c", "    notice_set_entry(&writer->client->notice, link->entry, grant_word(link->grant), process->pid,\n                     process->start_time);\n    if (stream_followed", "    if (stream_followed", "server-streams"),
     ("server link: not taken back", S + "stream_link.c", "    link->grant.state = state;\n", "    (void)state;\n", "server-streams"),

@@ -94,8 +94,8 @@ static void read_all(struct peer *peer) {
         channel_close_fds(&mail);
 }
 
-/* Comes back with a link that a reader of this process had, and has not told of. */
-static void tell_of_link(uint32_t depth) {
+/* Comes back with a link that a reader of the process had, and has not told of. */
+static void tell_of_link_of(pid_t pid, uint32_t depth) {
     const struct ring_options options = {
         .held = 1, .flags = MESSAGE_RESYNC, .generation = 1, .sequence = 70};
     const struct grant grant = {
@@ -106,10 +106,14 @@ static void tell_of_link(uint32_t depth) {
     held.held_link.generation = 1;
     held.held_link.entry = ENTRY;
     held.held_link.word = grant_word(grant);
-    held.held_link.pid = (uint32_t)getpid();
-    held.held_link.start_time = (uint64_t)start_time_of(getpid());
+    held.held_link.pid = (uint32_t)pid;
+    held.held_link.start_time = (uint64_t)start_time_of(pid);
     peer_send(&writer, &held, NULL);
     turn();
+}
+
+static void tell_of_link(uint32_t depth) {
+    tell_of_link_of(getpid(), depth);
 }
 
 static void return_writer(void) {
@@ -401,6 +405,7 @@ START_TEST(a_reader_has_not_left_while_its_session_has_not_read_yet) {
 END_TEST
 
 static unsigned looks, looks_at_uid;
+static const char *unseen = ""; /* what cannot be looked at */
 
 ssize_t __real_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
 ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
@@ -408,6 +413,8 @@ ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes);
 ssize_t __wrap_proc_read(pid_t pid, const char *name, char *out, size_t bytes) {
     looks += strcmp(name, "stat") == 0;
     looks_at_uid += strcmp(name, "status") == 0;
+    if (strcmp(name, unseen) == 0)
+        return -EBUSY;
     return __real_proc_read(pid, name, out, bytes);
 }
 
@@ -433,6 +440,23 @@ START_TEST(a_process_is_looked_up_once_for_all_its_readers) {
     ck_assert_uint_eq(looks, 1);
     ck_assert_uint_eq(looks_at_uid, 0);
     end_sleeper(child);
+}
+END_TEST
+
+/* He hangs as he runs a program: that is not the writer's trouble. */
+START_TEST(a_holder_that_cannot_be_looked_at_keeps_his_link) {
+    const pid_t child = fork_sleeper();
+    open_peer(&writer);
+    unseen = _i ? "stat" : "status";
+    tell_of_link_of(child, 1);
+    ck_assert_ptr_nonnull(TAILQ_FIRST(&server.streams)->writer);
+    ck_assert_uint_eq(count_ticks(PATIENT_TICKS), PATIENT_TICKS);
+    unseen = "";
+    ck_assert_uint_eq(count_ticks(PATIENT_TICKS), PATIENT_TICKS);
+    end_sleeper(child);
+    turn();
+    count_ticks(1);
+    ck_assert(!is_held());
 }
 END_TEST
 
@@ -957,6 +981,7 @@ int main(void) {
     tcase_add_test(cases, a_machine_that_stands_still_hangs_nobody);
     tcase_add_test(cases, time_in_which_a_process_is_stopped_does_not_count);
     tcase_add_test(cases, a_process_is_looked_up_once_for_all_its_readers);
+    tcase_add_loop_test(cases, a_holder_that_cannot_be_looked_at_keeps_his_link, 0, 2);
     tcase_add_test(cases, a_session_is_looked_at_once_for_all_lines_of_the_names);
     tcase_add_loop_test(cases, a_process_is_looked_up_once_for_all_lines_of_the_names, 0, 2);
     tcase_add_test(cases, what_a_writer_passed_and_its_reader_did_not_read_is_closed_in_its_name);
