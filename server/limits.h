@@ -59,8 +59,8 @@ enum {
 /* How long names are kept for those who may come back to a new supervisor. */
 #define GRACE_NS INT64_C(2000000000)
 /* How long nobody comes back for what a process had, when a session of it is back: another one, of
- * a process that is starved, may not have had its turn before. Time for which the process is
- * stopped does not count, here and in the next. */
+ * a process that is starved, may not have had its turn before. Of held links time for which the
+ * process is stopped does not count, here and in the next. */
 #define BACK_NS INT64_C(5000000000)
 /* How long for what a session that is here has not told of, while another one of its process has
  * told of all: who never reads would keep it for ever. */

@@ -273,32 +273,46 @@ static bool is_group_frozen(const char *root, const char *group) {
 }
 
 /* No state of a process tells: /proc/PID/stat says that it sleeps. See cgroups(7). */
-static bool is_frozen(pid_t pid) {
+static enum process_stop look_whether_frozen(pid_t pid) {
     char text[2 * PATH_MAX];
     const ssize_t length = proc_read(pid, "cgroup", text, sizeof(text) - 1);
+    if (is_not_seen(length))
+        return STOP_UNKNOWN;
     text[length > 0 ? length : 0] = '\0';
     char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
     char *group = line ? strchr(line, '/') : NULL;
     if (!group || strncmp(group, "/../", 4) == 0) /* in no group that is seen from here */
-        return false;
+        return STOP_NONE;
     group[strcspn(group, "\n")] = '\0';
     /* Where groups of version 2 are, alone or beside those of version 1. */
     return is_group_frozen("/sys/fs/cgroup", group) ||
-           is_group_frozen("/sys/fs/cgroup/unified", group);
+                   is_group_frozen("/sys/fs/cgroup/unified", group)
+               ? STOP_SEEN
+               : STOP_NONE;
 }
 
-static bool look_whether_stopped(const struct process *process) {
+static enum process_stop look_whether_stopped(const struct process *process) {
     struct status status;
-    if (read_status(process->pid, &status) < 0)
-        return false;
-    return status.state == 'T' || status.state == 't' ||
-           (status.state == 'S' && is_frozen(process->pid));
+    const int code = read_status(process->pid, &status);
+    if (code < 0)
+        return code == -ESRCH ? STOP_NONE : STOP_UNKNOWN;
+    if (status.state == 'T' || status.state == 't')
+        return STOP_SEEN;
+    return status.state == 'S' ? look_whether_frozen(process->pid) : STOP_NONE;
+}
+
+static enum process_stop find_stop(struct process *process) {
+    if (is_next_turn(process, &process->stopped_turn))
+        process->stop = look_whether_stopped(process);
+    return process->stop;
 }
 
 bool process_is_stopped(struct process *process) {
-    if (is_next_turn(process, &process->stopped_turn))
-        process->is_stopped = look_whether_stopped(process);
-    return process->is_stopped;
+    return find_stop(process) == STOP_SEEN;
+}
+
+bool process_may_be_stopped(struct process *process) {
+    return find_stop(process) != STOP_NONE;
 }
 
 bool process_is_dying(const struct process *process) {

@@ -20,6 +20,12 @@ enum process_return {
     RETURN_ALL,
 };
 
+enum process_stop {
+    STOP_NONE = 0,
+    STOP_SEEN,
+    STOP_UNKNOWN,
+};
+
 /* One a process, shared by all that refer to it. */
 struct process {
     TAILQ_ENTRY(process) all;
@@ -38,7 +44,7 @@ struct process {
     uint64_t returned_turn, stopped_turn;
     enum process_return returned;
     int64_t here_ns; /* when the first of its sessions that are here said HELLO */
-    bool is_stopped;
+    enum process_stop stop;
 };
 TAILQ_HEAD(process_list, process);
 
@@ -57,7 +63,7 @@ int process_find(struct server *server, pid_t pid, uint64_t start_time,
 /* Looks who its user is, if that is not known yet. Errors: as process_find(). */
 int process_read_uid(struct process *process);
 
-/* These three: as it was when this was first asked in this turn of the loop. One process may have
+/* These four: as it was when this was first asked in this turn of the loop. One process may have
  * much that it is asked for. */
 enum process_return process_returned(struct process *process);
 
@@ -67,6 +73,8 @@ bool process_is_back(struct process *process, int64_t others_ns);
 
 /* Whether it is stopped: by SIGSTOP, by a debugger, or with its control group, of version 2. */
 bool process_is_stopped(struct process *process);
+/* Or that cannot be looked at now. */
+bool process_may_be_stopped(struct process *process);
 
 struct process *process_reference(struct process *process);
 /* NULL is allowed. */

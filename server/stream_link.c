@@ -347,7 +347,7 @@ static bool came_back_without(struct stream_link *link) {
     if (is_held_silently(link))
         return false;
     const enum process_return returned = process_returned(link->holder);
-    if (returned == RETURN_NONE || process_is_stopped(link->holder))
+    if (returned == RETURN_NONE || process_may_be_stopped(link->holder))
         return false;
     link->back_ticks += returned == RETURN_ALL;
     link->back_in_part_ticks++;

@@ -200,10 +200,10 @@ END_TEST
 
 static bool is_stopped;
 
-bool __wrap_process_is_stopped(struct process *process);
-bool __real_process_is_stopped(struct process *process);
+bool __wrap_process_may_be_stopped(struct process *process);
+bool __real_process_may_be_stopped(struct process *process);
 
-bool __wrap_process_is_stopped(struct process *process) {
+bool __wrap_process_may_be_stopped(struct process *process) {
     (void)process;
     return is_stopped;
 }
@@ -574,12 +574,22 @@ static bool comes_to_be(struct process *process, bool is_to_be_stopped) {
     const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(20000000000));
     for (;;) {
         loop_turn++;
-        if (__real_process_is_stopped(process) == is_to_be_stopped)
+        if (process_is_stopped(process) == is_to_be_stopped)
             return true;
         if (shmframe_now_ns() > deadline_ns)
             return false;
         poll(NULL, 0, 5);
     }
+}
+
+static bool may_come_to_be(struct process *process) {
+    const int64_t deadline_ns = shmframe_deadline_ns(INT64_C(20000000000));
+    do {
+        loop_turn++;
+        if (__real_process_may_be_stopped(process))
+            return true;
+    } while (shmframe_now_ns() < deadline_ns && poll(NULL, 0, 5) == 0);
+    return false;
 }
 
 START_TEST(a_process_is_stopped_by_a_signal_or_with_its_group) {
@@ -594,6 +604,25 @@ START_TEST(a_process_is_stopped_by_a_signal_or_with_its_group) {
         ck_assert(tell_group("cgroup.freeze", 1) && comes_to_be(process, true));
         ck_assert(tell_group("cgroup.freeze", 0) && comes_to_be(process, false));
     }
+    end_sleeper(child);
+}
+END_TEST
+
+START_TEST(a_process_that_cannot_be_looked_at_may_be_stopped) {
+    struct process *process;
+    const pid_t child = fork_sleeper();
+    ck_assert_int_eq(process_find(&server, child, (uint64_t)start_time_of(child), &process), 0);
+    ck_assert(kill(child, SIGSTOP) == 0 && comes_to_be(process, true));
+    ck_assert(kill(child, SIGCONT) == 0 && comes_to_be(process, false));
+    unseen = "stat";
+    loop_turn++;
+    ck_assert(!process_is_stopped(process));
+    ck_assert(__real_process_may_be_stopped(process));
+    unseen = "cgroup"; /* which is looked at while it sleeps */
+    ck_assert(may_come_to_be(process));
+    unseen = "";
+    loop_turn++;
+    ck_assert(!__real_process_may_be_stopped(process));
     end_sleeper(child);
 }
 END_TEST
@@ -995,6 +1024,7 @@ int main(void) {
     tcase_add_loop_test(cases, a_link_that_a_stranger_tells_of_late_is_nobodys, 0, 2);
     tcase_add_test(cases, who_claims_a_link_of_a_stranger_has_what_he_says_himself);
     tcase_add_test(cases, a_reader_of_before_is_believed_when_it_dies);
+    tcase_add_test(cases, a_process_that_cannot_be_looked_at_may_be_stopped);
     tcase_add_test(cases, what_is_no_file_is_no_state_file);
     tcase_add_loop_test(cases, why_a_connection_is_given_up_is_told_as_it_is, 0, 2);
     tcase_add_test(cases, why_names_are_not_saved_is_told_as_the_kernel_does);
