@@ -295,7 +295,7 @@ START_TEST(a_name_that_is_taken_names_its_owner) {
     char expected[64];
     snprintf(expected, sizeof(expected), "already written by writer (pid %d)", (int)getpid());
     ck_assert_ptr_nonnull(strstr(text, expected));
-    ck_assert_ptr_nonnull(strstr(text, "--stream"));
+    ck_assert_ptr_nonnull(strstr(text, "choose another name"));
     peer_expect_silence(&other); /* its offers were ignored */
     peer_expect_silence(&writer);
 }
