@@ -259,7 +259,10 @@ static void start_hogs(struct cast *cast, unsigned hogs) {
 void cast_start(struct cast *cast, const char *program, unsigned hogs) {
     *cast = (struct cast){.program = program};
     holdings_count(getpid(), &cast->self);
-    strcpy(cast->folder, "/tmp/shmframe-storm-XXXXXX");
+    /* In memory, as /run is: the supervisor writes the names down before it tells of a death, which
+     * takes tens of milliseconds on a disk that others write to. */
+    strcpy(cast->folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/shmframe-storm-XXXXXX"
+                                                       : "/tmp/shmframe-storm-XXXXXX");
     if (!mkdtemp(cast->folder))
         give_up("mkdtemp");
     snprintf(board->socket, sizeof(board->socket), "%s/socket", cast->folder);
